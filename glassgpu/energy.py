@@ -1,0 +1,81 @@
+"""Potential energy, forces and pressure of configurations as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.engines.problem import Problem
+from glassgpu.launch import element_dtype, target
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot, as_snapshots
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """What ``energy`` returns. A sequence of snapshots adds a leading configuration axis.
+
+    Attributes:
+        potential: () float64, total potential energy [energy].
+        per_particle: (N,) float64, half of every pair's energy to each of its particles.
+        forces: (N, d) float64 [energy / length].
+        pressure: () float64, the virial part -dU/dV of the pressure [energy / length^d];
+            add density x temperature for the pressure of the liquid.
+    """
+
+    potential: np.ndarray
+    per_particle: np.ndarray
+    forces: np.ndarray
+    pressure: np.ndarray
+
+
+def energy(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    precision: str = "double",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Energy:
+    """Energy of a snapshot by the same lists and pair loop as the dynamics.
+
+    Args:
+        system: pair laws; species and box come from the snapshot.
+        snapshot: one, or a sequence of one System.
+        precision: ``"double"`` or ``"single"``.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        threads: CPU threads.
+
+    Raises:
+        InvalidInput, BoxTooSmall, UnknownSpecies, DeviceMissing, CompilerMissing
+    """
+    validate.choice("precision", precision, ("single", "double"))
+    snapshots, many = as_snapshots(snapshot)
+    place = target(backend, threads)
+    problem = Problem(system, snapshots, place, precision, skin=0.0, allow_overlap=True)
+    c, n, d, xp = len(snapshots), problem.n, problem.d, place.xp
+    real = element_dtype("EnergyArguments", "energy", problem.constants)
+    per_particle, force = xp.zeros((c, n), real), xp.zeros((c, d, n), real)
+    total, status = xp.zeros((c, 2)), xp.zeros(c, np.int32)
+    places = xp.asarray(problem.places)
+    slots = place.slots(c, "run_energy", problem.constants, n)
+    while True:
+        problem.run(
+            "run_energy", "EnergyArguments", slots,
+            replicas=c, place=places, energy=per_particle, force=force, total=total, status=status,
+        )  # fmt: skip
+        if not place.to_numpy(status).any():
+            break
+        problem.grow_lists()
+        status[:] = 0
+    rows = np.arange(c)
+    totals = place.to_numpy(total)
+    out = Energy(
+        potential=totals[:, 0],
+        per_particle=problem.original_order(place.to_numpy(per_particle), rows).astype(np.float64),
+        forces=problem.original_order(place.to_numpy(force), rows).astype(np.float64).transpose(0, 2, 1),
+        pressure=totals[:, 1] / (d * problem.boxes.prod(axis=1)),
+    )
+    return out if many else Energy(*(getattr(out, f)[0] for f in ("potential", "per_particle", "forces", "pressure")))

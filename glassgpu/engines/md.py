@@ -1,0 +1,325 @@
+"""Drives the molecular-dynamics kernel: batches of replicas, chunks of steps, commits.
+
+A chunk works on a copy of the state, which replaces the state only when no replica set a status
+bit. After a list overflow the lists are made longer and the chunk is repeated. Nothing here
+changes a bit of the result: batch size, chunk length, threads and interruptions are free.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.problem import Problem
+from glassgpu.errors import Interrupted, SimulationFailed
+from glassgpu.launch import LABEL_RANGE, LIST_OVERFLOW, OVERLAP, RUNAWAY, Cpu, Cuda
+from glassgpu.progress import Progress, bar
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot
+
+LOG_COLUMNS, CHAIN_STATE = 4, 8  # kernels/record.cuh, kernels/thermostat.cuh
+LENGTH_UNIT, SQUARE_UNIT = 2.0**30, 2.0**20  # kernels/status.cuh
+SECONDS_PER_CHUNK = 0.3
+SECONDS_PER_CHECKPOINT = 30.0
+CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
+BATCH_BYTES = 512 << 20  # of state that one batch of replicas may hold
+
+ADVICE = {
+    RUNAWAY: "a particle moved more than 0.5 in one step; take a smaller dt or a better equilibrated start",
+    OVERLAP: "the force on a particle was above 1e7 or not a number; take a smaller dt or a better equilibrated start",
+    LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that fixes the numbers of a run, apart from system and snapshots."""
+
+    temperature: float
+    steps: int
+    samples: tuple[int, ...]  # ascending steps, each at least 1
+    replicas: int
+    seed: int
+    dt: float
+    stream: int = 1  # keeps the random numbers of equilibration and production apart
+    thermostat: bool = True
+    thermostat_time: float = 0.5
+    precision: str = "single"
+    skin: float = 0.3
+    draw_velocities: bool = True
+    labels: bool = True
+    keep_positions: bool = False
+    keep_final: bool = False
+
+
+@dataclass(eq=False)
+class MdResult:
+    """Rows are (configuration, replica), configuration-major.
+
+    Attributes:
+        log: (row, sample, 4) potential, kinetic, virial and bath energy of the whole system.
+        sums: (configuration, sample, 2, N) int64 sums over replicas of |dr| and |dr|^2.
+        positions: (row, sample, N, d) float64 unwrapped, or None.
+        places, velocities: (row, N, d) float64 at the end, unwrapped, or None.
+        rebuilds: list builds per replica and step.
+    """
+
+    log: np.ndarray
+    sums: np.ndarray
+    positions: np.ndarray | None
+    places: np.ndarray | None
+    velocities: np.ndarray | None
+    rebuilds: float
+
+
+def replica_keys(seed: int, stream: int, rows: np.ndarray, replicas: int) -> np.ndarray:
+    """Philox keys, (row,) uint64: a function of seed, stream, configuration and replica."""
+    parts = [np.random.SeedSequence([seed, stream, row // replicas, row % replicas]) for row in rows.tolist()]
+    return np.array([part.generate_state(1, np.uint64)[0] for part in parts], np.uint64)
+
+
+class MdRun:
+    """One run of all replicas of all configurations.
+
+    Args:
+        system, snapshots, plan: what to compute.
+        target: where.
+        batch: replicas in memory at once; by default as many as ``BATCH_BYTES`` hold.
+        chunk: steps per chunk; by default what takes ``SECONDS_PER_CHUNK``.
+        capacity: entries per neighbour list to begin with.
+        checkpoint: file to save to and to continue from.
+        progress: see ``glassgpu.progress``.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        snapshots: Sequence[Snapshot],
+        plan: Plan,
+        target: Cpu | Cuda,
+        *,
+        batch: int | None = None,
+        chunk: int | None = None,
+        capacity: int | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress = True,
+    ):
+        self.plan, self.target, self.snapshots = plan, target, snapshots
+        self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity)
+        self.rows = len(snapshots) * plan.replicas
+        n, d = self.problem.n, self.problem.d
+        self.batch = min(self.rows, batch or max(1, BATCH_BYTES // (2 * n * d * (24 if self.problem.double else 16))))
+        self.chunk = chunk
+        self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
+        self.progress = progress
+        self.key = ""
+        if checkpoint:
+            self.key = checkpoints.fingerprint(
+                plan=plan,
+                law=(system.law, system.species),
+                tables=np.stack([system.sigma, system.epsilon, system.cutoff, system.inner]),
+                mass=system.mass,
+                snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+                velocities=repr([None if s.velocities is None else s.velocities.tobytes() for s in snapshots]) if not plan.draw_velocities else "",
+            )
+        samples = len(plan.samples)
+        self.sample_steps = np.array(plan.samples, np.int64)
+        self.log = np.zeros((self.rows, samples, LOG_COLUMNS))
+        self.sums = np.zeros((len(snapshots), samples if plan.labels else 0, 2, n), np.int64)
+        self.positions = np.zeros((self.rows, samples, n, d)) if plan.keep_positions else None
+        self.places = np.zeros((self.rows, n, d)) if plan.keep_final else None
+        self.velocities = np.zeros((self.rows, n, d)) if plan.keep_final else None
+        self.rebuilds = 0
+        self.first_row = 0
+        self.step = 0
+        self.state: dict[str, Any] = {}
+
+    # ------------------------------------------------------------ checkpoint
+
+    def _results(self) -> dict[str, np.ndarray]:
+        kept = {"log": self.log, "sums": self.sums, "positions": self.positions, "places": self.places, "velocities": self.velocities}
+        return {name: value for name, value in kept.items() if value is not None}
+
+    def _save(self) -> None:
+        if self.checkpoint:
+            state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
+            counters = {"at": np.array([self.first_row, self.step, self.rebuilds])}
+            checkpoints.save(self.checkpoint, self.key, {**counters, **state, **self._results()})
+
+    def _restore(self) -> None:
+        found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
+        if found is None:
+            return
+        self.first_row, self.step, self.rebuilds = (int(v) for v in found["at"])
+        for name in self._results():
+            setattr(self, name, found[name])
+        self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
+        if self.state:
+            self.batch = len(self.state["place"])
+
+    # ------------------------------------------------------------ state
+
+    def _batch_rows(self) -> np.ndarray:
+        return np.arange(self.first_row, min(self.first_row + self.batch, self.rows))
+
+    def _configuration(self) -> np.ndarray:
+        return (self._batch_rows() // self.plan.replicas).astype(np.int32)
+
+    def _start_batch(self) -> None:
+        xp, problem, configuration = self.target.xp, self.problem, self._configuration()
+        shape = (len(configuration), problem.d, problem.n)
+        real = np.float64 if problem.double else np.float32
+        velocity = np.zeros(shape, real)
+        if not self.plan.draw_velocities:
+            for row, c in enumerate(configuration):
+                given = self.snapshots[c].velocities
+                assert given is not None  # simulate.md has checked it
+                velocity[row] = given[problem.order[c]].T
+        self.state = {
+            "place": xp.asarray(problem.places[configuration]),
+            "velocity": xp.asarray(velocity),
+            "reference": xp.zeros(shape, np.float64 if problem.double else np.int32),
+            "chain": xp.zeros((shape[0], CHAIN_STATE)),
+        }
+        self.step = 0
+
+    def _finish_batch(self) -> None:
+        rows, configuration = self._batch_rows(), self._configuration()
+        if self.places is not None and self.velocities is not None:
+            places = self.problem.lengths(self.target.to_numpy(self.state["place"]), configuration)
+            scale = self.target.to_numpy(self.state["chain"])[:, 6, None, None]  # kernels/thermostat.cuh: Chain.scale
+            velocities = self.target.to_numpy(self.state["velocity"]).astype(np.float64) * scale
+            self.places[rows] = self.problem.original_order(places, configuration).transpose(0, 2, 1)
+            self.velocities[rows] = self.problem.original_order(velocities, configuration).transpose(0, 2, 1)
+        self.first_row += len(rows)
+        self.state = {}
+        self.step = 0
+
+    # ------------------------------------------------------------ chunks
+
+    def _chunk_steps(self, rate: float | None) -> int:
+        """Steps of the next chunk: long enough to be worth a launch, short enough to be stopped."""
+        rows = len(self._batch_rows())
+        rate = rate or 1e6 * self.target.multiprocessors() / (rows * self.problem.n)
+        steps = self.chunk or max(1, round(rate * SECONDS_PER_CHUNK))
+        size = 16 * self.problem.n * self.problem.configurations * self.plan.labels
+        size += 8 * rows * self.problem.n * self.problem.d * self.plan.keep_positions
+        most = max(1, CHUNK_BYTES // size) if size else len(self.sample_steps)
+        ahead = self.sample_steps[self.sample_steps > self.step]
+        if len(ahead) > most:
+            steps = min(steps, int(ahead[most]) - 1 - self.step)
+        return max(1, min(steps, self.plan.steps - self.step))
+
+    def _run_chunk(self, steps: int) -> None:
+        """Advance a copy of the state, and keep it and what it recorded."""
+        plan, problem, xp, rows = self.plan, self.problem, self.target.xp, self._batch_rows()
+        configuration = self._configuration()
+        count, n, d = len(rows), problem.n, problem.d
+        inside = np.flatnonzero((self.sample_steps > self.step) & (self.sample_steps <= self.step + steps))
+        slots = self.target.slots(count, "run_md", problem.constants, n)
+        fresh = self.step == 0
+        given = {
+            "configuration": xp.asarray(configuration),
+            "temperature": xp.full(count, plan.temperature),
+            "key": xp.asarray(replica_keys(plan.seed, plan.stream, rows, plan.replicas) if fresh else np.zeros(count, np.uint64)),
+            "origin": xp.asarray(problem.places),
+            "step": xp.asarray(self.sample_steps[inside]),
+        }
+        while True:
+            state = {name: value.copy() for name, value in self.state.items()}
+            status, rebuilds = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
+            log = xp.zeros((count, len(inside), LOG_COLUMNS))
+            label = xp.zeros((problem.configurations, len(inside), 2, n), np.int64) if plan.labels else None
+            position = xp.zeros((count, len(inside), n, d)) if plan.keep_positions else None
+            problem.run(
+                "run_md",
+                "MdArguments",
+                slots,
+                record={"samples": len(inside), "step": given["step"], "origin": given["origin"], "log": log, "label": label, "position": position},
+                replicas=count,
+                steps=steps,
+                first_step=self.step,
+                fresh=int(fresh),
+                draw_velocities=int(fresh and plan.draw_velocities),
+                thermostat=int(plan.thermostat),
+                dt=plan.dt,
+                skin=plan.skin,
+                thermostat_time=plan.thermostat_time,
+                configuration=given["configuration"],
+                temperature=given["temperature"],
+                key=given["key"],
+                status=status,
+                rebuilds=rebuilds,
+                **state,
+            )
+            bits = self.target.to_numpy(status)
+            self._raise_failure(bits, steps)
+            if not (bits & LIST_OVERFLOW).any():
+                break
+            problem.grow_lists()
+        self.state = state
+        self.step += steps
+        self.rebuilds += int(rebuilds.sum())
+        self.log[rows[:, None], inside] = self.target.to_numpy(log)
+        if label is not None and len(inside):
+            self.sums[:, inside] += problem.original_order(self.target.to_numpy(label), np.arange(problem.configurations))
+        if position is not None and self.positions is not None and len(inside):
+            host = self.target.to_numpy(position).transpose(0, 1, 3, 2)
+            self.positions[rows[:, None], inside] = problem.original_order(host, configuration).transpose(0, 1, 3, 2)
+
+    def _raise_failure(self, bits: np.ndarray, steps: int) -> None:
+        for bit, advice in ADVICE.items():
+            if (bits & bit).any():
+                row = int(self._batch_rows()[np.flatnonzero(bits & bit)[0]])
+                c, r = divmod(row, self.plan.replicas)
+                raise SimulationFailed(
+                    f"configuration {c}, replica {r}, between t = {self.step * self.plan.dt:g} and {(self.step + steps) * self.plan.dt:g} "
+                    f"(T = {self.plan.temperature:g}, dt = {self.plan.dt:g}): {advice}" + self._saved()
+                )
+
+    def _saved(self) -> str:
+        if self.checkpoint:
+            return f". What was computed before stands in {self.checkpoint}; the same call continues from there"
+        return ". Pass checkpoint=PATH to keep what was computed before"
+
+    def run(self) -> MdResult:
+        """Run to the end, or continue from the checkpoint.
+
+        Raises:
+            SimulationFailed: a replica's numbers ceased to make sense.
+            Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
+        """
+        self._restore()
+        total = float(self.rows) * self.plan.steps * self.problem.n
+        done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
+        rate, saved = None, time.monotonic()
+        try:
+            with bar(total, "particle-steps", self.progress, done) as advance:
+                while self.first_row < self.rows:
+                    if not self.state:
+                        self._start_batch()
+                    while self.step < self.plan.steps:
+                        steps, started = self._chunk_steps(rate), time.monotonic()
+                        self._run_chunk(steps)
+                        rate = steps / max(time.monotonic() - started, 1e-6)
+                        advance(float(len(self._batch_rows())) * steps * self.problem.n)
+                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                            self._save()
+                            saved = time.monotonic()
+                    self._finish_batch()
+        except KeyboardInterrupt:
+            self._save()
+            raise Interrupted(f"stopped at t = {self.step * self.plan.dt:g}" + self._saved()) from None
+        except SimulationFailed:
+            self._save()
+            raise
+        if self.checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
+        steps_done = max(1.0, float(self.rows) * self.plan.steps)
+        return MdResult(self.log, self.sums, self.positions, self.places, self.velocities, self.rebuilds / steps_done)

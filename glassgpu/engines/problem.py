@@ -1,0 +1,199 @@
+"""From a System and its snapshots to what every kernel is given: Problem and Scratch.
+
+Inside a run particles stand in Morton order, so that neighbours in space are neighbours in
+memory; ``Problem.order`` maps back. The order is a function of the snapshot alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassgpu.errors import ParticlesOverlap
+from glassgpu.launch import Cpu, Cuda, element_dtype, fill, struct_dtype
+from glassgpu.systems.starts import closest_pair
+from glassgpu.systems.system import LAWS, System, smooth_coefficients
+from glassgpu.types import Snapshot
+
+TOO_CLOSE = 0.5  # r / sigma_ab below which no dynamics starts
+SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
+
+
+def kernel_constants(system: System, precision: str) -> dict[str, int]:
+    """The compile-time constants that a system fixes."""
+    return {
+        "DIMENSION": system.dimension,
+        "SPECIES": len(system.species),
+        "LAW": LAWS.index(system.law),
+        "DOUBLE": int(precision == "double"),
+    }
+
+
+def pair_table(system: System, skin: float, constants: dict[str, int]) -> np.ndarray:
+    """The pair constants of kernels/pair_lj.cuh, (S * S,)."""
+    s = len(system.species)
+    table = np.zeros(s * s, struct_dtype("PairConstants", constants))
+    for a in range(s):
+        for b in range(s):
+            sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
+            row = table[a * s + b]
+            row["cut2"], row["list_cut2"], row["sigma2"] = cut**2, (cut + skin) ** 2, sigma**2
+            row["epsilon4"], row["epsilon24"] = 4 * epsilon, 24 * epsilon
+            if system.law == "smooth":
+                row["inner"] = system.inner[a, b]
+                constant, *quartic = smooth_coefficients(sigma, epsilon, system.inner[a, b], cut)
+                row["shift"] = constant
+                for k, coefficient in enumerate(quartic):
+                    row[f"quartic{k}"] = coefficient
+            else:
+                row["shift"] = -4 * epsilon * ((sigma / cut) ** 12 - (sigma / cut) ** 6)
+    return table
+
+
+def morton_order(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Indices that sort particles along a Z curve through 2^5 slices a side, ties by index."""
+    slices = np.minimum(((positions / box + 0.5) * 32).astype(np.int64), 31)
+    code = np.zeros(len(positions), np.int64)
+    d = len(box)
+    for bit in range(5):
+        for k in range(d):
+            code |= ((slices[:, k] >> bit) & 1) << (d * bit + k)
+    return np.argsort(code, kind="stable")
+
+
+def grid_of(box: np.ndarray, reach: float) -> np.ndarray:
+    """Cells along each direction, at least ``reach`` wide; 1 where fewer than three fit."""
+    cells = np.floor(box / reach * (1 - 1e-6)).astype(np.int32)
+    return np.where(cells < 3, 1, np.minimum(cells, 64)).astype(np.int32)
+
+
+class Problem:
+    """Snapshots of one System on a target, ready for kernels.
+
+    Args:
+        system, snapshots: checked against each other here.
+        target: where kernels run.
+        precision: ``"single"`` or ``"double"``.
+        skin: added to the cut-offs in neighbour lists [length].
+        capacity: entries of a particle's list to begin with; estimated when None.
+
+    Raises:
+        BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap
+    """
+
+    def __init__(
+        self,
+        system: System,
+        snapshots: Sequence[Snapshot],
+        target: Cpu | Cuda,
+        precision: str,
+        skin: float,
+        capacity: int | None = None,
+        allow_overlap: bool = False,
+    ):
+        for k, snapshot in enumerate(snapshots):
+            system.check(snapshot)
+            pair = None if allow_overlap else closest_pair(system, snapshot, TOO_CLOSE)
+            if pair:
+                raise ParticlesOverlap(
+                    f"particles {pair[0]} and {pair[1]} of configuration {k} are {pair[2]:.3f} sigma apart; dynamics starts "
+                    f"from {TOO_CLOSE} sigma on; check box and units, or start from system.random_snapshot"
+                )
+        self.system, self.target = system, target
+        self.n, self.d = snapshots[0].positions.shape
+        self.configurations = len(snapshots)
+        self.skin = skin
+        self.double = precision == "double"
+        self.constants = target.compile_constants(self.n, kernel_constants(system, precision))
+        self.boxes = np.stack([s.box for s in snapshots])
+        self.order = np.stack([morton_order(s.positions, s.box) for s in snapshots])
+        self.rank = np.argsort(self.order, axis=1)
+        xp = target.xp
+        reach = system.cutoff.max() + skin
+        grid = np.stack([grid_of(s.box, reach) for s in snapshots])
+        self._arrays = {
+            "box": xp.asarray(self.boxes),
+            "types": xp.asarray(np.stack([s.types[o] for s, o in zip(snapshots, self.order, strict=True)])),
+            "grid": xp.asarray(grid),
+            "pairs": _upload(xp, pair_table(system, skin, self.constants)),
+            "mass": xp.asarray(system.mass),
+        }
+        self.bins = int(len(system.species) * grid.prod(axis=1).max())
+        self.places = self._places(snapshots)
+        self.capacity = capacity or self._estimate(reach)
+        self._scratch: dict[str, Any] = {}
+
+    def _estimate(self, reach: float) -> int:
+        """A first guess at the longest list, from the mean density, rounded to vector lanes."""
+        volume = np.prod(self.boxes, axis=1).min()
+        sphere = np.pi * reach**2 if self.d == 2 else 4 / 3 * np.pi * reach**3
+        mean = self.n * sphere / volume
+        guess = 1.15 * mean + 4 * np.sqrt(mean) + 8 * len(self.system.species) + SCAN
+        return int(min(guess, self.n + 8 * len(self.system.species) + SCAN)) // 8 * 8 + 8
+
+    def _places(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
+        """Unwrapped positions in the kernels' units, (configuration, d, particle)."""
+        x = np.stack([s.positions[o].T for s, o in zip(snapshots, self.order, strict=True)])
+        if not self.double:
+            x = np.rint(x / self.boxes[:, :, None] * 2.0**32).astype(np.int64)
+        return np.ascontiguousarray(x)
+
+    def lengths(self, places: np.ndarray, configuration: np.ndarray) -> np.ndarray:
+        """Places (replica, d, particle) as float64 lengths."""
+        return places if self.double else places * (self.boxes[configuration][:, :, None] / 2.0**32)
+
+    def original_order(self, values: np.ndarray, configuration: np.ndarray) -> np.ndarray:
+        """Values (row, ..., particle) of rows in the given configurations, in the snapshot's order."""
+        out = np.empty_like(values)
+        for k in range(len(values)):
+            out[k] = values[k][..., self.rank[configuration[k]]]
+        return out
+
+    def grow_lists(self) -> None:
+        """Double the capacity of the lists, up to what can ever be needed."""
+        self.capacity = min(2 * self.capacity, self.n + 8 * len(self.system.species) + SCAN)
+        self._scratch = {}
+
+    def arguments(self, slots: int) -> dict[str, dict[str, Any]]:
+        """The ``problem`` and ``scratch`` parts of an argument struct."""
+        n, d, s = self.n, self.d, len(self.system.species)
+        shapes = {
+            "list": (slots, n * self.capacity),
+            "list_end": (slots, s, n),
+            "bin_begin": (slots, self.bins + 1),
+            "cursor": (slots, self.bins),
+            "order": (slots, n + SCAN),
+            "sorted": (slots, d, n + SCAN),
+            "packed": (slots, d, n),
+            "force": (slots, d, n),
+            "energy": (slots, n),
+            "virial": (slots, n),
+        }
+        if any(self._scratch.get(k) is None or self._scratch[k].shape != shape for k, shape in shapes.items()):
+            self._scratch = {k: self.target.xp.zeros(v, element_dtype("Scratch", k, self.constants)) for k, v in shapes.items()}
+        return {
+            "problem": {"particles": n, **self._arrays},
+            "scratch": {"capacity": self.capacity, "bins": self.bins, **self._scratch},
+        }
+
+    def run(self, kernel: str, struct: str, slots: int, **values: Any) -> None:
+        """Fill an argument struct and run a kernel to its end."""
+        arguments = fill(struct, self.constants, {**self.arguments(slots), **values})
+        self.target.run(kernel, struct, self.constants, arguments, slots, self.n)
+
+
+def _upload(xp: Any, table: np.ndarray) -> Any:
+    """A structured table on the target, which need not know structured dtypes."""
+    if xp is np:
+        return table
+    raw = xp.asarray(table.view(np.uint8))
+    return _Typed(raw, table.dtype)
+
+
+class _Typed:
+    """Device bytes that say which struct they hold."""
+
+    def __init__(self, raw: Any, dtype: np.dtype):
+        self.data, self.flags, self.dtype, self._raw = raw.data, raw.flags, dtype, raw

@@ -1,0 +1,66 @@
+"""Every error that glassgpu raises on purpose. Each message says what was given, what is allowed
+and what to do."""
+
+
+class GlassGPUError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidInput(GlassGPUError, ValueError):
+    """A parameter or an array is not what the function takes."""
+
+
+class BoxTooSmall(InvalidInput):
+    """The periodic box is shorter than twice the reach of what is computed in it."""
+
+
+class UnknownSpecies(InvalidInput):
+    """A particle's type is not one of the system's species."""
+
+
+class ParticlesOverlap(InvalidInput):
+    """Two particles of a configuration are so close that no dynamics can start from it."""
+
+
+class LeakySplit(InvalidInput):
+    """There are not enough configurations for the split asked for."""
+
+
+class FileFormatError(GlassGPUError):
+    """A file is truncated, of another format, or holds impossible values."""
+
+
+class ForbiddenPickle(FileFormatError):
+    """A pickle asks for something other than NumPy arrays; it was not loaded."""
+
+
+class OutputNotWritable(GlassGPUError):
+    """The place for results cannot be written."""
+
+
+class CompilerMissing(GlassGPUError):
+    """No C++ compiler was found."""
+
+
+class CompilationFailed(GlassGPUError):
+    """A compiler refused a kernel; the message holds its output."""
+
+
+class CacheRefused(GlassGPUError):
+    """The cache of compiled kernels belongs to, or can be written by, somebody else."""
+
+
+class DeviceMissing(GlassGPUError):
+    """The backend asked for is not available here."""
+
+
+class SimulationFailed(GlassGPUError):
+    """A run stopped because its numbers ceased to make sense (runaway, overlap, NaN)."""
+
+
+class CheckpointMismatch(GlassGPUError):
+    """A checkpoint belongs to a run with other parameters."""
+
+
+class Interrupted(GlassGPUError, KeyboardInterrupt):
+    """A run was stopped by the user; the message says how to continue it."""

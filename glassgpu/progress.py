@@ -1,0 +1,28 @@
+"""One progress bar for everything that takes longer than a few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = bool | Callable[[float], None]
+
+
+@contextmanager
+def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Iterator[Callable[[float], None]]:
+    """Yields ``advance(amount)``. ``progress`` is True (a bar on stderr after 3 seconds), False,
+    or a function that is told the fraction done."""
+    if callable(progress):
+        state = done
+
+        def advance(amount: float) -> None:
+            nonlocal state
+            state += amount
+            progress(min(1.0, state / total))
+
+        yield advance
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=done, unit=unit, unit_scale=True, delay=3, disable=not progress, leave=False) as shown:
+        yield lambda amount: None if shown.update(amount) is None else None

@@ -1,0 +1,126 @@
+"""What is simulated: species, composition and pair law, apart from any configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.errors import BoxTooSmall, InvalidInput, UnknownSpecies
+from glassgpu.types import Snapshot
+
+LAWS = ("shifted", "smooth")
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A mixture of particles with Lennard-Jones pair laws, in reduced units (k_B = 1).
+
+    A new system is one file beside this one that returns a ``System``, and one row in
+    ``systems/__init__.py``.
+
+    Attributes:
+        name: for reports.
+        species: names, in the order of the type numbers.
+        counts: particles of each species in ``random_snapshot``.
+        density: number density [length^-d].
+        dimension: 2 or 3.
+        sigma, epsilon: (S, S) pair lengths and energies, symmetric.
+        cutoff: (S, S) where each pair's potential ends [length].
+        law: ``"shifted"`` (4 eps [(s/r)^12 - (s/r)^6] less its value at the cut-off) or
+            ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
+        inner: (S, S) where the quartic of the smooth law begins [length].
+        mass: (S,) masses.
+    """
+
+    name: str
+    species: tuple[str, ...]
+    counts: tuple[int, ...]
+    density: float
+    dimension: int
+    sigma: np.ndarray
+    epsilon: np.ndarray
+    cutoff: np.ndarray
+    law: str
+    inner: np.ndarray
+    mass: np.ndarray
+
+    def __post_init__(self) -> None:
+        s = len(self.species)
+        validate.choice("dimension", self.dimension, (2, 3))
+        validate.choice("law", self.law, LAWS)
+        validate.number("density", self.density, above=0)
+        if len(self.counts) != s or sum(self.counts) < 2 or min(self.counts) < 0:
+            raise InvalidInput(f"counts={self.counts}: give {s} numbers of particles, at least 2 in all")
+        for name in ("sigma", "epsilon", "cutoff", "inner"):
+            table = validate.array(name, getattr(self, name), np.float64, (s, s))
+            if not np.array_equal(table, table.T) or not (table > 0).all():
+                raise InvalidInput(f"{name} must be symmetric and positive, got {table.tolist()}")
+            object.__setattr__(self, name, table)
+        object.__setattr__(self, "mass", validate.array("mass", self.mass, np.float64, (s,)))
+        if not (self.mass > 0).all():
+            raise InvalidInput(f"mass={self.mass.tolist()}: every mass must be positive")
+        if self.law == "smooth" and not (self.inner < self.cutoff).all():
+            raise InvalidInput("inner must be below cutoff for every pair")
+
+    @property
+    def n(self) -> int:
+        """Number of particles of ``random_snapshot``."""
+        return sum(self.counts)
+
+    @property
+    def box(self) -> np.ndarray:
+        """(d,) sides of the cubic or square box of ``random_snapshot``."""
+        return np.full(self.dimension, (self.n / self.density) ** (1 / self.dimension))
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Raise unless the snapshot can hold this system.
+
+        Raises:
+            InvalidInput: other dimension.
+            UnknownSpecies: a type number without a species.
+            BoxTooSmall: a side shorter than twice the longest cut-off.
+        """
+        if snapshot.dimension != self.dimension:
+            raise InvalidInput(f"{self.name} is a system in {self.dimension} dimensions, the snapshot has {snapshot.dimension}")
+        if snapshot.types.max() >= len(self.species):
+            raise UnknownSpecies(
+                f"the snapshot holds type {snapshot.types.max()}, but {self.name} has the species "
+                + ", ".join(f"{k} = {name}" for k, name in enumerate(self.species))
+                + "; number species from 0"
+            )
+        require_box(snapshot.box, self.cutoff.max(), self.density, f"the pair law of {self.name}")
+
+    def random_snapshot(self, seed: int) -> Snapshot:
+        """A random configuration in which no two particles overlap (``systems/starts.py``)."""
+        from glassgpu.systems.starts import random_snapshot
+
+        return random_snapshot(self, seed)
+
+
+def require_box(box: np.ndarray, reach: float, density: float, what: str) -> None:
+    """Raise ``BoxTooSmall`` unless every side is at least twice ``reach``."""
+    if box.min() < 2 * reach:
+        smallest = int(np.ceil(density * (2 * reach) ** len(box)))
+        raise BoxTooSmall(
+            f"{what} reaches {reach:g}, so every side of the box must be at least {2 * reach:g}, "
+            f"but the shortest is {box.min():.6g}; at density {density:g} take N >= {smallest}"
+        )
+
+
+def smooth_coefficients(sigma: float, epsilon: float, inner: float, cutoff: float) -> np.ndarray:
+    """The twice differentiable law: [constant, a0, a1, a2, a3, a4].
+
+    U = 4 eps [(s/r)^12 - (s/r)^6] + constant below ``inner``, a0 + a1 x + ... + a4 x^4 with
+    x = r - inner up to ``cutoff``. U, U', U'' are continuous at both (spec section 1; after
+    Barbot et al., Phys. Rev. E 97, 033001 (2018)).
+    """
+    six = (sigma / inner) ** 6
+    lj = 4 * epsilon * (six * six - six)
+    a1 = 4 * epsilon * (6 * six - 12 * six * six) / inner
+    a2 = 4 * epsilon * (156 * six * six - 42 * six) / inner**2 / 2
+    w = cutoff - inner
+    a3, a4 = np.linalg.solve([[3 * w**2, 4 * w**3], [6 * w, 12 * w**2]], [-a1 - 2 * a2 * w, -2 * a2])
+    a0 = -(a1 * w + a2 * w**2 + a3 * w**3 + a4 * w**4)
+    return np.array([a0 - lj, a0, a1, a2, a3, a4])

@@ -1,0 +1,110 @@
+"""What travels through the package: one configuration of particles, and an ensemble of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One configuration in a periodic box. Arrays are copied in, checked and read-only.
+
+    Attributes:
+        positions: (N, d) float64, wrapped into [-L/2, L/2) (what lies outside is wrapped here).
+        types: (N,) int32, species numbered from 0.
+        box: (d,) float64, sides of the rectangular box; d is 2 or 3.
+        velocities: (N, d) float64 or None.
+        images: (N, d) int32 or None: how many boxes were subtracted from the positions.
+
+    Raises:
+        InvalidInput: wrong shape or dtype, NaN, a negative type, a side that is not positive.
+    """
+
+    positions: np.ndarray
+    types: np.ndarray
+    box: np.ndarray
+    velocities: np.ndarray | None = None
+    images: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        positions = validate.array("positions", self.positions, np.float64, (None, None))
+        n, d = positions.shape
+        if d not in (2, 3) or n < 2:
+            raise InvalidInput(f"positions has shape {positions.shape}; expected at least 2 particles in 2 or 3 dimensions")
+        box = validate.array("box", self.box, np.float64, (d,))
+        if not (box > 0).all():
+            raise InvalidInput(f"box={box.tolist()}: every side must be positive")
+        types = validate.array("types", self.types, np.int32, (n,))
+        if types.min() < 0:
+            raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
+        wrapped = positions - box * np.floor(positions / box + 0.5)
+        wrapped[wrapped >= box / 2] -= np.broadcast_to(box, wrapped.shape)[wrapped >= box / 2]
+        wrapped.setflags(write=False)
+        for name, value in (("positions", wrapped), ("types", types), ("box", box)):
+            object.__setattr__(self, name, value)
+        if self.velocities is not None:
+            object.__setattr__(self, "velocities", validate.array("velocities", self.velocities, np.float64, (n, d)))
+        if self.images is not None:
+            object.__setattr__(self, "images", validate.array("images", self.images, np.int32, (n, d)))
+
+    @property
+    def n(self) -> int:
+        """Number of particles."""
+        return len(self.positions)
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        return len(self.box)
+
+
+def as_snapshots(value: Snapshot | Sequence[Snapshot]) -> tuple[list[Snapshot], bool]:
+    """A list of snapshots, and whether a sequence was given.
+
+    Raises:
+        InvalidInput: empty, something else than snapshots, or snapshots of different N or d.
+    """
+    single = isinstance(value, Snapshot)
+    snapshots = [value] if isinstance(value, Snapshot) else list(value)
+    if not snapshots or not all(isinstance(s, Snapshot) for s in snapshots):
+        raise InvalidInput("expected a Snapshot or a sequence of at least one Snapshot")
+    if len({s.positions.shape for s in snapshots}) > 1:
+        raise InvalidInput(f"snapshots of different shapes {sorted({s.positions.shape for s in snapshots})} do not belong to one System")
+    return snapshots, not single
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Isoconfigurational runs reduced to labels (Widmer-Cooper and Harrowell, PRL 93, 135701).
+
+    Attributes:
+        snapshot: the configuration, or the list of configurations, that the runs started from.
+        propensity: mean |dr_i(t)| over the runs, dims ([configuration,] time, particle), lengths.
+        standard_error: of the propensity, same dims.
+        noise_ceiling: dims ([configuration,] time, species): the largest Pearson coefficient
+            that a function of the structure can reach (``dynamics.noise_ceiling``).
+        energy: mean over runs of the potential energy per particle, ([configuration,] time).
+        attrs: provenance: temperature, replicas, seed, dt, time unit, version.
+    """
+
+    snapshot: Snapshot | list[Snapshot]
+    propensity: xarray.DataArray
+    standard_error: xarray.DataArray
+    noise_ceiling: xarray.DataArray
+    attrs: dict[str, Any]
+    energy: xarray.DataArray | None = None
+
+    @property
+    def times(self) -> np.ndarray:
+        """(time,) float64, in the units named by ``attrs["time_unit"]``."""
+        return self.propensity["time"].values

@@ -1,0 +1,87 @@
+// Positions in a periodic box.
+//
+// place_t   the unwrapped coordinate, kept in the state of a run
+// packed_t  what the pair loops read
+//
+// single: place_t is a 64-bit integer in units of L / 2^32 and packed_t its low word, so that
+// wrapping is integer overflow, every difference is a minimum image, and the resolution is
+// L / 2^32 everywhere (measured faster than float and rounding: ARCHITECTURE.md).
+// double: both are the unwrapped double, and the minimum image is taken by rounding.
+#pragma once
+#include "portable.cuh"
+
+constexpr int D = GG_DIMENSION;
+
+#if GG_DOUBLE
+typedef double place_t;
+typedef double packed_t;
+#else
+typedef int64 place_t;
+typedef int32 packed_t;
+#endif
+
+struct Box {
+  double side[D];
+  real unit[D];     // single: L / 2^32
+  real inverse[D];  // single: 2^32 / L, double: 1 / L
+};
+
+GG_FUNCTION Box make_box(const double* sides) {
+  Box box;
+  for (int d = 0; d < D; ++d) {
+    box.side[d] = sides[d];
+#if GG_DOUBLE
+    box.unit[d] = sides[d];
+    box.inverse[d] = 1 / sides[d];
+#else
+    box.unit[d] = static_cast<real>(sides[d] / 4294967296.0);
+    box.inverse[d] = static_cast<real>(4294967296.0 / sides[d]);
+#endif
+  }
+  return box;
+}
+
+// a - b, minimum image.
+GG_FUNCTION real apart(packed_t a, packed_t b, const Box& box, int d) {
+#if GG_DOUBLE
+  const real difference = a - b;
+  return difference - box.unit[d] * nearest(difference * box.inverse[d]);
+#else
+  return static_cast<real>(static_cast<int32>(static_cast<uint32>(a) - static_cast<uint32>(b))) * box.unit[d];
+#endif
+}
+
+GG_FUNCTION packed_t pack(place_t place) {
+#if GG_DOUBLE
+  return place;
+#else
+  return static_cast<int32>(static_cast<uint32>(static_cast<uint64>(place)));
+#endif
+}
+
+// The place after a step of less than half a box.
+GG_FUNCTION place_t stepped(place_t place, real step, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
+#if GG_DOUBLE
+  return place + step;
+#else
+  return place + static_cast<int32>(nearest(step * box.inverse[d]));
+#endif
+}
+
+GG_FUNCTION double unwrapped(place_t place, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
+#if GG_DOUBLE
+  return place;
+#else
+  return static_cast<double>(place) * (box.side[d] / 4294967296.0);
+#endif
+}
+
+// Which of `cells` equal slices of the box holds a coordinate.
+GG_FUNCTION int slice(packed_t x, [[maybe_unused]] const Box& box, [[maybe_unused]] int d, int cells) {
+#if GG_DOUBLE
+  const double turns = x * box.inverse[d];
+  return least(static_cast<int>((turns - floor(turns)) * cells), cells - 1);
+#else
+  return static_cast<int>((static_cast<uint64>(static_cast<uint32>(x)) * static_cast<uint32>(cells)) >> 32);
+#endif
+}

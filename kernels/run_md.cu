@@ -1,0 +1,156 @@
+// Molecular dynamics of a Lennard-Jones mixture: velocity Verlet (Swope et al. 1982), at constant
+// energy or with a Nose-Hoover chain. One block advances one replica by many steps: neighbour
+// lists, forces, thermostat and labels are all done here.
+//
+// State (copied, advanced, and kept only if no status bit is set): place, velocity, reference,
+// chain. Lists and forces are recomputed from it at the start of every chunk, so that where a
+// chunk ends changes no bit.
+#include "record.cuh"
+#include "thermostat.cuh"
+
+struct MdArguments {
+  Problem problem;
+  Scratch scratch;
+  Record record;
+  int32 replicas;
+  int32 steps;                 // steps of this chunk
+  int64 first_step;            // steps done before it
+  int32 fresh;                 // 1: first chunk, lists and chain start anew
+  int32 draw_velocities;       // 1: Maxwell-Boltzmann velocities, total momentum zero
+  int32 thermostat;            // 0: constant energy, 1: Nose-Hoover chain
+  double dt;
+  double skin;
+  double thermostat_time;
+  const int32* configuration;  // (replica)
+  const double* temperature;   // (replica)
+  const uint64* key;           // (replica) Philox key
+  place_t* place;              // (replica, D, particle) unwrapped
+  real* velocity;              // (replica, D, particle)
+  packed_t* reference;         // (replica, D, particle) positions of the last list build
+  double* chain;               // (replica, CHAIN_STATE)
+  int32* status;               // (replica)
+  int32* rebuilds;             // (replica) list builds in this chunk
+};
+
+GG_FUNCTION double kinetic_energy(const Workspace& w, const real* v) {
+  return 0.5 * block_sum(w.n, [&](int i) {
+           double square = 0;
+           for (int d = 0; d < D; ++d) square += static_cast<double>(v[d * w.n + i]) * v[d * w.n + i];
+           return w.mass[w.types[i]] * square;
+         });
+}
+
+GG_FUNCTION void draw_velocities(const Workspace& w, real* v, uint64 key, double temperature) {
+  phase(w.n, [&](int i) {
+    double normal[4];
+    four_normals(philox(key, 0, 0, static_cast<uint32>(i), 0), normal);
+    const double width = sqrt(temperature / w.mass[w.types[i]]);
+    for (int d = 0; d < D; ++d) v[d * w.n + i] = static_cast<real>(width * normal[d]);
+  });
+  const double total_mass = block_sum(w.n, [&](int i) { return w.mass[w.types[i]]; });
+  for (int d = 0; d < D; ++d) {
+    const double momentum = block_sum(w.n, [&](int i) { return w.mass[w.types[i]] * v[d * w.n + i]; });
+    phase(w.n, [&](int i) { v[d * w.n + i] = static_cast<real>(v[d * w.n + i] - momentum / total_mass); });
+  }
+}
+
+// Half a kick and a drift of particle i; true when the lists may no longer hold, which a step
+// too large or not a number always implies.
+GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limit2, place_t* place, real* v,
+                       const packed_t* reference) {
+  const real half = static_cast<real>(0.5) * dt / static_cast<real>(w.mass[w.types[i]]);
+  real r2 = 0;
+  bool sound = true;
+  for (int d = 0; d < D; ++d) {
+    const int k = d * w.n + i;
+    v[k] = fused(w.force[k], half, v[k] * scale);
+    const real step = v[k] * dt;
+    const bool small = magnitude(step) < static_cast<real>(LARGEST_STEP);
+    sound &= small;
+    place[k] = stepped(place[k], small ? step : real(0), w.box, d);
+    w.packed[k] = pack(place[k]);
+    const real moved = apart(w.packed[k], reference[k], w.box, d);
+    r2 = fused(moved, moved, r2);
+  }
+  return !(sound && r2 < limit2);
+}
+
+GG_FUNCTION bool runaway(const Workspace& w, int i, real dt, const real* v) {
+  bool sound = true;
+  for (int d = 0; d < D; ++d) sound &= magnitude(v[d * w.n + i] * dt) < static_cast<real>(LARGEST_STEP);
+  return !sound;
+}
+
+// The force on particle i, kept, and half a kick unless kick = 0; true when it is not sound.
+GG_FUNCTION bool push(const Workspace& w, int i, real kick, real* v) {
+  const Force f = force_on<false>(w, i);
+  const real half = static_cast<real>(0.5) * kick / static_cast<real>(w.mass[w.types[i]]);
+  bool sound = true;
+  for (int d = 0; d < D; ++d) {
+    const int k = d * w.n + i;
+    w.force[k] = f.component[d];
+    v[k] = fused(f.component[d], half, v[k]);
+    sound &= magnitude(f.component[d]) < static_cast<real>(LARGEST_FORCE);
+  }
+  return !sound;
+}
+
+GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
+  const int configuration = a.configuration[replica];
+  const Workspace w = make_workspace(a.problem, a.scratch, configuration, slot);
+  const int n = w.n;
+  const int64 offset = static_cast<int64>(replica) * n * D;
+  place_t* place = a.place + offset;
+  real* v = a.velocity + offset;
+  packed_t* reference = a.reference + offset;
+  const Bath bath{a.temperature[replica], static_cast<double>(D) * (n - 1), a.thermostat_time};
+  const real dt = static_cast<real>(a.dt), limit2 = static_cast<real>(0.25 * a.skin * a.skin);
+  auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
+  int rebuilds = 0;
+
+  phase(n * D, [&](int k) {
+    w.packed[k] = pack(place[k]);
+    if (a.fresh) reference[k] = w.packed[k];
+  });
+  if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
+  if (a.draw_velocities) draw_velocities(w, v, a.key[replica], bath.temperature);
+  if (block_any(n, [&](int i) { return push(w, i, 0, v); })) return stop(OVERLAP);
+
+  Chain chain = load_chain(a.chain + static_cast<int64>(replica) * CHAIN_STATE);
+  if (a.fresh) {
+    chain = Chain{};
+    chain.scale = 1;
+    chain.kinetic = kinetic_energy(w, v);
+  }
+
+  int sample = 0;
+  for (int64 step = a.first_step + 1; step <= a.first_step + a.steps; ++step) {
+    if (a.thermostat) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
+    const real scale = static_cast<real>(chain.scale);
+    if (block_any(n, [&](int i) { return drift(w, i, scale, dt, limit2, place, v, reference); })) {
+      if (block_any(n, [&](int i) { return runaway(w, i, dt, v); })) return stop(RUNAWAY);
+      phase(n * D, [&](int k) { reference[k] = w.packed[k]; });
+      if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
+      ++rebuilds;
+    }
+    if (block_any(n, [&](int i) { return push(w, i, dt, v); })) return stop(OVERLAP);
+    chain.scale = 1;
+    if (a.thermostat) {
+      chain.kinetic = kinetic_energy(w, v);
+      chain.scale = advance_chain(chain, bath, 0.5 * a.dt);
+    }
+    if (sample < a.record.samples && a.record.step[sample] == step) {
+      if (!a.thermostat) chain.kinetic = kinetic_energy(w, v);
+      const double bath_energy = a.thermostat ? chain_energy(chain, bath) : 0.0;
+      if (!record(w, a.record, replica, configuration, sample, place, chain.kinetic, bath_energy)) return stop(LABEL_RANGE);
+      ++sample;
+    }
+  }
+
+  phase(1, [&](int) {
+    store_chain(chain, a.chain + static_cast<int64>(replica) * CHAIN_STATE);
+    a.rebuilds[replica] = rebuilds;
+  });
+}
+
+GG_ENTRY(run_md, MdArguments)

@@ -1,0 +1,80 @@
+// What a kernel is given and what it works on.
+//
+// Problem and Scratch are filled by Python (glassgpu/launch.py reads these declarations, so the
+// fields stand here and nowhere else). Workspace is one block's view of both.
+#pragma once
+#include "box.cuh"
+#include "pair_lj.cuh"
+#include "status.cuh"
+
+constexpr int SPECIES = GG_SPECIES;
+
+struct Problem {
+  int32 particles;
+  const double* box;           // (configuration, D) sides
+  const int32* types;          // (configuration, particle)
+  const int32* grid;           // (configuration, D) cells along each direction, 1 = no cells there
+  const PairConstants* pairs;  // (species, species)
+  const double* mass;          // (species)
+};
+
+// One slot per resident block or CPU worker; never saved.
+struct Scratch {
+  int32 capacity;      // entries of one particle's list
+  int32 bins;          // largest species * cells over the configurations
+  index_t* list;       // (slot, particle * capacity)
+  int32* list_end;     // (slot, species, particle) one past the last entry of a species
+  int32* bin_begin;    // (slot, bins + 1)
+  int32* cursor;       // (slot, bins)
+  int32* order;        // (slot, particle + SCAN) particles sorted by bin, then by index
+  packed_t* sorted;    // (slot, D, particle + SCAN) reference positions in that order
+  packed_t* packed;    // (slot, D, particle) positions now
+  real* force;         // (slot, D, particle)
+  real* energy;        // (slot, particle)
+  real* virial;        // (slot, particle)
+};
+
+constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates tested at a time
+
+struct Workspace {
+  int n, capacity;
+  int grid[D];
+  Box box;
+  const int32* types;
+  const PairConstants* pairs;
+  const double* mass;
+  index_t* list;
+  int32 *list_end, *bin_begin, *cursor, *order;
+  packed_t *sorted, *packed;
+  real *force, *energy, *virial;
+};
+
+GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int configuration, int slot) {
+  Workspace w;
+  const int64 n = p.particles;
+  w.n = p.particles;
+  w.capacity = s.capacity;
+  for (int d = 0; d < D; ++d) w.grid[d] = p.grid[configuration * D + d];
+  w.box = make_box(p.box + configuration * D);
+  w.types = p.types + configuration * n;
+  w.pairs = p.pairs;
+  w.mass = p.mass;
+  w.list = s.list + slot * n * s.capacity;
+  w.list_end = s.list_end + slot * n * SPECIES;
+  w.bin_begin = s.bin_begin + slot * (s.bins + int64(1));
+  w.cursor = s.cursor + slot * int64(s.bins);
+  w.order = s.order + slot * (n + SCAN);
+  w.sorted = s.sorted + slot * (n + SCAN) * D;
+  w.packed = static_cast<packed_t*>(fast_memory(s.packed + slot * n * D));
+  w.force = s.force + slot * n * D;
+  w.energy = s.energy + slot * n;
+  w.virial = s.virial + slot * n;
+  return w;
+}
+
+// Where entry k of particle i's list stands, and how far the next one is.
+GG_FUNCTION index_t* list_entry(const Workspace& w, int i, int k) {
+  return LANES == 1 ? w.list + int64(k) * w.n + i : w.list + int64(i) * w.capacity + k;
+}
+
+GG_FUNCTION int list_stride(const Workspace& w) { return LANES == 1 ? w.n : 1; }
