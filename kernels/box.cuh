@@ -76,12 +76,17 @@ GG_FUNCTION double unwrapped(place_t place, [[maybe_unused]] const Box& box, [[m
 #endif
 }
 
-// Which of `cells` equal slices of the box holds a coordinate.
-GG_FUNCTION int slice(packed_t x, [[maybe_unused]] const Box& box, [[maybe_unused]] int d, int cells) {
+// Which of `cells` equal slices of the box holds a coordinate, and how far inside (0 .. 1).
+GG_FUNCTION int slice(packed_t x, [[maybe_unused]] const Box& box, [[maybe_unused]] int d, int cells, real& fraction) {
 #if GG_DOUBLE
   const double turns = x * box.inverse[d];
-  return least(static_cast<int>((turns - floor(turns)) * cells), cells - 1);
+  const double at = (turns - floor(turns)) * cells;
+  const int cell = least(static_cast<int>(at), cells - 1);
+  fraction = at - cell;
 #else
-  return static_cast<int>((static_cast<uint64>(static_cast<uint32>(x)) * static_cast<uint32>(cells)) >> 32);
+  const uint64 at = static_cast<uint64>(static_cast<uint32>(x)) * static_cast<uint32>(cells);
+  const int cell = static_cast<int>(at >> 32);
+  fraction = static_cast<real>(static_cast<uint32>(at)) * static_cast<real>(1.0 / 4294967296.0);
 #endif
+  return cell;
 }

@@ -4,12 +4,15 @@
 // so each bin is sorted by index before anyone reads it. A list holds the neighbours of one
 // species after another, so that the pair constants are fixed within a run of entries.
 // Along a direction with fewer than three cells (grid = 1) every particle is a candidate.
+// Along x the cells are narrower than the list radius: they cost nothing there, because the
+// cells of a row stand one after another in memory.
 #pragma once
 #include "workspace.cuh"
 
 GG_FUNCTION int bin_of(const Workspace& w, const packed_t* x, int i) {
   int bin = w.types[i];
-  for (int d = D - 1; d >= 0; --d) bin = bin * w.grid[d] + slice(x[d * w.n + i], w.box, d, w.grid[d]);
+  real fraction;
+  for (int d = D - 1; d >= 0; --d) bin = bin * w.grid[d] + slice(x[d * w.n + i], w.box, d, w.grid[d], fraction);
   return bin;
 }
 
@@ -26,56 +29,95 @@ GG_FUNCTION void sort_bin(const Workspace& w, const packed_t* x, int bin) {
 }
 
 // Adds the particles among order[first .. last-1] within the list radius of sorted particle k;
-// false when the list is full.
+// false when the list is full. SCAN candidates are tested at a time, one bit each.
 GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first, int last, int& count) {
-  const int i = w.order[k];
-  const packed_t* x = w.sorted;
-  const int row = w.n + SCAN;
+  const int row = w.n + SCAN, stride = list_stride(w), capacity = w.capacity;
+  const packed_t *X = w.sorted, *Y = w.sorted + row, *Z = w.sorted + (D - 1) * row;
+  const packed_t xi = X[k], yi = Y[k], zi = Z[k];
+  const Box box = w.box;
+  const int32* order = w.order;
+  index_t* entry = list_entry(w, order[k], 0);
+  int end = count;
   for (int base = first; base < last; base += SCAN) {
+    uint32 near = 0;
+    GG_VECTOR_BITS(near)
+    for (int l = 0; l < SCAN; ++l) {  // past `last` it reads other particles, masked below
+      const real dx = apart(X[base + l], xi, box, 0);
+      const real dy = apart(Y[base + l], yi, box, 1);
+      const real dz = D == 3 ? apart(Z[base + l], zi, box, D - 1) : real(0);
+      real r2 = fused(dy, dy, dx * dx);
+      if (D == 3) r2 = fused(dz, dz, r2);
+      near |= r2 < cut2 ? uint32(1) << l : uint32(0);
+    }
     const int width = least(SCAN, last - base);
-    if (count + width > w.capacity) return false;
-    real r2[SCAN];
-    for (int l = 0; l < SCAN; ++l) {  // past `last` it reads other particles, which are not used
-      r2[l] = 0;
-      for (int d = 0; d < D; ++d) {
-        const real difference = apart(x[d * row + base + l], x[d * row + k], w.box, d);
-        r2[l] = fused(difference, difference, r2[l]);
-      }
-    }
-    for (int l = 0; l < width; ++l) {
-      const int32 j = w.order[base + l];
-      *list_entry(w, i, count) = static_cast<index_t>(j);  // overwritten by the next unless counted
-      count += static_cast<int>(r2[l] < cut2) & static_cast<int>(j != i);
-    }
+    if (width < SCAN) near &= (uint32(1) << width) - 1;
+    if (k >= base && k < base + SCAN) near &= ~(uint32(1) << (k - base));
+    if (end + width > capacity) return false;
+    for (; near; near &= near - 1) entry[int64(end++) * stride] = static_cast<index_t>(order[base + lowest_bit(near)]);
   }
+  count = end;
   return true;
 }
 
 GG_FUNCTION int around(int cell, int cells) { return cell < 0 ? cell + cells : cell >= cells ? cell - cells : cell; }
 
-// The list of sorted particle k; false when it does not fit.
-GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
-  const int i = w.order[k];
-  int cell[D], reach[D];
-  for (int d = 0; d < D; ++d) {
-    cell[d] = slice(w.sorted[d * (w.n + SCAN) + k], w.box, d, w.grid[d]);
-    reach[d] = w.grid[d] == 1 ? 0 : 1;
+// The rows of cells around a particle: where each begins and how far away it is.
+struct Rows {
+  int count;
+  int first[D == 3 ? 9 : 3];   // bin of the row's first cell, for species 0
+  real gap2[D == 3 ? 9 : 3];   // squared distance from the particle, a little below the true one
+};
+
+GG_FUNCTION real gap(real fraction, int offset, real width) {
+  return (offset < 0 ? fraction : offset > 0 ? real(1) - fraction : real(0)) * width;
+}
+
+GG_FUNCTION Rows rows_around(const Workspace& w, int k) {
+  const int row = w.n + SCAN, ny = w.grid[1], nz = D == 3 ? w.grid[D - 1] : 1;
+  const int reach_y = ny > 1, reach_z = nz > 1;
+  real fy, fz = 0;
+  const int cy = slice(w.sorted[row + k], w.box, 1, ny, fy);
+  const int cz = D == 3 ? slice(w.sorted[(D - 1) * row + k], w.box, D - 1, nz, fz) : 0;
+  const real wide_y = static_cast<real>(w.box.side[1] * 0.99999) / ny;
+  const real wide_z = static_cast<real>(w.box.side[D - 1] * 0.99999) / nz;
+  Rows rows;
+  rows.count = 0;
+  for (int dz = -reach_z; dz <= reach_z; ++dz) {
+    const real z = gap(fz, dz, wide_z);
+    for (int dy = -reach_y; dy <= reach_y; ++dy) {
+      const real y = gap(fy, dy, wide_y);
+      rows.first[rows.count] = (around(cz + dz, nz) * ny + around(cy + dy, ny)) * w.grid[0];
+      rows.gap2[rows.count++] = z * z + y * y;
+    }
   }
-  const int planes = D == 3 ? w.grid[D - 1] : 1, plane = D == 3 ? cell[D - 1] : 0;
-  const int plane_reach = D == 3 ? reach[D - 1] : 0;
-  const int low = cell[0] - reach[0], high = cell[0] + reach[0], along = w.grid[0];
+  return rows;
+}
+
+// The list of sorted particle k; false when it does not fit. Rows run along x, where the cells
+// are narrow: of each row only what can be near enough is scanned.
+GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
+  const int i = w.order[k], nx = w.grid[0];
+  const Rows rows = rows_around(w, k);
+  real fraction;
+  const int cx = slice(w.sorted[k], w.box, 0, nx, fraction);
+  const real per_cell = nx / static_cast<real>(w.box.side[0] * 0.99999);
+  const int row_cells = D == 3 ? w.grid[1] * w.grid[D - 1] : w.grid[1];
   int count = 0;
   for (int s = 0; s < SPECIES; ++s) {
     const real cut2 = w.pairs[w.types[i] * SPECIES + s].list_cut2;
-    for (int dz = -plane_reach; dz <= plane_reach; ++dz)
-      for (int dy = -reach[1]; dy <= reach[1]; ++dy) {
-        const int row = ((s * planes + around(plane + dz, planes)) * w.grid[1] + around(cell[1] + dy, w.grid[1])) * along;
-        const int32* begin = w.bin_begin + row;
-        const int from = low < 0 ? 0 : low, to = least(high, along - 1);
-        if (!add_neighbours(w, k, cut2, begin[from], begin[to + 1], count)) return false;
-        if (low < 0 && !add_neighbours(w, k, cut2, begin[low + along], begin[along], count)) return false;
-        if (high >= along && !add_neighbours(w, k, cut2, begin[0], begin[high - along + 1], count)) return false;
-      }
+    const int32* bins = w.bin_begin + s * row_cells * nx;
+    for (int r = 0; r < rows.count; ++r) {
+      const real left = cut2 - rows.gap2[r];
+      if (left <= real(0)) continue;
+      const int32* begin = bins + rows.first[r];
+      const int reach = static_cast<int>(root(left) * per_cell) + 1;
+      const bool all = 2 * reach + 1 >= nx;
+      const int low = all ? 0 : cx - reach, high = all ? nx - 1 : cx + reach;
+      const int from = low < 0 ? 0 : low, to = least(high, nx - 1);
+      if (!add_neighbours(w, k, cut2, begin[from], begin[to + 1], count)) return false;
+      if (low < 0 && !add_neighbours(w, k, cut2, begin[low + nx], begin[nx], count)) return false;
+      if (high >= nx && !add_neighbours(w, k, cut2, begin[0], begin[high - nx + 1], count)) return false;
+    }
     if (count + LANES > w.capacity) return false;
     for (; count % LANES; ++count) *list_entry(w, i, count) = static_cast<index_t>(i);
     w.list_end[s * w.n + i] = count;

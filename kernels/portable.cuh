@@ -65,13 +65,17 @@ typedef unsigned short index_t;
 #endif
 constexpr int LANES = 1;
 #define GG_VECTOR_SUM(...)
+#define GG_VECTOR_BITS(x)
+GG_FUNCTION int lowest_bit(uint32 x) { return __ffs(x) - 1; }
 #else
 typedef int32 index_t;
 constexpr int LANES = 8;
+GG_FUNCTION int lowest_bit(uint32 x) { return __builtin_ctz(x); }
+#define GG_PRAGMA(text) _Pragma(#text)
+#define GG_VECTOR_BITS(x) GG_PRAGMA(omp simd reduction(| : x))
 #if GG_STRICT
 #define GG_VECTOR_SUM(...)
 #else
-#define GG_PRAGMA(text) _Pragma(#text)
 #define GG_VECTOR_SUM(...) GG_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #endif
 #endif

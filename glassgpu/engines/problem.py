@@ -64,9 +64,12 @@ def morton_order(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def grid_of(box: np.ndarray, reach: float) -> np.ndarray:
-    """Cells along each direction, at least ``reach`` wide; 1 where fewer than three fit."""
+    """Cells along each direction: across rows at least ``reach`` wide, 1 where fewer than three
+    fit; along x, the rows of kernels/lists.cuh, about a quarter of it."""
     cells = np.floor(box / reach * (1 - 1e-6)).astype(np.int32)
-    return np.where(cells < 3, 1, np.minimum(cells, 64)).astype(np.int32)
+    cells = np.where(cells < 3, 1, np.minimum(cells, 64))
+    cells[0] = min(int(4 * box[0] / reach), 256)
+    return cells.astype(np.int32)
 
 
 class Problem:

@@ -1,0 +1,51 @@
+"""How much of a label is structure and how much is the noise of a finite ensemble."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.errors import InvalidInput
+
+
+def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray) -> np.ndarray:
+    """rel = 1 - <s_i^2 / R> / Var_i(p_i), the share of the variance that is not noise.
+
+    Args:
+        values: (..., N) float64, a label averaged over R runs, such as the propensity.
+        variance_of_mean: (..., N) float64, s_i^2 / R with s_i^2 the unbiased variance over runs.
+        types: (N,) int32.
+
+    Returns:
+        (..., species) float64. Two independent ensembles correlate at the geometric mean of
+        their reliabilities. Negative when noise explains all; NaN for a species with fewer than
+        two particles.
+
+    Source: spec section 2; classical test theory (Spearman 1904).
+    """
+    values, variance_of_mean = np.asarray(values, float), np.asarray(variance_of_mean, float)
+    types = np.asarray(types)
+    if values.shape != variance_of_mean.shape or values.shape[-1:] != types.shape:
+        raise InvalidInput(f"values {values.shape}, variance_of_mean {variance_of_mean.shape} and types {types.shape} do not belong together")
+    out = np.full((*values.shape[:-1], int(types.max()) + 1), np.nan)
+    for s in range(out.shape[-1]):
+        of = types == s
+        if of.sum() > 1:
+            spread = values[..., of].var(axis=-1, ddof=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                out[..., s] = 1 - variance_of_mean[..., of].mean(axis=-1) / spread
+    return out
+
+
+def noise_ceiling(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray) -> np.ndarray:
+    """sqrt of ``reliability``: the largest Pearson coefficient between a label and any function
+    of the structure. 0 where the reliability is negative. Same arguments and shape."""
+    return np.sqrt(np.maximum(reliability(values, variance_of_mean, types), 0.0))
+
+
+def ensemble_moments(count: int, sums: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and unbiased variance of the mean from sums over ``count`` runs (at least 2)."""
+    validate.whole("replicas", count, least=2)
+    mean = sums / count
+    variance = np.maximum(squares / count - mean**2, 0) * count / (count - 1)
+    return mean, variance / count

@@ -1,0 +1,135 @@
+"""The isoconfigurational ensemble: many runs from one configuration, reduced as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
+from glassgpu.engines.md import LENGTH_UNIT, SQUARE_UNIT, MdRun, Plan
+from glassgpu.progress import Progress
+from glassgpu.simulate import DT, TIME_UNIT, _check_common, choose_target, steps_of
+from glassgpu.systems.system import System
+from glassgpu.types import Ensemble, Snapshot, as_snapshots
+
+
+def isoconfigurational(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float,
+    times: Sequence[float],
+    replicas: int,
+    seed: int,
+    dt: float = DT,
+    thermostat: str | None = "nose_hoover",
+    thermostat_time: float = 0.5,
+    precision: str = "single",
+    skin: float = 0.4,
+    labels: Sequence[str] = ("propensity",),
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Ensemble:
+    """Runs with fresh Maxwell-Boltzmann velocities from each snapshot, reduced to labels.
+
+    Memory does not grow with times x replicas x particles: |dr| and |dr|^2 are summed over
+    replicas inside the kernel, in 64-bit fixed point, so that no order changes a bit.
+
+    Args:
+        system, snapshot: as for ``simulate.md``.
+        temperature: of the velocities and of the bath.
+        times: ascending, each at least ``dt``, no two on one step [time].
+        replicas: runs per snapshot, 2 to 2^20.
+        seed: replica r of configuration c gets the same numbers whatever else is run.
+        thermostat: ``"nose_hoover"``, or None for constant energy.
+        labels: ``"propensity"``.
+        checkpoint: file to save to every half minute and to continue from after an interruption.
+        dt, thermostat_time, precision, skin, progress, backend, threads, batch, chunk: as there.
+
+    Returns:
+        Ensemble. A sequence of snapshots gives a leading ``configuration`` axis.
+
+    Raises:
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        SimulationFailed, Interrupted: with the checkpoint kept.
+
+    Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B.
+    """
+    _check_common(temperature, dt, thermostat, precision, labels)
+    validate.number("temperature", temperature, above=0)
+    snapshots, many = as_snapshots(snapshot)
+    replicas = validate.whole("replicas", replicas, least=2, most=2**20)
+    steps = steps_of(times, dt)
+    plan = Plan(
+        temperature=float(temperature),
+        steps=int(steps[-1]),
+        samples=tuple(steps.tolist()),
+        replicas=replicas,
+        seed=validate.whole("seed", seed, least=0),
+        dt=dt,
+        thermostat=thermostat is not None,
+        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
+        precision=precision,
+        skin=validate.number("skin", skin, above=0),
+    )
+    place = choose_target(backend, replicas * len(snapshots), threads)
+    path = Path(checkpoint) if checkpoint else None
+    result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()
+    mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / SQUARE_UNIT)
+    energy = result.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
+    attrs = {
+        "temperature": float(temperature),
+        "replicas": replicas,
+        "seed": plan.seed,
+        "dt": dt,
+        "thermostat": str(thermostat),
+        "precision": precision,
+        "backend": place.name,
+        "system": system.name,
+        "time_unit": TIME_UNIT,
+    }
+    return make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
+
+
+def make_ensemble(
+    snapshots: list[Snapshot],
+    many: bool,
+    times: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    species: Sequence[str],
+    attrs: dict[str, Any],
+    steps: np.ndarray | None = None,
+    energy: np.ndarray | None = None,
+) -> Ensemble:
+    """An ``Ensemble`` from propensities and the variance of that mean, (configuration, time, N)."""
+    import xarray
+
+    coordinates: dict[str, Any] = {"time": np.atleast_1d(times)}
+    if steps is not None:
+        coordinates["step"] = ("time", steps)
+    ceiling = np.stack([noise_ceiling(m, v, s.types) for m, v, s in zip(mean, variance, snapshots, strict=True)])
+    named = np.array([species[s] for s in range(ceiling.shape[-1])])
+
+    def labelled(values: np.ndarray, last: str | None, name: str) -> xarray.DataArray:
+        dims = ["configuration", "time"] + ([last] if last else [])
+        coords = {**coordinates, **({"species": named} if last == "species" else {})}
+        data = xarray.DataArray(values, dims=dims, coords=coords, name=name, attrs={"units": attrs.get("length_unit", "sigma_AA"), **attrs})
+        return data if many else data.isel(configuration=0)
+
+    return Ensemble(
+        snapshot=snapshots if many else snapshots[0],
+        propensity=labelled(mean, "particle", "propensity"),
+        standard_error=labelled(np.sqrt(variance), "particle", "standard_error"),
+        noise_ceiling=labelled(ceiling, "species", "noise_ceiling"),
+        energy=None if energy is None else labelled(energy, None, "energy"),
+        attrs=attrs,
+    )

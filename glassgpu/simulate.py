@@ -1,0 +1,204 @@
+"""Simulations that users start: molecular dynamics of any number of replicas."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.engines.md import MdRun, Plan
+from glassgpu.errors import InvalidInput
+from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.progress import Progress
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot, as_snapshots
+
+TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
+DT = 0.005
+THERMOSTATS = ("nose_hoover", None)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What ``md`` returns. A sequence of snapshots adds a leading configuration axis.
+
+    Attributes:
+        times: (time,) float64, as asked for; empty without ``times``.
+        positions: (replica, time, N, d) float64 unwrapped [length], or None.
+        final: Snapshot with velocities and images for one replica, else a list over replicas.
+        potential, kinetic: (replica, time) float64, of the whole system [energy].
+        conserved: (replica, time) float64: total energy, with the bath's part under a thermostat.
+        pressure: (replica, time) float64, kinetic and virial part.
+        status: (replica,) int32, 0: a run that fails raises instead of returning.
+        rebuilds: neighbour-list builds per step, for tuning ``skin``.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray | None
+    final: Snapshot | list
+    potential: np.ndarray
+    kinetic: np.ndarray
+    conserved: np.ndarray
+    pressure: np.ndarray
+    status: np.ndarray
+    rebuilds: float
+
+
+def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
+    """The whole steps nearest to the times, (time,) int64, ascending and all different.
+
+    Raises:
+        InvalidInput: not ascending, shorter than one step, or two times on one step.
+    """
+    asked = validate.array("times", np.atleast_1d(np.asarray(times, float)), np.float64, (None,))
+    steps = np.rint(asked / dt).astype(np.int64)
+    if not len(steps) or steps[0] < 1:
+        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each at least one step dt={dt:g}")
+    clash = np.flatnonzero(np.diff(steps) <= 0)
+    if len(clash):
+        k = int(clash[0])
+        raise InvalidInput(
+            f"times {asked[k]:g} and {asked[k + 1]:g} fall on steps {steps[k]} and {steps[k + 1]} (dt={dt:g}); "
+            "give ascending times that are at least one step apart"
+        )
+    return steps
+
+
+def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
+    """``launch.target``, with a warning when a GPU is given too few replicas to be busy."""
+    place = target(backend, threads)
+    if isinstance(place, Cuda) and rows < place.multiprocessors():
+        warnings.warn(
+            f"{rows} replicas keep {rows} of {place.multiprocessors()} multiprocessors busy: ask for all configurations and "
+            "replicas in one call, or run a single large system with HOOMD-blue",
+            stacklevel=3,
+        )
+    return place
+
+
+def _check_common(temperature: float | None, dt: float, thermostat: str | None, precision: str, labels: Sequence[str]) -> None:
+    if temperature is not None:
+        validate.number("temperature", temperature, above=0)
+    validate.number("dt", dt, above=0, most=0.1)
+    validate.choice("thermostat", thermostat, THERMOSTATS)
+    validate.choice("precision", precision, ("single", "double"))
+    for label in labels:
+        validate.choice("labels", label, ("propensity",))
+
+
+def md(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float | None = None,
+    duration: float | None = None,
+    times: Sequence[float] | None = None,
+    dt: float = DT,
+    thermostat: str | None = "nose_hoover",
+    thermostat_time: float = 0.5,
+    replicas: int = 1,
+    seed: int = 0,
+    precision: str = "single",
+    skin: float = 0.4,
+    keep_positions: bool = False,
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Trajectory:
+    """Molecular dynamics at constant energy or temperature.
+
+    Velocity Verlet; ``"nose_hoover"`` is a Nose-Hoover chain of three (kernels/thermostat.cuh).
+
+    Args:
+        system: pair laws and masses.
+        snapshot: start, or a sequence of starts of one System, run side by side.
+        temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero.
+            None continues with the snapshot's own velocities (constant energy only).
+        duration: length of the run [time]; by default the last of ``times``.
+        times: when to record, ascending, each at least ``dt``.
+        dt: time step.
+        thermostat: ``"nose_hoover"`` or None (constant energy).
+        thermostat_time: period parameter of the thermostat [time].
+        replicas: runs from each snapshot.
+        seed: replica r of configuration c gets the same numbers whatever else is run.
+        precision: ``"single"`` or ``"double"``.
+        skin: of the neighbour lists [length]; changes speed, not physics.
+        keep_positions: keep unwrapped positions at ``times``.
+        checkpoint: file to save to every half minute and to continue from.
+        progress: a bar (True), nothing (False), or a function told the fraction done.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        threads, batch, chunk: how the work is cut; no result depends on them, bit for bit.
+
+    Raises:
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        SimulationFailed, Interrupted: with the checkpoint kept.
+    """
+    _check_common(temperature, dt, thermostat, precision, ())
+    snapshots, many = as_snapshots(snapshot)
+    replicas = validate.whole("replicas", replicas, least=1, most=2**20)
+    if temperature is None:
+        if thermostat is not None:
+            raise InvalidInput("thermostat='nose_hoover' needs temperature=")
+        if any(s.velocities is None for s in snapshots):
+            raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+    if duration is None and times is None:
+        raise InvalidInput("give duration= or times=")
+    samples = steps_of(times, dt) if times is not None else np.zeros(0, np.int64)
+    steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / dt))
+    if len(samples) and samples[-1] > steps:
+        raise InvalidInput(f"the last of times is beyond duration={duration}")
+    plan = Plan(
+        temperature=temperature or 1.0,
+        steps=steps,
+        samples=tuple(samples.tolist()),
+        replicas=replicas,
+        seed=validate.whole("seed", seed, least=0),
+        dt=dt,
+        thermostat=thermostat is not None,
+        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
+        precision=precision,
+        skin=validate.number("skin", skin, above=0),
+        draw_velocities=temperature is not None,
+        labels=False,
+        keep_positions=keep_positions,
+        keep_final=True,
+    )
+    place = choose_target(backend, replicas * len(snapshots), threads)
+    path = Path(checkpoint) if checkpoint else None
+    result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()
+    assert result.places is not None and result.velocities is not None
+
+    def shaped(rows: np.ndarray) -> np.ndarray:
+        out = rows.reshape(len(snapshots), replicas, *rows.shape[1:])
+        return out if many else out[0]
+
+    finals = [
+        [_final(snapshots[c], result.places[k], result.velocities[k]) for k in range(c * replicas, (c + 1) * replicas)]
+        for c in range(len(snapshots))
+    ]
+    per_configuration: list = [f[0] if replicas == 1 else f for f in finals]
+    potential, kinetic, virial, bath = (result.log[:, :, k] for k in range(4))
+    volume = np.repeat([s.box.prod() for s in snapshots], replicas)[:, None]
+    return Trajectory(
+        times=np.atleast_1d(np.asarray(times, float)) if times is not None else np.zeros(0),
+        positions=None if result.positions is None else shaped(result.positions),
+        final=per_configuration if many else per_configuration[0],
+        potential=shaped(potential),
+        kinetic=shaped(kinetic),
+        conserved=shaped(potential + kinetic + bath),
+        pressure=shaped((2 * kinetic + virial) / (system.dimension * volume)),
+        status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
+        rebuilds=result.rebuilds,
+    )
+
+
+def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:
+    images = np.floor(places / start.box + 0.5).astype(np.int32)
+    return Snapshot(places, start.types, start.box, velocities, images)
