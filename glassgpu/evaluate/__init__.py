@@ -1,0 +1,7 @@
+"""Honest splits and scores."""
+
+from glassgpu.evaluate.ridge_folds import RidgeFolds, ridge_over_parts
+from glassgpu.evaluate.scores import pearson, r2, report
+from glassgpu.evaluate.split import split
+
+__all__ = ["RidgeFolds", "pearson", "r2", "report", "ridge_over_parts", "split"]

@@ -1,0 +1,67 @@
+"""Ridge regression over folds of whole parts, with alpha chosen inside each training set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassgpu.errors import LeakySplit
+from glassgpu.evaluate.scores import pearson
+from glassgpu.models.moments import Moments
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeFolds:
+    """What ``ridge_over_parts`` returns.
+
+    Attributes:
+        prediction: for each part, (rows, targets), by the model that has not seen the part.
+        alpha: (parts, targets) chosen inside the training parts.
+    """
+
+    prediction: list[np.ndarray]
+    alpha: np.ndarray
+
+
+def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: Sequence[float]) -> RidgeFolds:
+    """Leave one part out: train on the others, standardised on training rows, and predict it.
+
+    alpha is chosen by leaving out, one after another, each part of the training set (mean
+    Pearson over these), so that no test row has a say in it. The parts' moments are summed once;
+    every fold is a difference of sums, and every alpha comes from one factorisation.
+
+    Args:
+        x: per part, (rows, features) float64: whole configurations, or blocks.
+        y: per part, (rows, targets) float64.
+        alphas: candidates, per sample.
+
+    Raises:
+        LeakySplit: fewer than three parts leave nothing to choose alpha on.
+    """
+    if len(x) < 3:
+        raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
+    shift = np.concatenate([np.mean([a.mean(axis=0) for a in part], axis=0) for part in (x, y)])
+    moments = [Moments.of(a, b, shift) for a, b in zip(x, y, strict=True)]
+    whole = moments[0]
+    for m in moments[1:]:
+        whole = whole + m
+    targets = y[0].shape[1]
+    chosen = np.zeros((len(x), targets))
+    prediction = []
+    inner: dict[tuple[int, int], np.ndarray] = {}  # score of a pair of parts left out, on each
+    for a in range(len(x)):
+        for b in range(a + 1, len(x)):
+            weights, intercept = (whole - moments[a] - moments[b]).ridge_path(np.asarray(alphas), standardize=True)
+            for held, other in ((a, b), (b, a)):
+                inner[other, held] = np.array(
+                    [[pearson(y[held][:, t], x[held] @ w[:, t] + c[t]) for t in range(targets)] for w, c in zip(weights, intercept, strict=True)]
+                )
+    for a in range(len(x)):
+        score = np.mean([inner[a, b] for b in range(len(x)) if b != a], axis=0)  # (alphas, targets)
+        best = score.argmax(axis=0)
+        chosen[a] = np.asarray(alphas)[best]
+        weights, intercept = (whole - moments[a]).ridge_path(np.asarray(alphas), standardize=True)
+        prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
+    return RidgeFolds(prediction, chosen)

@@ -1,0 +1,57 @@
+"""The BOTAN data set (Shiba et al., J. Chem. Phys. 158, 084503 (2023))."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from glassgpu.dynamics import propensity
+from glassgpu.engines.isoconfigurational import make_ensemble
+from glassgpu.errors import FileFormatError, GlassGPUError
+from glassgpu.io.untrusted import load_npz
+from glassgpu.types import Ensemble, Snapshot
+
+DENSITY = 1.2  # the files hold no box: L = (N / 1.2)^(1/3), not rounded
+TAU_ALPHA_044 = 13000.0  # time code 07 at T = 0.44
+
+
+def read_botan(path: str | os.PathLike | Sequence[str | os.PathLike], time: float | None = None) -> Ensemble:
+    """Isoconfigurational runs of the Kob-Andersen mixture, N = 4096, rho = 1.2.
+
+    Args:
+        path: ``isoconfig_N4096T<T>_<id>_tc<code>.npz``, or several for a configuration axis.
+        time: of the final positions [time]; known for T = 0.44 with time code 07 (13000).
+
+    Returns:
+        Ensemble with one time. Displacements are without the drift of the centre of mass.
+
+    Raises:
+        FileFormatError: truncated, a key missing, NaN, or an unknown time code.
+    """
+    many = not isinstance(path, (str, os.PathLike))
+    paths = [os.fspath(p) for p in (path if many else [path])]  # type: ignore[union-attr, list-item]
+    snapshots, means, variances = [], [], []
+    for p in paths:
+        data = load_npz(p, ("types", "initial_positions", "positions"))
+        n = len(data["initial_positions"])
+        try:
+            snapshot = Snapshot(data["initial_positions"], data["types"], np.full(3, (n / DENSITY) ** (1 / 3)))
+            if data["positions"].shape[1:] != (n, 3) or not np.isfinite(data["positions"]).all():
+                raise FileFormatError(f"positions of shape {data['positions'].shape} or with NaN do not belong to {n} particles")
+            mean, variance = propensity(data["initial_positions"], data["positions"])
+        except GlassGPUError as error:
+            raise FileFormatError(f"{p}: {error}") from error
+        snapshots.append(snapshot)
+        means.append(mean[None])
+        variances.append(variance[None])
+    found = re.search(r"T([\d.]+)_\d+_tc(\d+)", os.path.basename(paths[0]))
+    temperature = float(found.group(1)) if found else float("nan")
+    if time is None:
+        if not found or (found.group(1), found.group(2)) != ("0.44", "07"):
+            raise FileFormatError(f"{paths[0]}: the time of this file is not known; give time=")
+        time = TAU_ALPHA_044
+    attrs = {"temperature": temperature, "replicas": len(data["positions"]), "source": "BOTAN", "system": "Kob-Andersen", "time_unit": "sqrt(m sigma^2 / epsilon)"}
+    return make_ensemble(snapshots, many, np.array([time]), np.stack(means), np.stack(variances), ("A", "B"), attrs)

@@ -1,0 +1,133 @@
+"""Sums from which linear models are fitted: they add over parts of the data.
+
+Rows never have to be in memory together, folds share their parts (all parts less one), and every
+alpha of a ridge path comes from one factorisation.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from glassgpu.device import in_double
+from glassgpu.errors import InvalidInput
+
+# Below this share of the largest eigenvalue a Gram matrix no longer knows its eigenvalues.
+GRAM_LIMIT = 1e-8
+
+
+@functools.cache
+def _gram():
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def gram(a, shift):
+        a = a - shift
+        return a.sum(axis=0), jnp.einsum("ni,nj->ij", a, a, precision="highest")
+
+    return gram
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, sums and products of [X, Y] about a fixed shift; parts with one shift add.
+
+    Attributes:
+        count: rows.
+        shift: (features + targets,) float64, subtracted before summing (for precision only).
+        total: (features + targets,) sums.
+        product: (features + targets, features + targets) sums of products.
+        features: how many of the columns are X.
+    """
+
+    count: int
+    shift: np.ndarray
+    total: np.ndarray
+    product: np.ndarray
+    features: int
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray, shift: np.ndarray | None = None, chunk: int = 65536) -> Moments:
+        """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64).reshape(len(x), -1)
+        width = x.shape[1] + y.shape[1]
+        if shift is None:
+            shift = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
+        total, product = np.zeros(width), np.zeros((width, width))
+        for first in range(0, len(x), chunk):
+            rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
+            part_total, part_product = in_double(_gram(), rows, shift)
+            total += part_total
+            product += part_product
+        return cls(len(x), shift, total, product, x.shape[1])
+
+    def __add__(self, other: Moments) -> Moments:
+        return self._combined(other, 1)
+
+    def __sub__(self, other: Moments) -> Moments:
+        """What remains when a part is taken out."""
+        return self._combined(other, -1)
+
+    def _combined(self, other: Moments, sign: int) -> Moments:
+        if not np.array_equal(self.shift, other.shift) or self.features != other.features:
+            raise InvalidInput("moments with different shifts or columns do not add")
+        return Moments(
+            self.count + sign * other.count,
+            self.shift,
+            self.total + sign * other.total,
+            self.product + sign * other.product,
+            self.features,
+        )
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(features + targets,)"""
+        return self.shift + self.total / self.count
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(features + targets, features + targets), divided by the count."""
+        offset = self.total / self.count
+        return self.product / self.count - np.outer(offset, offset)
+
+    def ridge_path(self, alphas: np.ndarray, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
+
+        Args:
+            alphas: (alphas,) per sample (LIN equation 23), each at least 1e-8 of the largest
+                eigenvalue of the covariance.
+            standardize: penalise the weights of columns scaled to variance 1 (the weights
+                returned still belong to the raw columns).
+            fit_intercept: else b = 0.
+
+        Returns:
+            Weights (alphas, features, targets) and intercepts (alphas, targets).
+
+        Raises:
+            InvalidInput: an alpha too small for the Gram matrix, or a constant column.
+        """
+        f = self.features
+        mean = self.mean if fit_intercept else np.zeros(len(self.shift))
+        if fit_intercept:
+            covariance = self.covariance
+        else:
+            both = np.outer(self.shift, self.total)
+            covariance = (self.product + both + both.T) / self.count + np.outer(self.shift, self.shift)
+        scale = np.ones(f)
+        if standardize:
+            scale = np.sqrt(np.diag(covariance)[:f])
+            if not (scale > 0).all():
+                raise InvalidInput(f"columns {np.flatnonzero(~(scale > 0))[:10].tolist()} are constant; drop them")
+        values, vectors = scipy.linalg.eigh(covariance[:f, :f] / np.outer(scale, scale))
+        alphas = np.atleast_1d(np.asarray(alphas, float))
+        if alphas.min() < GRAM_LIMIT * values[-1]:
+            raise InvalidInput(f"alpha={alphas.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
+        projected = vectors.T @ (covariance[:f, f:] / scale[:, None])
+        weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + alphas[:, None, None]))
+        weights = weights / scale[None, :, None]
+        intercept = mean[f:] - np.einsum("f,aft->at", mean[:f], weights)
+        return weights, intercept

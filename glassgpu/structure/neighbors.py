@@ -1,0 +1,86 @@
+"""Neighbours of every particle: pairs found by freud, distances in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.errors import BoxTooSmall
+from glassgpu.types import Snapshot
+
+PAD = 32  # neighbour axes are padded to multiples, so that few shapes are ever compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """Neighbours j != i with r_ij < r_max, those of each i by ascending distance.
+
+    Attributes:
+        count: (N,) int64.
+        index: (N, K) int32, padded with i itself; K is a multiple of 32.
+        distance: (N, K) float64, padded with infinity [length].
+        vector: (N, K, d) float64, r_j - r_i, padded with 0 [length].
+    """
+
+    count: np.ndarray
+    index: np.ndarray
+    distance: np.ndarray
+    vector: np.ndarray
+
+    def within(self, r: float) -> int:
+        """The padded number of columns that hold every neighbour with distance < r."""
+        most = int((self.distance < r).sum(axis=1).max(initial=0))
+        return min(self.index.shape[1], padded(most))
+
+
+def padded(count: int) -> int:
+    """The next multiple of 32, at least 32."""
+    return max(PAD, -(-count // PAD) * PAD)
+
+
+def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
+    """All neighbours within ``r_max`` (strictly), minimum image.
+
+    Args:
+        snapshot: N particles in 2 or 3 dimensions.
+        r_max: [length]; at most half the shortest side.
+
+    Raises:
+        BoxTooSmall: names the smallest N at the snapshot's density.
+    """
+    import freud
+
+    validate.number("r_max", r_max, above=0)
+    n, d, box = snapshot.n, snapshot.dimension, snapshot.box
+    half = float(box.min() / 2)
+    if r_max > half * (1 + 1e-12):
+        density = n / box.prod()
+        raise BoxTooSmall(
+            f"neighbours within {r_max:g} need every side of the box to be at least {2 * r_max:g}, but the shortest is "
+            f"{box.min():.6g}; at density {density:.4g} take N >= {int(np.ceil(density * (2 * r_max) ** d * (1 - 1e-9)))}"
+        )
+    points = np.zeros((n, 3), np.float32)
+    points[:, :d] = snapshot.positions
+    # freud works in single precision: ask for a little more and decide in double.
+    reach = min(r_max * (1 + 1e-5) + 1e-4, np.nextafter(np.float32(half), np.float32(0)))
+    sides = [*box, 0.0] if d == 2 else list(box)
+    query = freud.locality.AABBQuery(freud.box.Box(*sides, is2D=d == 2), points)
+    found = query.query(points, {"r_max": float(reach), "exclude_ii": True}).toNeighborList()
+    i, j = found.query_point_indices.astype(np.int64), found.point_indices.astype(np.int64)
+    vector = snapshot.positions[j] - snapshot.positions[i]
+    vector -= box * np.rint(vector / box)
+    distance = np.linalg.norm(vector, axis=1)
+    keep = distance < r_max
+    i, j, vector, distance = i[keep], j[keep], vector[keep], distance[keep]
+    order = np.lexsort((distance, i))
+    i, j, vector, distance = i[order], j[order], vector[order], distance[order]
+    count = np.bincount(i, minlength=n)
+    width = padded(int(count.max(initial=0)))
+    column = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
+    out_index = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
+    out_distance = np.full((n, width), np.inf)
+    out_vector = np.zeros((n, width, d))
+    out_index[i, column], out_distance[i, column], out_vector[i, column] = j, distance, vector
+    return Neighbors(count, out_index, out_distance, out_vector)
