@@ -36,7 +36,7 @@ def _scalar(name: str, constants: compiling.Constants) -> np.dtype | None:
         "real": "f8" if double else "f4",
         "place_t": "f8" if double else "i8",
         "packed_t": "f8" if double else "i4",
-        "index_t": ("u4" if constants.get("WIDE_INDEX") else "u2") if on_gpu else "i4",
+        "index_t": "u2" if on_gpu and not constants.get("WIDE_INDEX") else "u4",
     }
     return np.dtype(table[name]) if name in table else None
 

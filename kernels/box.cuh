@@ -14,10 +14,8 @@ constexpr int D = GG_DIMENSION;
 
 #if GG_DOUBLE
 typedef double place_t;
-typedef double packed_t;
 #else
 typedef int64 place_t;
-typedef int32 packed_t;
 #endif
 
 struct Box {
@@ -41,15 +39,25 @@ GG_FUNCTION Box make_box(const double* sides) {
   return box;
 }
 
-// a - b, minimum image.
-GG_FUNCTION real apart(packed_t a, packed_t b, const Box& box, int d) {
+// a - b, minimum image, in one lane or in several.
 #if GG_DOUBLE
-  const real difference = a - b;
+template <class T>
+GG_FUNCTION T apart(T a, T b, const Box& box, int d) {
+  const T difference = a - b;
   return difference - box.unit[d] * nearest(difference * box.inverse[d]);
-#else
-  return static_cast<real>(static_cast<int32>(static_cast<uint32>(a) - static_cast<uint32>(b))) * box.unit[d];
-#endif
 }
+#else
+GG_FUNCTION real apart(packed_t a, packed_t b, const Box& box, int d) {
+  return static_cast<real>(static_cast<int32>(static_cast<uint32>(a) - static_cast<uint32>(b))) * box.unit[d];
+}
+#if GG_VECTORS
+typedef uint32 unsigned_lanes __attribute__((vector_size(32)));
+GG_FUNCTION lanes apart(packed_lanes a, packed_lanes b, const Box& box, int d) {
+  const unsigned_lanes difference = (unsigned_lanes)a - (unsigned_lanes)b;
+  return __builtin_convertvector((packed_lanes)difference, lanes) * box.unit[d];
+}
+#endif
+#endif
 
 GG_FUNCTION packed_t pack(place_t place) {
 #if GG_DOUBLE

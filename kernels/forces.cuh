@@ -8,27 +8,41 @@ struct Force {
   real virial;  // half of every pair's r . f
 };
 
+// The positions now of the LANES neighbours that begin at `entry`.
+GG_FUNCTION Positions read_neighbours(const Workspace& w, const index_t* entry) {
+#if GG_VECTORS
+  return read_records(w.packed, entry);
+#else
+  Positions out;
+  out.x = w.packed[*entry];
+  out.y = w.packed[w.n + *entry];
+  out.z = w.packed[(D - 1) * w.n + *entry];
+  return out;
+#endif
+}
+
 template <bool ENERGY>
 GG_FUNCTION Force force_on(const Workspace& w, int i) {
-  const packed_t *X = w.packed, *Y = w.packed + w.n, *Z = w.packed + (D - 1) * w.n;
-  const packed_t xi = X[i], yi = Y[i], zi = Z[i];
+  const packed_lanes xi = everywhere_packed(w.packed[packed_at(w, i, 0)]);
+  const packed_lanes yi = everywhere_packed(w.packed[packed_at(w, i, 1)]);
+  const packed_lanes zi = everywhere_packed(w.packed[packed_at(w, i, D - 1)]);
   const Box box = w.box;
   const int stride = list_stride(w);
-  real fx = 0, fy = 0, fz = 0, energy = 0, virial = 0;
-  int begin = 0;
+  lanes fx{}, fy{}, fz{}, energy{}, virial{};
+  int k = 0;
   for (int s = 0; s < SPECIES; ++s) {
     const PairConstants constants = w.pairs[w.types[i] * SPECIES + s];
-    const int count = (w.list_end[s * w.n + i] - begin) / LANES * LANES;  // tells the compiler: no remainder
-    const index_t* entry = list_entry(w, i, begin);
-    GG_VECTOR_SUM(fx, fy, fz, energy, virial)
-    for (int k = 0; k < count; ++k) {
-      const int j = entry[int64(k) * stride];
-      const real dx = apart(xi, X[j], box, 0);
-      const real dy = apart(yi, Y[j], box, 1);
-      const real dz = D == 3 ? apart(zi, Z[j], box, D - 1) : real(0);
-      real r2 = fused(dy, dy, dx * dx);
-      if (D == 3) r2 = fused(dz, dz, r2);
-      real over_r, potential;
+    const int end = w.list_end[s * w.n + i];
+    for (const index_t* entry = list_entry(w, i, k); k < end; k += LANES, entry += LANES * stride) {
+      const Positions at = read_neighbours(w, entry);
+      const lanes dx = apart(xi, at.x, box, 0);
+      const lanes dy = apart(yi, at.y, box, 1);
+      lanes r2 = fused(dy, dy, dx * dx), dz{};
+      if (D == 3) {
+        dz = apart(zi, at.z, box, D - 1);
+        r2 = fused(dz, dz, r2);
+      }
+      lanes over_r, potential;
       pair_lj<ENERGY>(constants, r2, over_r, potential);
       fx = fused(over_r, dx, fx);
       fy = fused(over_r, dy, fy);
@@ -38,13 +52,12 @@ GG_FUNCTION Force force_on(const Workspace& w, int i) {
         virial = fused(over_r, r2, virial);
       }
     }
-    begin += count;
   }
   Force out;
-  out.component[0] = fx;
-  out.component[1] = fy;
-  if (D == 3) out.component[D - 1] = fz;
-  out.energy = real(0.5) * energy;
-  out.virial = real(0.5) * virial;
+  out.component[0] = sum_of(fx);
+  out.component[1] = sum_of(fy);
+  if (D == 3) out.component[D - 1] = sum_of(fz);
+  out.energy = real(0.5) * sum_of(energy);
+  out.virial = real(0.5) * sum_of(virial);
   return out;
 }

@@ -53,7 +53,7 @@ GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first,
     if (width < SCAN) near &= (uint32(1) << width) - 1;
     if (k >= base && k < base + SCAN) near &= ~(uint32(1) << (k - base));
     if (end + width > capacity) return false;
-    for (; near; near &= near - 1) entry[int64(end++) * stride] = static_cast<index_t>(order[base + lowest_bit(near)]);
+    for (; near; near &= near - 1) entry[int64(end++) * stride] = offset_of(order[base + lowest_bit(near)]);
   }
   count = end;
   return true;
@@ -119,7 +119,7 @@ GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
       if (high >= nx && !add_neighbours(w, k, cut2, begin[0], begin[high - nx + 1], count)) return false;
     }
     if (count + LANES > w.capacity) return false;
-    for (; count % LANES; ++count) *list_entry(w, i, count) = static_cast<index_t>(i);
+    for (; count % LANES; ++count) *list_entry(w, i, count) = offset_of(i);
     w.list_end[s * w.n + i] = count;
   }
   return true;

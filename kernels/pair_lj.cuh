@@ -10,9 +10,8 @@
 struct PairConstants {
   real cut2;       // cut^2
   real list_cut2;  // (cut + skin)^2
-  real sigma2;     // sigma^2
-  real epsilon4;   // 4 epsilon
-  real epsilon24;  // 24 epsilon
+  real repulsion;  // 4 epsilon sigma^12
+  real attraction; // 4 epsilon sigma^6
   real shift;      // the constant of the inner branch
   real inner;      // smooth: where the quartic begins
   real quartic0;   // smooth: coefficients of x^0 .. x^4
@@ -22,30 +21,31 @@ struct PairConstants {
   real quartic4;
 };
 
-// For a pair at squared distance r2: the force along the separation divided by r, and, when
-// asked for, the energy. A particle paired with itself (r2 = 0, the padding of a list) gives
-// nothing. Everything is a select, never a branch: the CPU runs it in vector lanes.
+// For pairs at squared distances r2, one in each lane: the force along the separation divided by
+// r, and, when asked for, the energy. A particle paired with itself (r2 = 0, the padding of a
+// list) gives nothing. Everything is a select, never a branch.
 template <bool ENERGY>
-GG_FUNCTION void pair_lj(const PairConstants& c, real r2, real& force_over_r, real& energy) {
-  const bool inside = r2 < c.cut2 && r2 > real(0);
-  const real over = real(1) / r2;
-  const real ratio = c.sigma2 * over;
-  const real six = ratio * ratio * ratio;
-  real force = c.epsilon24 * six * over * fused(real(2), six, real(-1));
-  real potential = ENERGY ? fused(c.epsilon4 * six, six - real(1), c.shift) : real(0);
+GG_FUNCTION void pair_lj(const PairConstants& c, lanes r2, lanes& force_over_r, lanes& energy) {
+  const auto inside = (r2 < c.cut2) & (r2 > real(0));
+  const lanes over = real(1) / r2;
+  const lanes over6 = over * over * over;
+  lanes force = over * over6 * fused(everywhere(12 * c.repulsion), over6, everywhere(-6 * c.attraction));
+  lanes potential = ENERGY ? fused(over6, fused(everywhere(c.repulsion), over6, everywhere(-c.attraction)), everywhere(c.shift)) : lanes{};
 #if GG_LAW == 1
-  const real r = root(r2);
-  const real x = r - c.inner;
-  const bool outer = x >= real(0);
-  const real slope = fused(
-      fused(fused(real(4) * c.quartic4, x, real(3) * c.quartic3), x, real(2) * c.quartic2), x, c.quartic1);
-  force = outer ? -slope / r : force;
+  const lanes r = root(r2);
+  const lanes x = r - c.inner;
+  const auto outer = x >= real(0);
+  lanes slope = fused(everywhere(4 * c.quartic4), x, everywhere(3 * c.quartic3));
+  slope = fused(slope, x, everywhere(2 * c.quartic2));
+  slope = fused(slope, x, everywhere(c.quartic1));
+  force = select(outer, -slope / r, force);
   if (ENERGY) {
-    const real polynomial =
-        fused(fused(fused(fused(c.quartic4, x, c.quartic3), x, c.quartic2), x, c.quartic1), x, c.quartic0);
-    potential = outer ? polynomial : potential;
+    lanes polynomial = fused(everywhere(c.quartic4), x, everywhere(c.quartic3));
+    polynomial = fused(polynomial, x, everywhere(c.quartic2));
+    polynomial = fused(polynomial, x, everywhere(c.quartic1));
+    potential = select(outer, fused(polynomial, x, everywhere(c.quartic0)), potential);
   }
 #endif
-  force_over_r = inside ? force : real(0);
-  energy = inside ? potential : real(0);
+  force_over_r = select(inside, force, lanes{});
+  energy = select(inside, potential, lanes{});
 }

@@ -50,12 +50,14 @@ GG_FUNCTION float magnitude(float x) { return fabsf(x); }
 GG_FUNCTION double magnitude(double x) { return fabs(x); }
 GG_FUNCTION int least(int a, int b) { return a < b ? a : b; }
 
-// ---------------------------------------------------------------- lists and vector loops
+// ---------------------------------------------------------------- lanes
 //
-// On the GPU neighbour k of particle i stands at list[k * n + i], so that a warp reads one
-// line; on the CPU it stands at list[i * capacity + k], and the entries of one species are
-// padded to a multiple of LANES with i itself, which every pair law ignores, so that the
-// vector loop has no remainder. A strict build sums in list order on both targets.
+// The pair loop treats LANES neighbours at a time: one on the GPU, where a warp already runs in
+// lanes, and a 32-byte vector on the CPU (the vector extension of GCC and Clang). A strict build
+// has one lane on both, so that both sum in list order.
+// Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp reads
+// one line; with several at list[i * capacity + k], the entries of one species padded to whole
+// vectors with i itself, which every pair law ignores.
 
 #if defined(__CUDACC__)
 #if GG_WIDE_INDEX
@@ -63,21 +65,102 @@ typedef uint32 index_t;
 #else
 typedef unsigned short index_t;
 #endif
-constexpr int LANES = 1;
-#define GG_VECTOR_SUM(...)
 #define GG_VECTOR_BITS(x)
 GG_FUNCTION int lowest_bit(uint32 x) { return __ffs(x) - 1; }
 #else
-typedef int32 index_t;
-constexpr int LANES = 8;
-GG_FUNCTION int lowest_bit(uint32 x) { return __builtin_ctz(x); }
+typedef uint32 index_t;
 #define GG_PRAGMA(text) _Pragma(#text)
 #define GG_VECTOR_BITS(x) GG_PRAGMA(omp simd reduction(| : x))
-#if GG_STRICT
-#define GG_VECTOR_SUM(...)
-#else
-#define GG_VECTOR_SUM(...) GG_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+GG_FUNCTION int lowest_bit(uint32 x) { return __builtin_ctz(x); }
 #endif
+
+#if GG_DOUBLE
+typedef double packed_t;  // what the pair loop reads of a coordinate: see box.cuh
+#else
+typedef int32 packed_t;
+#endif
+
+#if defined(__CUDACC__) || GG_STRICT
+#define GG_VECTORS 0
+constexpr int LANES = 1;
+typedef real lanes;
+typedef packed_t packed_lanes;
+GG_FUNCTION real sum_of(real x) { return x; }
+GG_FUNCTION real select(bool which, real a, real b) { return which ? a : b; }
+#else
+#define GG_VECTORS 1
+constexpr int LANES = 32 / sizeof(real);
+typedef real lanes __attribute__((vector_size(32)));
+typedef packed_t packed_lanes __attribute__((vector_size(32)));
+// Loops of LANES rounds over the elements of vectors become one instruction each.
+#define GG_LANEWISE(expression)                        \
+  lanes out;                                           \
+  for (int l = 0; l < LANES; ++l) out[l] = expression; \
+  return out
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { GG_LANEWISE(fused(a[l], b[l], c[l])); }
+GG_FUNCTION lanes nearest(lanes x) { GG_LANEWISE(nearest(x[l])); }
+GG_FUNCTION lanes root(lanes x) { GG_LANEWISE(root(x[l])); }
+template <class Mask>
+GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
+  return which ? a : b;
+}
+GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
+  real part[LANES];
+  for (int l = 0; l < LANES; ++l) part[l] = x[l];
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) part[l] += part[l + half];
+  return part[0];
+}
+#endif
+
+GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
+GG_FUNCTION packed_lanes everywhere_packed(packed_t x) { return x - packed_lanes{}; }
+
+struct Positions {
+  packed_lanes x, y, z;
+};
+
+// The records of four coordinates that begin at offset[0 .. LANES-1], turned to lanes.
+#if GG_VECTORS
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define GG_SHUFFLE 1
+#endif
+#endif
+GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offset) {
+  Positions out;
+#if GG_SHUFFLE && !GG_DOUBLE
+  typedef packed_t four __attribute__((vector_size(16), aligned(4)));
+  packed_lanes r[4];
+  for (int k = 0; k < 4; ++k) {
+    const four a = *reinterpret_cast<const four*>(records + offset[k]);
+    const four b = *reinterpret_cast<const four*>(records + offset[k + 4]);
+    r[k] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+  const packed_lanes xy0 = __builtin_shufflevector(r[0], r[1], 0, 8, 1, 9, 4, 12, 5, 13);
+  const packed_lanes xy1 = __builtin_shufflevector(r[2], r[3], 0, 8, 1, 9, 4, 12, 5, 13);
+  const packed_lanes z0 = __builtin_shufflevector(r[0], r[1], 2, 10, 3, 11, 6, 14, 7, 15);
+  const packed_lanes z1 = __builtin_shufflevector(r[2], r[3], 2, 10, 3, 11, 6, 14, 7, 15);
+  out.x = __builtin_shufflevector(xy0, xy1, 0, 1, 8, 9, 4, 5, 12, 13);
+  out.y = __builtin_shufflevector(xy0, xy1, 2, 3, 10, 11, 6, 7, 14, 15);
+  out.z = __builtin_shufflevector(z0, z1, 0, 1, 8, 9, 4, 5, 12, 13);
+#elif GG_SHUFFLE
+  typedef packed_t four __attribute__((vector_size(32), aligned(8)));
+  four r[4];
+  for (int k = 0; k < 4; ++k) r[k] = *reinterpret_cast<const four*>(records + offset[k]);
+  const four xz0 = __builtin_shufflevector(r[0], r[1], 0, 4, 2, 6), xz1 = __builtin_shufflevector(r[2], r[3], 0, 4, 2, 6);
+  const four y0 = __builtin_shufflevector(r[0], r[1], 1, 5, 3, 7), y1 = __builtin_shufflevector(r[2], r[3], 1, 5, 3, 7);
+  out.x = __builtin_shufflevector(xz0, xz1, 0, 1, 4, 5);
+  out.y = __builtin_shufflevector(y0, y1, 0, 1, 4, 5);
+  out.z = __builtin_shufflevector(xz0, xz1, 2, 3, 6, 7);
+#else
+  for (int l = 0; l < LANES; ++l) {
+    const packed_t* record = records + offset[l];
+    out.x[l] = record[0], out.y[l] = record[1], out.z[l] = record[2];
+  }
+#endif
+  return out;
+}
 #endif
 
 constexpr int SUM_WIDTH = 256;  // the fixed shape of every sum over particles

@@ -7,6 +7,7 @@ struct EnergyArguments {
   Scratch scratch;
   int32 replicas;        // configurations
   const place_t* place;  // (configuration, D, particle)
+  packed_t* reference;   // (configuration, D, particle)
   real* energy;          // (configuration, particle)
   real* force;           // (configuration, D, particle)
   double* total;         // (configuration, 2) potential energy and virial
@@ -17,8 +18,14 @@ GG_FUNCTION void run_energy(const EnergyArguments& a, int replica, int slot) {
   const Workspace w = make_workspace(a.problem, a.scratch, replica, slot);
   const int n = w.n;
   const int64 offset = static_cast<int64>(replica) * n;
-  phase(n * D, [&](int k) { w.packed[k] = pack(a.place[offset * D + k]); });
-  if (!build_lists(w, w.packed)) {
+  packed_t* reference = a.reference + offset * D;
+  phase(n, [&](int i) {
+    for (int d = 0; d < D; ++d) {
+      reference[d * n + i] = pack(a.place[offset * D + d * n + i]);
+      w.packed[packed_at(w, i, d)] = reference[d * n + i];
+    }
+  });
+  if (!build_lists(w, reference)) {
     phase(1, [&](int) { a.status[replica] |= LIST_OVERFLOW; });
     return;
   }

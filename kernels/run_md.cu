@@ -68,8 +68,9 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limi
     const bool small = magnitude(step) < static_cast<real>(LARGEST_STEP);
     sound &= small;
     place[k] = stepped(place[k], small ? step : real(0), w.box, d);
-    w.packed[k] = pack(place[k]);
-    const real moved = apart(w.packed[k], reference[k], w.box, d);
+    const packed_t now = pack(place[k]);
+    w.packed[packed_at(w, i, d)] = now;
+    const real moved = apart(now, reference[k], w.box, d);
     r2 = fused(moved, moved, r2);
   }
   return !(sound && r2 < limit2);
@@ -108,9 +109,12 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
   int rebuilds = 0;
 
-  phase(n * D, [&](int k) {
-    w.packed[k] = pack(place[k]);
-    if (a.fresh) reference[k] = w.packed[k];
+  phase(n, [&](int i) {
+    for (int d = 0; d < D; ++d) {
+      const packed_t now = pack(place[d * n + i]);
+      w.packed[packed_at(w, i, d)] = now;
+      if (a.fresh) reference[d * n + i] = now;
+    }
   });
   if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
   if (a.draw_velocities) draw_velocities(w, v, a.key[replica], bath.temperature);
@@ -129,7 +133,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     const real scale = static_cast<real>(chain.scale);
     if (block_any(n, [&](int i) { return drift(w, i, scale, dt, limit2, place, v, reference); })) {
       if (block_any(n, [&](int i) { return runaway(w, i, dt, v); })) return stop(RUNAWAY);
-      phase(n * D, [&](int k) { reference[k] = w.packed[k]; });
+      phase(n * D, [&](int k) { reference[k] = pack(place[k]); });
       if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
       ++rebuilds;
     }

@@ -22,13 +22,13 @@ struct Problem {
 struct Scratch {
   int32 capacity;      // entries of one particle's list
   int32 bins;          // largest species * cells over the configurations
-  index_t* list;       // (slot, particle * capacity)
+  index_t* list;       // (slot, particle * capacity) offset_of each neighbour
   int32* list_end;     // (slot, species, particle) one past the last entry of a species
   int32* bin_begin;    // (slot, bins + 1)
   int32* cursor;       // (slot, bins)
   int32* order;        // (slot, particle + SCAN) particles sorted by bin, then by index
   packed_t* sorted;    // (slot, D, particle + SCAN) reference positions in that order
-  packed_t* packed;    // (slot, D, particle) positions now
+  packed_t* packed;    // (slot, particle * 4) positions now: (D, particle) with one lane, (particle, 4) with several
   real* force;         // (slot, D, particle)
   real* energy;        // (slot, particle)
   real* virial;        // (slot, particle)
@@ -65,12 +65,16 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
   w.cursor = s.cursor + slot * int64(s.bins);
   w.order = s.order + slot * (n + SCAN);
   w.sorted = s.sorted + slot * (n + SCAN) * D;
-  w.packed = static_cast<packed_t*>(fast_memory(s.packed + slot * n * D));
+  w.packed = static_cast<packed_t*>(fast_memory(s.packed + slot * n * 4));
   w.force = s.force + slot * n * D;
   w.energy = s.energy + slot * n;
   w.virial = s.virial + slot * n;
   return w;
 }
+
+// Where a particle's position now begins, and its coordinate d.
+GG_FUNCTION index_t offset_of(int i) { return static_cast<index_t>(LANES == 1 ? i : 4 * i); }
+GG_FUNCTION int packed_at(const Workspace& w, int i, int d) { return offset_of(i) + (LANES == 1 ? d * w.n : d); }
 
 // Where entry k of particle i's list stands, and how far the next one is.
 GG_FUNCTION index_t* list_entry(const Workspace& w, int i, int k) {

@@ -56,15 +56,16 @@ def energy(
     place = target(backend, threads)
     problem = Problem(system, snapshots, place, precision, skin=0.0, allow_overlap=True)
     c, n, d, xp = len(snapshots), problem.n, problem.d, place.xp
-    real = element_dtype("EnergyArguments", "energy", problem.constants)
+    real, packed = (element_dtype("EnergyArguments", f, problem.constants) for f in ("energy", "reference"))
     per_particle, force = xp.zeros((c, n), real), xp.zeros((c, d, n), real)
+    reference = xp.zeros((c, d, n), packed)
     total, status = xp.zeros((c, 2)), xp.zeros(c, np.int32)
     places = xp.asarray(problem.places)
     slots = place.slots(c, "run_energy", problem.constants, n)
     while True:
         problem.run(
             "run_energy", "EnergyArguments", slots,
-            replicas=c, place=places, energy=per_particle, force=force, total=total, status=status,
+            replicas=c, place=places, reference=reference, energy=per_particle, force=force, total=total, status=status,
         )  # fmt: skip
         if not place.to_numpy(status).any():
             break

@@ -39,8 +39,8 @@ def pair_table(system: System, skin: float, constants: dict[str, int]) -> np.nda
         for b in range(s):
             sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
             row = table[a * s + b]
-            row["cut2"], row["list_cut2"], row["sigma2"] = cut**2, (cut + skin) ** 2, sigma**2
-            row["epsilon4"], row["epsilon24"] = 4 * epsilon, 24 * epsilon
+            row["cut2"], row["list_cut2"] = cut**2, (cut + skin) ** 2
+            row["repulsion"], row["attraction"] = 4 * epsilon * sigma**12, 4 * epsilon * sigma**6
             if system.law == "smooth":
                 row["inner"] = system.inner[a, b]
                 constant, *quartic = smooth_coefficients(sigma, epsilon, system.inner[a, b], cut)
@@ -169,7 +169,7 @@ class Problem:
             "cursor": (slots, self.bins),
             "order": (slots, n + SCAN),
             "sorted": (slots, d, n + SCAN),
-            "packed": (slots, d, n),
+            "packed": (slots, n, 4),
             "force": (slots, d, n),
             "energy": (slots, n),
             "virial": (slots, n),

@@ -15,7 +15,8 @@ PAD = 32  # neighbour axes are padded to multiples, so that few shapes are ever 
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """Neighbours j != i with r_ij < r_max, those of each i by ascending distance.
+    """Neighbours j != i with r_ij < r_max, those of each i by ascending
+    distance (to single precision).
 
     Attributes:
         count: (N,) int64.
@@ -31,8 +32,8 @@ class Neighbors:
 
     def within(self, r: float) -> int:
         """The padded number of columns that hold every neighbour with distance < r."""
-        most = int((self.distance < r).sum(axis=1).max(initial=0))
-        return min(self.index.shape[1], padded(most))
+        reached = np.flatnonzero((self.distance < r).any(axis=0))
+        return min(self.index.shape[1], padded(int(reached[-1]) + 1 if len(reached) else 0))
 
 
 def padded(count: int) -> int:
@@ -67,20 +68,24 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
     reach = min(r_max * (1 + 1e-5) + 1e-4, np.nextafter(np.float32(half), np.float32(0)))
     sides = [*box, 0.0] if d == 2 else list(box)
     query = freud.locality.AABBQuery(freud.box.Box(*sides, is2D=d == 2), points)
-    found = query.query(points, {"r_max": float(reach), "exclude_ii": True}).toNeighborList()
-    i, j = found.query_point_indices.astype(np.int64), found.point_indices.astype(np.int64)
-    vector = snapshot.positions[j] - snapshot.positions[i]
-    vector -= box * np.rint(vector / box)
-    distance = np.linalg.norm(vector, axis=1)
-    keep = distance < r_max
-    i, j, vector, distance = i[keep], j[keep], vector[keep], distance[keep]
-    order = np.lexsort((distance, i))
-    i, j, vector, distance = i[order], j[order], vector[order], distance[order]
-    count = np.bincount(i, minlength=n)
+    found = query.query(points, {"r_max": float(reach), "exclude_ii": True}).toNeighborList(sort_by_distance=True)
+    count = np.asarray(found.neighbor_counts, np.int64)
+    # Row by row into padded arrays: pair k of particle i goes to column k - first[i].
     width = padded(int(count.max(initial=0)))
-    column = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
-    out_index = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
-    out_distance = np.full((n, width), np.inf)
-    out_vector = np.zeros((n, width, d))
-    out_index[i, column], out_distance[i, column], out_vector[i, column] = j, distance, vector
-    return Neighbors(count, out_index, out_distance, out_vector)
+    filled = np.arange(width) < count[:, None]
+    index = np.repeat(np.arange(n, dtype=np.int32)[:, None], width, axis=1)
+    index[filled] = found.point_indices
+    vector = snapshot.positions[index] - snapshot.positions[:, None]
+    vector -= box * np.rint(vector / box)
+    distance = np.sqrt(np.einsum("nkd,nkd->nk", vector, vector))
+    distance[~filled | (distance >= r_max)] = np.inf
+    beyond = ~np.isfinite(distance)
+    if beyond[filled].any():
+        # What freud gave beyond r_max stands at the end of its row, up to rounding: sort it there.
+        order = np.argsort(distance, axis=1, kind="stable")
+        index, distance, vector = (np.take_along_axis(a, order if a.ndim == 2 else order[..., None], axis=1) for a in (index, distance, vector))
+        beyond = ~np.isfinite(distance)
+        index = np.where(beyond, np.arange(n, dtype=np.int32)[:, None], index)
+        vector[beyond] = 0
+        count = (~beyond).sum(axis=1)
+    return Neighbors(count, index, distance, vector)
