@@ -52,8 +52,8 @@ GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first,
     const int width = least(SCAN, last - base);
     if (width < SCAN) near &= (uint32(1) << width) - 1;
     if (k >= base && k < base + SCAN) near &= ~(uint32(1) << (k - base));
-    if (end + width > capacity) return false;
-    for (; near; near &= near - 1) entry[int64(end++) * stride] = offset_of(order[base + lowest_bit(near)]);
+    if (end + SCAN > capacity) return false;
+    end += keep_marked(near, order + base, offset_of(1), entry + int64(end) * stride);
   }
   count = end;
   return true;

@@ -28,6 +28,9 @@ typedef float real;
 #define GG_FUNCTION __device__ __forceinline__
 #else
 #include <math.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 #define GG_FUNCTION inline __attribute__((always_inline))
 #endif
 
@@ -66,12 +69,10 @@ typedef uint32 index_t;
 typedef unsigned short index_t;
 #endif
 #define GG_VECTOR_BITS(x)
-GG_FUNCTION int lowest_bit(uint32 x) { return __ffs(x) - 1; }
 #else
 typedef uint32 index_t;
 #define GG_PRAGMA(text) _Pragma(#text)
 #define GG_VECTOR_BITS(x) GG_PRAGMA(omp simd reduction(| : x))
-GG_FUNCTION int lowest_bit(uint32 x) { return __builtin_ctz(x); }
 #endif
 
 #if GG_DOUBLE
@@ -112,6 +113,30 @@ GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
   return part[0];
 }
 #endif
+
+constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates that a list build tests at a time
+
+// Writes `scale` times the marked of SCAN values one after another and returns how many. As many
+// as SCAN entries may be overwritten.
+GG_FUNCTION int keep_marked(uint32 marks, const int32* values, int scale, index_t* out) {
+#if GG_VECTORS && defined(__AVX512F__)
+  int kept = 0;
+  for (int half = 0; half < 2; ++half) {
+    const __mmask16 mask = static_cast<__mmask16>(marks >> (16 * half));
+    const __m512i scaled = _mm512_mullo_epi32(_mm512_loadu_si512(values + 16 * half), _mm512_set1_epi32(scale));
+    _mm512_storeu_si512(out + kept, _mm512_maskz_compress_epi32(mask, scaled));
+    kept += __builtin_popcount(mask);
+  }
+  return kept;
+#elif GG_VECTORS
+  int kept = 0;
+  for (; marks; marks &= marks - 1) out[kept++] = static_cast<index_t>(scale * values[__builtin_ctz(marks)]);
+  return kept;
+#else
+  if (marks) *out = static_cast<index_t>(scale * *values);  // SCAN is 1
+  return static_cast<int>(marks);
+#endif
+}
 
 GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
 GG_FUNCTION packed_lanes everywhere_packed(packed_t x) { return x - packed_lanes{}; }

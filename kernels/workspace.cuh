@@ -34,8 +34,6 @@ struct Scratch {
   real* virial;        // (slot, particle)
 };
 
-constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates tested at a time
-
 struct Workspace {
   int n, capacity;
   int grid[D];

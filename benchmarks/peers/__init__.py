@@ -1,0 +1,1 @@
+"""Codes we are compared with."""

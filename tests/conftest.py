@@ -1,0 +1,54 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import glassgpu as gg
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of outside data, or a skip that says how to get them."""
+    named = os.environ.get("GLASSGPU_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("outside data: set GLASSGPU_DATA to a folder with ka_t044_bapst.pickle and botan/")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def bapst(data):
+    return gg.io.read_bapst(data / "ka_t044_bapst.pickle")
+
+
+@pytest.fixture(scope="session")
+def liquid():
+    """A small equilibrated Kob-Andersen liquid, with its system: N = 500 at T = 0.8."""
+    system = gg.systems.kob_andersen(n=500, cutoff="per_pair")
+    return system, gg.equilibrate(system, temperature=0.8, duration=4, seed=7, backend="cpu", progress=False)
+
+
+@pytest.fixture(scope="session")
+def film():
+    """A small two-dimensional ternary liquid, with its system: N = 300 at T = 0.6."""
+    system = gg.systems.ternary_2d(n=300)
+    return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, backend="cpu", progress=False)
+
+
+@pytest.fixture
+def lattice():
+    """Particles of alternating species, jiggled about a cubic lattice, in any box."""
+
+    def make(per_side: int, side: float, d: int = 3, species: int = 2, jiggle: float = 0.05, seed: int = 0) -> gg.Snapshot:
+        random = np.random.default_rng(seed)
+        grid = np.stack(np.meshgrid(*[np.arange(per_side)] * d, indexing="ij"), axis=-1).reshape(-1, d)
+        step = side / per_side
+        positions = (grid + 0.5) * step + random.uniform(-jiggle, jiggle, grid.shape) * step
+        types = random.permutation(np.arange(len(grid)) % species)
+        return gg.Snapshot(positions, types, np.full(d, side))
+
+    return make
