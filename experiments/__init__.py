@@ -1,0 +1,1 @@
+"""One file per study; each is a frozen dataclass of options and a function ``run(options)``."""

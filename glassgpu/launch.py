@@ -105,14 +105,17 @@ def threads_available() -> int:
 
 
 class Cpu:
-    """Runs kernels on host threads; arrays are NumPy's."""
+    """Runs kernels on host threads; arrays are NumPy's.
+
+    ``shuffled`` visits each phase in random order (kernels/reader_shuffled.cuh), for tests.
+    """
 
     name = "cpu"
     xp: Any = np
 
-    def __init__(self, threads: int | None = None, strict: bool = False):
+    def __init__(self, threads: int | None = None, strict: bool = False, shuffled: bool = False):
         self.threads = threads or threads_available()
-        self.constants = {"STRICT": int(strict)}
+        self.constants = {"STRICT": int(strict), **({"READER_SHUFFLED": 1} if shuffled else {})}
 
     def slots(self, replicas: int, kernel: str, constants: compiling.Constants, particles: int) -> int:
         """How many replicas are in work at once."""

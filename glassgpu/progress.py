@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Progress = bool | Callable[[float], None]
 
 
 @contextmanager
-def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Iterator[Callable[[float], None]]:
+def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Iterator[Callable[[float], Any]]:
     """Yields ``advance(amount)``. ``progress`` is True (a bar on stderr after 3 seconds), False,
     or a function that is told the fraction done."""
     if callable(progress):
@@ -24,5 +26,6 @@ def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Itera
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, initial=done, unit=unit, unit_scale=True, delay=3, disable=not progress, leave=False) as shown:
-        yield lambda amount: None if shown.update(amount) is None else None
+    pause = 0.3 if sys.stderr.isatty() else 20.0  # a log file wants few lines
+    with tqdm(total=total, initial=done, unit=unit, unit_scale=True, delay=3, mininterval=pause, disable=not progress, leave=False) as shown:
+        yield shown.update

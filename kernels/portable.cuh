@@ -51,6 +51,14 @@ GG_FUNCTION float root(float x) { return sqrtf(x); }
 GG_FUNCTION double root(double x) { return sqrt(x); }
 GG_FUNCTION float magnitude(float x) { return fabsf(x); }
 GG_FUNCTION double magnitude(double x) { return fabs(x); }
+// Cosine and sine of a number of turns in [0, 1).
+GG_FUNCTION void turn(double turns, double& cosine, double& sine) {
+#if defined(__CUDACC__)
+  sincospi(2 * turns, &sine, &cosine);
+#else
+  cosine = cos(6.283185307179586 * turns), sine = sin(6.283185307179586 * turns);
+#endif
+}
 GG_FUNCTION int least(int a, int b) { return a < b ? a : b; }
 
 // ---------------------------------------------------------------- lanes

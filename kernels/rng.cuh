@@ -29,8 +29,9 @@ GG_FUNCTION double open_uniform(uint32 word) { return (word + 0.5) * (1.0 / 4294
 GG_FUNCTION void four_normals(const Random& random, double out[4]) {
   for (int pair = 0; pair < 2; ++pair) {
     const double radius = sqrt(-2 * log(open_uniform(random.word[2 * pair])));
-    const double angle = 6.283185307179586 * open_uniform(random.word[2 * pair + 1]);
-    out[2 * pair] = radius * cos(angle);
-    out[2 * pair + 1] = radius * sin(angle);
+    double cosine, sine;
+    turn(open_uniform(random.word[2 * pair + 1]), cosine, sine);
+    out[2 * pair] = radius * cosine;
+    out[2 * pair + 1] = radius * sine;
   }
 }

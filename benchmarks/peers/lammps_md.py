@@ -53,9 +53,10 @@ class Lammps:
         self.run_lammps.create_atoms(
             snapshot.n, list(range(1, snapshot.n + 1)), (snapshot.types + 1).tolist(), snapshot.positions.ravel().tolist(), snapshot.velocities.ravel().tolist()
         )
-        lines = [f"mass {a + 1} {system.mass[a]}" for a in species] + [f"pair_style lj/cut {system.cutoff.max()}"]
+        mass, sigma, epsilon, cutoff = (table.tolist() for table in (system.mass, system.sigma, system.epsilon, system.cutoff))
+        lines = [f"mass {a + 1} {mass[a]!r}" for a in species] + [f"pair_style lj/cut {float(system.cutoff.max())!r}"]
         lines += [
-            f"pair_coeff {a + 1} {b + 1} {system.epsilon[a, b]} {system.sigma[a, b]} {system.cutoff[a, b]!r}"
+            f"pair_coeff {a + 1} {b + 1} {epsilon[a][b]!r} {sigma[a][b]!r} {cutoff[a][b]!r}"
             for a in species
             for b in species
             if a <= b

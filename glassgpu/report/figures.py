@@ -1,0 +1,86 @@
+"""Pictures that several reports share. No picture is made before matplotlib's Agg is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from glassgpu.types import Snapshot
+
+COLOURS = ("#0b6fa4", "#d1495b", "#3a7d44", "#8f5fbf", "#b07d12", "#444444")
+
+
+def new_figure(columns: int = 1, width: float = 5.0, height: float = 4.0, **more: Any):
+    """A figure with axes side by side, drawn without a display."""
+    import matplotlib
+
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), layout="constrained", squeeze=False, **more)
+    for axis in axes[0]:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes[0])
+
+
+def maps(snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str, slab: float = 1.0, diameters: Sequence[float] = (1.0, 0.88)):
+    """The same particles coloured by several fields on one scale.
+
+    In three dimensions a slab of thickness ``slab`` through the middle is shown.
+
+    Args:
+        snapshot: N particles.
+        fields: title -> (N,) values; NaN is grey.
+        label: of the colour bar, with units.
+        diameters: of the circles by type [length].
+    """
+    from matplotlib.collections import EllipseCollection
+
+    figure, axes = new_figure(len(fields), 4.6, 4.3)
+    x = snapshot.positions
+    shown = np.ones(snapshot.n, bool) if snapshot.dimension == 2 else np.abs(x[:, 2]) < slab / 2
+    every = np.concatenate([v[shown] for v in fields.values()])
+    low, high = np.nanpercentile(every, [2, 98])
+    width = np.asarray(diameters)[snapshot.types[shown]]
+    marks = None
+    for axis, (title, values) in zip(axes, fields.items(), strict=True):
+        marks = EllipseCollection(
+            width, width, np.zeros(shown.sum()), units="xy", offsets=x[shown, :2], offset_transform=axis.transData, cmap="viridis", linewidths=0.3,
+            edgecolors="white", array=np.ma.masked_invalid(values[shown]),
+        )  # fmt: skip
+        marks.set_clim(low, high)
+        marks.cmap = marks.cmap.with_extremes(bad="#d9d9d9")
+        axis.add_collection(marks)
+        axis.set(xlim=(-snapshot.box[0] / 2, snapshot.box[0] / 2), ylim=(-snapshot.box[1] / 2, snapshot.box[1] / 2), title=title, aspect="equal")
+        axis.set(xlabel="x  [$\\sigma$]")
+    axes[0].set(ylabel="y  [$\\sigma$]")
+    figure.colorbar(marks, ax=axes, label=label, shrink=0.85)
+    return figure
+
+
+def against_time(curves: Mapping[str, Sequence[float]], times: Sequence[float], ylabel: str, *, log: bool = False, dashed: Sequence[str] = (), errors: Mapping[str, Sequence[float]] | None = None):
+    """Curves against time on a logarithmic axis; those in ``dashed`` are reference lines."""
+    figure, (axis,) = new_figure(1, 6.4, 4.2)
+    for k, (name, values) in enumerate(curves.items()):
+        style = {"color": COLOURS[k % len(COLOURS)], "label": name}
+        if name in dashed:
+            axis.plot(times, values, "--", lw=1.4, **style)
+        else:
+            axis.errorbar(times, values, None if errors is None else errors.get(name), fmt="o-", ms=4, lw=1.6, capsize=2, **style)
+    axis.set(xscale="log", xlabel="time  [$\\sqrt{m\\sigma^2/\\epsilon}$]", ylabel=ylabel)
+    if log:
+        axis.set_yscale("log")
+    axis.legend(frameon=False)
+    return figure
+
+
+def scatter(truth: np.ndarray, prediction: np.ndarray, xlabel: str, ylabel: str):
+    """Prediction against truth with the diagonal."""
+    figure, (axis,) = new_figure(1, 4.6, 4.3)
+    axis.hexbin(truth, prediction, gridsize=45, mincnt=1, cmap="viridis", bins="log", linewidths=0)
+    ends = [min(truth.min(), prediction.min()), max(truth.max(), prediction.max())]
+    axis.plot(ends, ends, "--", color="#d1495b", lw=1)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    return figure

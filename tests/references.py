@@ -1,0 +1,89 @@
+"""Slow, obvious forms of what the kernels and descriptors compute."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glassgpu import Snapshot, System
+from glassgpu.systems.system import smooth_coefficients
+
+
+def pair_energy(system: System, a: int, b: int, r: np.ndarray) -> np.ndarray:
+    """U_ab(r), written from the definitions of spec section 1."""
+    sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
+    lj = 4 * epsilon * ((sigma / r) ** 12 - (sigma / r) ** 6)
+    if system.law == "shifted":
+        value = lj - 4 * epsilon * ((sigma / cut) ** 12 - (sigma / cut) ** 6)
+    else:
+        inner = system.inner[a, b]
+        constant, *quartic = smooth_coefficients(sigma, epsilon, inner, cut)
+        x = r - inner
+        value = np.where(r < inner, lj + constant, sum(c * x**k for k, c in enumerate(quartic)))
+    return np.where(r < cut, value, 0.0)
+
+
+def pair_slope(system: System, a: int, b: int, r: np.ndarray) -> np.ndarray:
+    """dU_ab/dr by differentiating each branch by hand."""
+    sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
+    value = 4 * epsilon * (-12 * sigma**12 / r**13 + 6 * sigma**6 / r**7)
+    if system.law == "smooth":
+        inner = system.inner[a, b]
+        _, _, *c = smooth_coefficients(sigma, epsilon, inner, cut)
+        x = r - inner
+        value = np.where(r < inner, value, c[0] + 2 * c[1] * x + 3 * c[2] * x**2 + 4 * c[3] * x**3)
+    return np.where(r < cut, value, 0.0)
+
+
+def all_pairs(system: System, positions: np.ndarray, types: np.ndarray, box: np.ndarray):
+    """Energy per particle, forces and virial by looking at every pair."""
+    n = len(positions)
+    energy, force, virial = np.zeros(n), np.zeros_like(positions), 0.0
+    for i in range(n):
+        apart = positions[i] - positions
+        apart -= box * np.rint(apart / box)
+        r = np.linalg.norm(apart, axis=1)
+        for s in range(len(system.species)):
+            of = (types == s) & (np.arange(n) != i)
+            energy[i] += 0.5 * pair_energy(system, types[i], s, r[of]).sum()
+            slope = pair_slope(system, types[i], s, r[of])
+            force[i] -= (slope / r[of]) @ apart[of]
+            virial -= 0.5 * (slope * r[of]).sum()
+    return energy, force, virial
+
+
+def velocity_verlet(system: System, start: Snapshot, dt: float, steps: int, chain=None):
+    """Unwrapped positions and velocities after each step; ``chain`` = (T, time) adds a
+    Nose-Hoover chain of three, each half step written out link by link."""
+    x, v, mass = start.positions.copy(), start.velocities.copy(), system.mass[start.types][:, None]
+    force = all_pairs(system, x, start.types, start.box)[1]
+    freedom = x.shape[1] * (len(x) - 1)
+    xi = np.zeros(3)
+    out = []
+
+    def thermostat(v, h):
+        temperature, time = chain
+        q = np.array([freedom, 1, 1]) * temperature * time**2
+
+        def push(k):
+            drive = (mass * v**2).sum() - freedom * temperature if k == 0 else q[k - 1] * xi[k - 1] ** 2 - temperature
+            damp = np.exp(-xi[k + 1] * h / 4) if k < 2 else 1.0
+            xi[k] = (xi[k] * damp + drive / q[k] * h / 2) * damp
+
+        for k in (2, 1, 0):
+            push(k)
+        v = v * np.exp(-xi[0] * h)
+        for k in (0, 1, 2):
+            push(k)
+        return v
+
+    for _ in range(steps):
+        if chain:
+            v = thermostat(v, dt / 2)
+        v = v + 0.5 * dt * force / mass
+        x = x + dt * v
+        force = all_pairs(system, x, start.types, start.box)[1]
+        v = v + 0.5 * dt * force / mass
+        if chain:
+            v = thermostat(v, dt / 2)
+        out.append((x.copy(), v.copy()))
+    return out

@@ -1,0 +1,194 @@
+"""Dynamics: against a slow integrator, bit identities, labels, thermostat state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from references import velocity_verlet
+
+import glassgpu as gg
+from glassgpu.engines import md as engine
+from glassgpu.launch import Cpu
+
+
+def small(name):
+    system = gg.systems.ternary_2d(n=120) if name == "film" else gg.systems.kob_andersen(n=160, density=1.0, cutoff="per_pair", law=name)
+    start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, backend="cpu", progress=False)
+    return system, start
+
+
+@pytest.mark.parametrize("name", ["shifted", "smooth", "film"])
+@pytest.mark.parametrize("thermostat", [None, "nose_hoover"])
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_equals_a_slow_integrator(name, thermostat, precision):
+    """Twenty steps with rebuilds, from given velocities."""
+    system, start = small(name)
+    dt, steps = 0.004, 20
+    plan = engine.Plan(
+        temperature=0.7, steps=steps, samples=tuple(range(1, steps + 1)), replicas=1, seed=0, dt=dt, thermostat=thermostat is not None,
+        thermostat_time=0.3, precision=precision, skin=0.1, draw_velocities=False, keep_positions=True, keep_final=True,
+    )  # fmt: skip
+    run = engine.MdRun(system, [start], plan, Cpu(1), progress=False).run()
+    assert run.rebuilds > 0
+    slow = velocity_verlet(system, start, dt, steps, (0.7, 0.3) if thermostat else None)
+    tolerance = {"double": 1e-10, "single": 3e-5}[precision]
+    for k, (x, _) in enumerate(slow):
+        np.testing.assert_allclose(run.positions[0, k], x, atol=tolerance)
+    np.testing.assert_allclose(run.velocities[0], slow[-1][1], atol=30 * tolerance)
+
+
+def ensemble(system, starts, target=None, checkpoint=None, **how):
+    """Label sums, log and final state of one plan, run in different ways."""
+    plan = engine.Plan(
+        temperature=0.8, steps=60, samples=(3, 20, 60), replicas=5, seed=9, dt=0.004, keep_final=True, precision=how.pop("precision", "single")
+    )
+    return engine.MdRun(system, starts, plan, target or Cpu(1), progress=False, checkpoint=checkpoint, **how).run()
+
+
+def identical(a, b):
+    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("log", "sums", "places", "velocities"))
+
+
+@pytest.mark.parametrize("which", ["liquid", "film"])
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_no_bit_depends_on_how_the_work_is_cut(which, precision, request):
+    system, start = request.getfixturevalue(which)
+    starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, backend="cpu", progress=False)]
+    plain = ensemble(system, starts, precision=precision)
+    assert plain.sums.any()
+    ways = {
+        "batch": {"batch": 3},
+        "chunk": {"chunk": 7},
+        "threads": {"target": Cpu(4)},
+        "all at once": {"batch": 2, "chunk": 11, "target": Cpu(3)},
+        "short lists": {"capacity": 40},
+        "shuffled": {"target": Cpu(2, shuffled=True)},
+    }
+    for name, way in ways.items():
+        assert identical(plain, ensemble(system, starts, precision=precision, **way)), name
+
+
+def test_forced_overflow_really_overflows(liquid, monkeypatch):
+    system, start = liquid
+    grown = []
+    original = engine.Problem.grow_lists
+    monkeypatch.setattr(engine.Problem, "grow_lists", lambda self: (grown.append(self.capacity), original(self)))
+    ensemble(system, [start], capacity=40)
+    assert grown and grown[0] == 40
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 9])
+def test_interrupted_and_resumed(liquid, tmp_path, stop_after, monkeypatch):
+    system, start = liquid
+    plain = ensemble(system, [start], batch=2, chunk=13)
+    path, chunks = tmp_path / "run.npz", []
+    original = engine.MdRun._run_chunk
+
+    def stopping(self, steps):
+        if len(chunks) == stop_after:
+            raise KeyboardInterrupt
+        chunks.append(steps)
+        original(self, steps)
+
+    monkeypatch.setattr(engine.MdRun, "_run_chunk", stopping)
+    with pytest.raises(gg.errors.Interrupted, match="the same call continues"):
+        ensemble(system, [start], batch=2, chunk=13, checkpoint=path)
+    assert path.exists()
+    monkeypatch.setattr(engine.MdRun, "_run_chunk", original)
+    resumed = ensemble(system, [start], batch=4, chunk=5, checkpoint=path)
+    assert identical(plain, resumed)
+    assert not path.exists()
+
+
+def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
+    system, start = liquid
+    path = tmp_path / "run.npz"
+    monkeypatch.setattr(engine.MdRun, "_finish_batch", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(gg.errors.Interrupted):
+        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+    monkeypatch.undo()
+    with pytest.raises(gg.errors.CheckpointMismatch):
+        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(gg.errors.FileFormatError, match="damaged"):
+        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+
+
+@pytest.mark.parametrize("which", ["liquid", "film"])
+def test_labels_equal_those_from_stored_positions(which, request):
+    system, start = request.getfixturevalue(which)
+    common = dict(temperature=0.8, times=[0.05, 0.5], replicas=6, seed=4, dt=0.005, backend="cpu", progress=False)
+    labels = gg.isoconfigurational(system, start, **common)
+    stored = gg.simulate.md(system, start, keep_positions=True, **common)
+    mean, variance = gg.dynamics.propensity(start.positions, stored.positions)
+    np.testing.assert_allclose(labels.propensity.values, mean, atol=1e-8)
+    np.testing.assert_allclose(labels.standard_error.values**2, variance, atol=1e-6)
+    np.testing.assert_allclose(labels.noise_ceiling.values, gg.dynamics.noise_ceiling(mean, variance, start.types), atol=1e-3)
+    np.testing.assert_allclose(labels.energy.values, stored.potential.mean(axis=0) / start.n, atol=1e-6)
+
+
+def test_replicas_do_not_depend_on_their_company(liquid):
+    system, start = liquid
+    common = dict(temperature=0.8, times=[0.2], seed=4, keep_positions=True, backend="cpu", progress=False)
+    few = gg.simulate.md(system, start, replicas=2, **common).positions
+    many = gg.simulate.md(system, start, replicas=5, **common).positions
+    assert np.array_equal(few, many[:2])
+    assert not np.array_equal(many[0], many[1])
+
+
+def test_fresh_velocities_are_maxwell_boltzmann(liquid):
+    """Means, variances and a chi-square of the distribution over 200 draws; momentum zero."""
+    system, start = liquid
+    plan = engine.Plan(temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=False, keep_final=True, precision="double")
+    v = engine.MdRun(system, [start], plan, Cpu(), progress=False).run().velocities
+    assert np.abs(v.mean(axis=1)).max() < 1e-6
+    z = (v / np.sqrt(0.8 * (1 - 1 / start.n))).ravel()
+    assert abs(z.mean()) < 1e-6
+    assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
+    assert abs((z**4).mean() - 3) < 4 * np.sqrt(96 / len(z))
+    edges = np.linspace(-3, 3, 25)
+    counts, _ = np.histogram(z, edges)
+    from scipy.stats import norm
+
+    expected = len(z) * np.diff(norm.cdf(edges))
+    assert ((counts - expected) ** 2 / expected).sum() < 60  # 24 bins: 99.99 %
+
+
+def test_conserved_energy_momentum_and_pressure(liquid):
+    system, start = liquid
+    for thermostat in (None, "nose_hoover"):
+        run = gg.simulate.md(
+            system, start, temperature=0.8, times=0.05 * np.arange(1, 41), thermostat=thermostat, dt=0.002, seed=1, precision="double",
+            backend="cpu", progress=False,
+        )  # fmt: skip
+        assert np.ptp(run.conserved[0]) / start.n < 2e-4
+        assert np.abs(run.final.velocities.sum(axis=0)).max() < 1e-10
+    last = gg.energy(system, run.final, backend="cpu")
+    assert run.potential[0, -1] == pytest.approx(float(last.potential), rel=1e-9)
+    assert run.pressure[0, -1] == pytest.approx(float(last.pressure) + 2 * run.kinetic[0, -1] / 3 / start.box.prod(), rel=1e-9)
+    assert run.kinetic[0, -1] == pytest.approx(0.5 * (run.final.velocities**2).sum(), rel=1e-12)
+
+
+def test_trajectory_equals_lammps(liquid):
+    from benchmarks.peers import lammps_md
+
+    if lammps_md.available():
+        pytest.skip(lammps_md.available())
+    system, start = liquid
+    run = gg.simulate.md(
+        system, start, thermostat=None, times=[0.4], dt=0.004, precision="double", keep_positions=True, backend="cpu", progress=False
+    )
+    peer = lammps_md.Lammps(system, start, dt=0.004, skin=0.3)
+    peer.run(100)
+    apart = run.positions[0, 0] - peer.positions()
+    assert np.abs(apart - start.box * np.rint(apart / start.box)).max() < 1e-8
+
+
+def test_continuing_with_velocities_is_one_run(liquid):
+    """Two halves at constant energy equal the whole, to double precision."""
+    system, start = liquid
+    common = dict(thermostat=None, dt=0.004, precision="double", backend="cpu", progress=False)
+    whole = gg.simulate.md(system, start, duration=0.4, **common).final
+    half = gg.simulate.md(system, start, duration=0.2, **common).final
+    rest = gg.simulate.md(system, half, duration=0.2, **common).final
+    np.testing.assert_allclose(rest.velocities, whole.velocities, atol=1e-9)

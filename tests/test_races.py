@@ -1,0 +1,50 @@
+"""Races: the real kernel is clean under the sanitizers, and planted races are caught."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from glassgpu import compile as compiling
+
+HERE = Path(__file__).parent
+KERNELS = Path(compiling.__file__).parent.parent / "kernels"
+
+
+def build(source: str, output: Path, sanitizer: str, *defines: str) -> Path:
+    words = [
+        *compiling.compiler(), "-std=c++17", "-O1", "-g", "-march=native", "-Wno-psabi", f"-fsanitize={sanitizer}", "-pthread", f"-I{KERNELS}",
+        "-DGG_READER_THREADS", "-DGG_STRICT=0", *defines, str(HERE / "native" / source), "-o", str(output),
+    ]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode and "cannot find" in done.stderr:
+        pytest.skip(f"this compiler has no {sanitizer} sanitizer: apt install libgcc-dev")
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+def run(program: Path) -> subprocess.CompletedProcess:
+    done = subprocess.run([str(program)], capture_output=True, text=True, timeout=120)
+    if "unexpected memory mapping" in done.stderr:
+        done = subprocess.run(["setarch", "-R", str(program)], capture_output=True, text=True, timeout=120)
+    return done
+
+
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+@pytest.mark.parametrize(("dimension", "law", "double"), [(3, 0, 0), (2, 1, 0), (3, 1, 1)])
+def test_the_real_kernel_is_clean(tmp_path, sanitizer, dimension, law, double):
+    defines = [f"-DGG_DIMENSION={dimension}", f"-DGG_LAW={law}", f"-DGG_DOUBLE={double}", "-DGG_SPECIES=2", "-DGG_ARGUMENTS_SIZE=sizeof(MdArguments)"]
+    done = run(build("md_threads.cpp", tmp_path / "md", sanitizer, *defines))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr
+    assert "runtime error" not in done.stderr
+    assert done.stdout.startswith("status 0 0 rebuilds")
+
+
+@pytest.mark.parametrize("planted", [0, 1, 2, 3])
+def test_planted_races_are_caught(tmp_path, planted):
+    program = build("planted_races.cpp", tmp_path / "planted", "thread", f"-DPLANTED={planted}", "-DGG_DOUBLE=0", "-DGG_ARGUMENTS_SIZE=sizeof(Arguments)")
+    done = run(program)
+    assert ("data race" in done.stderr) == (planted > 0), done.stderr
