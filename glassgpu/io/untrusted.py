@@ -54,7 +54,7 @@ def load_npz(path: str | os.PathLike, keys: tuple[str, ...]) -> dict[str, np.nda
         FileFormatError: missing, truncated, or without one of the keys.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [k for k in keys if k not in file.files]
             if missing:
                 raise FileFormatError(f"{path} lacks {missing}; it holds {file.files}")

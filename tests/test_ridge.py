@@ -1,0 +1,105 @@
+"""Ridge: closed form, scikit-learn, its estimator checks, paths, additive moments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sklearn.linear_model
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import glassgpu as gg
+from glassgpu.models import Moments, Ridge, ridge_path
+
+
+@pytest.fixture(scope="module")
+def rows():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 12)) @ random.normal(size=(12, 12)) + 5
+    y = x @ random.normal(size=(12, 3)) + random.normal(size=(300, 3)) + [1, 2, 3]
+    return x, y
+
+
+@parametrize_with_checks([Ridge()])
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-12, 1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_equals_scikit_learn(rows, alpha, intercept):
+    x, y = rows
+    ours = Ridge(alpha=alpha, fit_intercept=intercept).fit(x, y)
+    theirs = sklearn.linear_model.Ridge(alpha=alpha * len(x), fit_intercept=intercept, solver="svd").fit(x, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), rtol=1e-7)
+
+
+def test_alpha_is_per_sample(rows):
+    """Doubling the rows changes nothing: the condition that scikit-learn's alpha does not meet."""
+    x, y = rows
+    once, twice = Ridge(0.3).fit(x, y), Ridge(0.3).fit(np.tile(x, (2, 1)), np.tile(y, (2, 1)))
+    np.testing.assert_allclose(once.coef_, twice.coef_, rtol=1e-9)
+
+
+def test_one_factorisation_serves_every_alpha(rows):
+    x, y = rows
+    alphas = [1e-2, 1.0, 30.0]
+    weights, intercept = ridge_path(x, y, alphas)
+    for k, alpha in enumerate(alphas):
+        single = Ridge(alpha).fit(x, y)
+        np.testing.assert_allclose(weights[k].T, single.coef_, rtol=1e-9)
+        np.testing.assert_allclose(intercept[k], single.intercept_, rtol=1e-9)
+
+
+def test_ill_conditioned_columns_take_the_other_route():
+    """A nearly repeated column at alpha = 0: the Gram matrix alone would lose it."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(200, 4))
+    x = np.concatenate([x, x[:, :1] + 1e-6 * random.normal(size=(200, 1))], axis=1)
+    w = np.array([1.0, -2.0, 0.5, 3.0, 1.0])
+    fit = Ridge(0.0).fit(x, x @ w)
+    np.testing.assert_allclose(fit.coef_, w, rtol=1e-6)
+
+
+def test_moments_add_and_subtract(rows):
+    x, y = rows
+    shift = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
+    a, b = Moments.of(x[:100], y[:100], shift), Moments.of(x[100:], y[100:], shift, chunk=37)
+    whole = Moments.of(x, y, shift)
+    np.testing.assert_allclose((a + b).covariance, np.cov(np.hstack([x, y]).T, bias=True), rtol=1e-10)
+    np.testing.assert_allclose((whole - a).product, b.product, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(whole.mean, np.hstack([x, y]).mean(axis=0))
+    with pytest.raises(gg.errors.InvalidInput, match="shifts"):
+        a + Moments.of(x, y, shift + 1)
+
+
+def test_standardised_path_equals_a_pipeline(rows):
+    x, y = rows
+    x = x * np.logspace(-11, 3, x.shape[1])  # columns of very unequal and tiny spread
+    weights, intercept = Moments.of(x, y).ridge_path([0.1], standardize=True)
+    pipeline = make_pipeline(StandardScaler(), Ridge(0.1)).fit(x, y)
+    np.testing.assert_allclose(x @ weights[0] + intercept[0], pipeline.predict(x), rtol=1e-8)
+    weights, _ = Moments.of(x, y).ridge_path([0.1], standardize=True, fit_intercept=False)
+    assert np.isfinite(weights).all()
+
+
+def test_bad_input(rows):
+    x, y = rows
+    with pytest.raises(gg.errors.InvalidInput, match="alpha"):
+        Ridge(-1.0).fit(x, y)
+    with pytest.raises(gg.errors.InvalidInput, match="constant"):
+        Moments.of(np.column_stack([x, np.ones(len(x))]), y).ridge_path([1.0], standardize=True)
+    with pytest.raises(ValueError, match="NaN"):
+        Ridge().fit(np.full((5, 2), np.nan), np.zeros(5))
+
+
+def test_takes_labelled_arrays(liquid):
+    """The five lines of the front page, small."""
+    system, start = liquid
+    ensemble = gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=4, seed=2, backend="cpu", progress=False)
+    x = gg.descriptors.ShellExpansion(radial=((0.9, 2.0, 5, 0.1),), angular=(1.0, 2.0, 3, 0.1))(start)
+    model = Ridge(alpha=0.1).fit(x, ensemble.propensity.sel(time=0.1))
+    assert model.predict(x).shape == (500,)
