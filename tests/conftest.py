@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import time
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +55,26 @@ def lattice():
         return gg.Snapshot(positions, types, np.full(d, side))
 
     return make
+
+
+@pytest.fixture
+def figures(request):
+    """Print the figures of a long check, and keep them in the file that GLASSGPU_RESULTS names."""
+
+    def keep(**values) -> None:
+        print(request.node.name, json.dumps(values), flush=True)
+        named = os.environ.get("GLASSGPU_RESULTS")
+        if named:
+            path = Path(named)
+            found = json.loads(path.read_text()) if path.exists() else {}
+            found["machine"] = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+            entry = found.setdefault(request.node.name, {})
+            entry.update({"date": time.strftime("%Y-%m-%d"), **values})
+            path.write_text(json.dumps(found, indent=1))
+
+    return keep
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -85,3 +85,8 @@ class Lammps:
     def positions(self) -> np.ndarray:
         """(N, d) wrapped, in the order of the snapshot."""
         return np.array(self.run_lammps.gather_atoms("x", 1, 3)).reshape(-1, 3)
+
+
+def energies_of(system: System, snapshot: Snapshot, dt: float, skin: float, steps: int, every: int) -> np.ndarray:
+    """``Lammps(...).energies(...)`` as one call, for a process of its own."""
+    return Lammps(system, snapshot, dt, skin).energies(steps, every)
