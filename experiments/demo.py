@@ -80,7 +80,9 @@ def run(options: Demo) -> Path:
 def _equilibrated(system: gg.System, options: Demo) -> list[gg.Snapshot]:
     """The liquids, kept in the folder once made."""
     path = writable(options.out / "configurations.npz")
-    key = fingerprint(options=(options.n, options.temperature, options.configurations, options.equilibration, options.seed), version=gg.__version__)
+    key = fingerprint(
+        options=(options.n, options.temperature, options.configurations, options.equilibration, options.seed), version=gg.__version__
+    )
     found = None
     if path.exists():
         try:
@@ -106,7 +108,9 @@ def _learn(snapshots: list[gg.Snapshot], columns: np.ndarray, ensemble: gg.Ensem
     scores = {}
     for s, name in enumerate(SPECIES):
         rows = [snapshot.types == s for snapshot in snapshots]
-        folds = ridge_over_parts([c[r] for c, r in zip(columns, rows, strict=True)], [y[:, r].T for y, r in zip(truth, rows, strict=True)], ALPHAS)
+        folds = ridge_over_parts(
+            [c[r] for c, r in zip(columns, rows, strict=True)], [y[:, r].T for y, r in zip(truth, rows, strict=True)], ALPHAS
+        )
         scores[name] = np.array(
             [[pearson(y[k, r], p[:, k]) for k in range(truth.shape[1])] for y, r, p in zip(truth, rows, folds.prediction, strict=True)]
         )
@@ -115,7 +119,9 @@ def _learn(snapshots: list[gg.Snapshot], columns: np.ndarray, ensemble: gg.Ensem
     return predictions, scores
 
 
-def _write(page: Page, options: Demo, snapshots: list[gg.Snapshot], ensemble: gg.Ensemble, predictions: np.ndarray, scores: dict[str, np.ndarray]) -> None:
+def _write(
+    page: Page, options: Demo, snapshots: list[gg.Snapshot], ensemble: gg.Ensemble, predictions: np.ndarray, scores: dict[str, np.ndarray]
+) -> None:
     times, truth = ensemble.times, ensemble.propensity.values
     types = np.stack([s.types for s in snapshots])
     mean = {s: np.array([truth[:, k][types == n].mean() for k in range(len(times))]) for n, s in enumerate(SPECIES)}
@@ -150,7 +156,13 @@ def _write(page: Page, options: Demo, snapshots: list[gg.Snapshot], ensemble: gg
     page.heading("When structure tells most")
     curves = {f"{s}, ridge": score[s] for s in SPECIES} | {f"{s}, ceiling from {options.replicas} runs": ceiling[s] for s in SPECIES}
     page.figure(
-        figures.against_time(curves, times, "Pearson coefficient", dashed=[c for c in curves if "ceiling" in c], errors={f"{s}, ridge": spread[s] for s in SPECIES}),
+        figures.against_time(
+            curves,
+            times,
+            "Pearson coefficient",
+            dashed=[c for c in curves if "ceiling" in c],
+            errors={f"{s}, ridge": spread[s] for s in SPECIES},
+        ),
         "pearson",
         "How well structure predicts the propensity, against time. Bars: spread over the liquids. Dashed: the most that could be reached with this many runs.",
     )
@@ -163,5 +175,8 @@ def _write(page: Page, options: Demo, snapshots: list[gg.Snapshot], ensemble: gg
     page.heading("The numbers")
     page.table(
         ["time", "mean displacement A", "Pearson A", "spread", "ceiling A", "Pearson B", "ceiling B"],
-        [[f"{t:.4g}", *(float(v[i]) for v in (mean["A"], score["A"], spread["A"], ceiling["A"], score["B"], ceiling["B"]))] for i, t in enumerate(times)],
+        [
+            [f"{t:.4g}", *(float(v[i]) for v in (mean["A"], score["A"], spread["A"], ceiling["A"], score["B"], ceiling["B"]))]
+            for i, t in enumerate(times)
+        ],
     )

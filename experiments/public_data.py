@@ -104,7 +104,14 @@ def _transfer(x: list[np.ndarray], y: list[np.ndarray], own: np.ndarray, bapst: 
     return np.array([pearson(p[bapst.snapshot.types == 0], prediction) for p in bapst.propensity.values])
 
 
-def _write(page: Page, botan: gg.Ensemble, bapst: gg.Ensemble, scores: dict[str, dict[int, np.ndarray]], transfer: dict[int, np.ndarray], ceiling: np.ndarray) -> None:
+def _write(
+    page: Page,
+    botan: gg.Ensemble,
+    bapst: gg.Ensemble,
+    scores: dict[str, dict[int, np.ndarray]],
+    transfer: dict[int, np.ndarray],
+    ceiling: np.ndarray,
+) -> None:
     generations = sorted(scores["by_configuration"])
     last = generations[-1]
     honest, leaky = scores["by_configuration"][last].mean(), scores["random_particles"][last].mean()
@@ -122,10 +129,22 @@ def _write(page: Page, botan: gg.Ensemble, bapst: gg.Ensemble, scores: dict[str,
     at = np.arange(len(ceiling))
     for k, (way, name) in enumerate(WAYS.items()):
         axis.bar(at + 0.26 * (k - 1), scores[way][last], 0.24, color=figures.COLOURS[k], label=name)
-    axis.step(np.append(at - 0.45, at[-1] + 0.45), np.append(ceiling, ceiling[-1]), "--", where="post", color="#444", lw=1.2, label="noise ceiling (32 runs)")
+    axis.step(
+        np.append(at - 0.45, at[-1] + 0.45),
+        np.append(ceiling, ceiling[-1]),
+        "--",
+        where="post",
+        color="#444",
+        lw=1.2,
+        label="noise ceiling (32 runs)",
+    )
     axis.set(xticks=at, xticklabels=at + 1, xlabel="BOTAN configuration", ylabel="Pearson coefficient, species A", ylim=(0, 1.25))
     axis.legend(frameon=False, ncols=2, loc="upper right")
-    page.figure(figure, "configurations", f"{last} generation(s) of descriptors, ridge, alpha chosen inside the training parts. Three ways to split the same particles.")
+    page.figure(
+        figure,
+        "configurations",
+        f"{last} generation(s) of descriptors, ridge, alpha chosen inside the training parts. Three ways to split the same particles.",
+    )
     page.heading("Generations of descriptors")
     page.table(
         ["split", *(f"{g} generation(s)" for g in generations)],
@@ -133,7 +152,16 @@ def _write(page: Page, botan: gg.Ensemble, bapst: gg.Ensemble, scores: dict[str,
     )
     page.table(
         ["configuration", "noise ceiling", *(f"unseen, {g} gen." for g in generations), "blocks", "random"],
-        [[str(c + 1), ceiling[c], *(scores["by_configuration"][g][c] for g in generations), scores["spatial_blocks"][last][c], scores["random_particles"][last][c]] for c in at],
+        [
+            [
+                str(c + 1),
+                ceiling[c],
+                *(scores["by_configuration"][g][c] for g in generations),
+                scores["spatial_blocks"][last][c],
+                scores["random_particles"][last][c],
+            ]
+            for c in at
+        ],
     )
     if transfer:
         page.heading("The same model in another laboratory's data")
@@ -142,9 +170,17 @@ def _write(page: Page, botan: gg.Ensemble, bapst: gg.Ensemble, scores: dict[str,
             "density and is measured at ten times. It knows nothing of short times; near the relaxation time it should carry over."
         )
         curves = {f"{g} generation(s)": r for g, r in transfer.items()}
-        page.figure(figures.against_time(curves, bapst.times, "Pearson coefficient, species A"), "transfer", "A model of the BOTAN set on the Bapst configuration.")
+        page.figure(
+            figures.against_time(curves, bapst.times, "Pearson coefficient, species A"),
+            "transfer",
+            "A model of the BOTAN set on the Bapst configuration.",
+        )
     assert isinstance(botan.snapshot, list)
     show = botan.snapshot[0]
     page.heading("What it looks like")
     moved = np.where(show.types == 0, botan.propensity.values[0, 0], np.nan)
-    page.figure(figures.maps(show, {"BOTAN configuration 1": moved}, "propensity  [$\\sigma$]", slab=1.0), "map", "A slice; colour: average distance moved at the relaxation time (species A; B grey).")
+    page.figure(
+        figures.maps(show, {"BOTAN configuration 1": moved}, "propensity  [$\\sigma$]", slab=1.0),
+        "map",
+        "A slice; colour: average distance moved at the relaxation time (species A; B grey).",
+    )

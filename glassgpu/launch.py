@@ -45,11 +45,7 @@ def struct_fields(name: str) -> list[tuple[str, str, bool]]:
     """The fields (name, type, is a pointer) of a struct declared in the kernel sources."""
     found = [re.search(rf"^struct {name} \{{\n(.*?)^\}};", text, re.DOTALL | re.MULTILINE) for text in compiling.sources().values()]
     (match,) = (m for m in found if m)
-    return [
-        (field.strip(), kind, bool(star))
-        for kind, star, fields in _DECLARATION.findall(match.group(1))
-        for field in fields.split(",")
-    ]
+    return [(field.strip(), kind, bool(star)) for kind, star, fields in _DECLARATION.findall(match.group(1)) for field in fields.split(",")]
 
 
 def struct_dtype(name: str, constants: compiling.Constants) -> np.dtype:

@@ -27,5 +27,7 @@ def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Itera
     from tqdm import tqdm
 
     pause = 0.3 if sys.stderr.isatty() else 20.0  # a log file wants few lines
-    with tqdm(total=total, initial=done, unit=unit, unit_scale=True, delay=3, mininterval=pause, disable=not progress, leave=False) as shown:
+    with tqdm(
+        total=total, initial=done, unit=unit, unit_scale=True, delay=3, mininterval=pause, disable=not progress, leave=False
+    ) as shown:
         yield shown.update

@@ -61,7 +61,9 @@ def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> n
         wanted = tuple("any" if want is None else want for want in shape)
         raise InvalidInput(f"{name} has shape {out.shape}; expected {wanted}")
     if not np.isfinite(out).all():
-        raise InvalidInput(f"{name} holds {np.count_nonzero(~np.isfinite(out))} values that are NaN or infinite, the first at index {tuple(map(int, np.argwhere(~np.isfinite(out))[0]))}")
+        raise InvalidInput(
+            f"{name} holds {np.count_nonzero(~np.isfinite(out))} values that are NaN or infinite, the first at index {tuple(map(int, np.argwhere(~np.isfinite(out))[0]))}"
+        )
     if np.issubdtype(out.dtype, np.integer) and not np.array_equal(out, given):
         raise InvalidInput(f"{name} holds values that are not whole numbers in the range of {out.dtype}")
     out.setflags(write=False)

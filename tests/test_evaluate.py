@@ -114,13 +114,17 @@ def test_folds_equal_explicit_refits():
     alphas = [1e-3, 0.1, 1.0, 10.0]
 
     def fitted(parts, alpha):
-        return make_pipeline(StandardScaler(), Ridge(alpha)).fit(np.concatenate([x[p] for p in parts]), np.concatenate([y[p] for p in parts]))
+        return make_pipeline(StandardScaler(), Ridge(alpha)).fit(
+            np.concatenate([x[p] for p in parts]), np.concatenate([y[p] for p in parts])
+        )
 
     folds = ridge_over_parts(x, y, alphas)
     for out in range(4):
         inside = [p for p in range(4) if p != out]
         for t in range(2):
-            score = [np.mean([pearson(y[p][:, t], fitted([q for q in inside if q != p], a).predict(x[p])[:, t]) for p in inside]) for a in alphas]
+            score = [
+                np.mean([pearson(y[p][:, t], fitted([q for q in inside if q != p], a).predict(x[p])[:, t]) for p in inside]) for a in alphas
+            ]
             alpha = alphas[int(np.argmax(score))]
             assert folds.alpha[out, t] == alpha
             np.testing.assert_allclose(folds.prediction[out][:, t], fitted(inside, alpha).predict(x[out])[:, t], rtol=1e-7, atol=1e-9)

@@ -59,7 +59,10 @@ def test_kernels_compile_for_gpus(arch, kernel, capsys):
             registers = int(re.search(r"Used (\d+) registers", report).group(1))
             spills = max(int(s) for s in re.findall(r"(\d+) bytes spill stores", report))
             with capsys.disabled():
-                print(f"\n{kernel} {arch} d={dimension} {'double' if double else 'single'}: {registers} registers, {spills} bytes spilled", end="")
+                print(
+                    f"\n{kernel} {arch} d={dimension} {'double' if double else 'single'}: {registers} registers, {spills} bytes spilled",
+                    end="",
+                )
             assert registers <= 255
             assert spills <= SPILLS[kernel]
 

@@ -40,7 +40,14 @@ def test_equals_a_slow_integrator(name, thermostat, precision):
 def ensemble(system, starts, target=None, checkpoint=None, **how):
     """Label sums, log and final state of one plan, run in different ways."""
     plan = engine.Plan(
-        temperature=0.8, steps=60, samples=(3, 20, 60), replicas=5, seed=9, dt=0.004, keep_final=True, precision=how.pop("precision", "single")
+        temperature=0.8,
+        steps=60,
+        samples=(3, 20, 60),
+        replicas=5,
+        seed=9,
+        dt=0.004,
+        keep_final=True,
+        precision=how.pop("precision", "single"),
     )
     return engine.MdRun(system, starts, plan, target or Cpu(1), progress=False, checkpoint=checkpoint, **how).run()
 
@@ -105,13 +112,19 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
     path = tmp_path / "run.npz"
     monkeypatch.setattr(engine.MdRun, "_finish_batch", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(gg.errors.Interrupted):
-        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+        gg.isoconfigurational(
+            system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False
+        )
     monkeypatch.undo()
     with pytest.raises(gg.errors.CheckpointMismatch):
-        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False)
+        gg.isoconfigurational(
+            system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False
+        )
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(gg.errors.FileFormatError, match="damaged"):
-        gg.isoconfigurational(system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+        gg.isoconfigurational(
+            system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False
+        )
 
 
 @pytest.mark.parametrize("which", ["liquid", "film"])
@@ -139,7 +152,9 @@ def test_replicas_do_not_depend_on_their_company(liquid):
 def test_fresh_velocities_are_maxwell_boltzmann(liquid):
     """Means, variances and a chi-square of the distribution over 200 draws; momentum zero."""
     system, start = liquid
-    plan = engine.Plan(temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=False, keep_final=True, precision="double")
+    plan = engine.Plan(
+        temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=False, keep_final=True, precision="double"
+    )
     v = engine.MdRun(system, [start], plan, Cpu(), progress=False).run().velocities
     assert np.abs(v.mean(axis=1)).max() < 1e-6
     z = (v / np.sqrt(0.8 * (1 - 1 / start.n))).ravel()

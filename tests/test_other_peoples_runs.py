@@ -28,7 +28,16 @@ def test_mean_propensity(bapst, figures):
     system = gg.systems.kob_andersen(cutoff="per_pair")
     times, published, replicas = [0.132, 0.435, 288.426], [0.1043, 0.1454, 0.1862], 8
     run = gg.simulate.md(
-        system, bapst.snapshot, temperature=0.44, times=times, replicas=replicas, seed=6, dt=DT, thermostat=None, keep_positions=True, backend="cpu"
+        system,
+        bapst.snapshot,
+        temperature=0.44,
+        times=times,
+        replicas=replicas,
+        seed=6,
+        dt=DT,
+        thermostat=None,
+        keep_positions=True,
+        backend="cpu",
     )
     moved = np.linalg.norm(gg.dynamics.displacements(bapst.snapshot.positions, run.positions), axis=-1)
     mean = moved[:, :, bapst.snapshot.types == 0].mean(axis=2)

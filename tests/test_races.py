@@ -35,7 +35,13 @@ def run(program: Path) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 @pytest.mark.parametrize(("dimension", "law", "double"), [(3, 0, 0), (2, 1, 0), (3, 1, 1)])
 def test_the_real_kernel_is_clean(tmp_path, sanitizer, dimension, law, double):
-    defines = [f"-DGG_DIMENSION={dimension}", f"-DGG_LAW={law}", f"-DGG_DOUBLE={double}", "-DGG_SPECIES=2", "-DGG_ARGUMENTS_SIZE=sizeof(MdArguments)"]
+    defines = [
+        f"-DGG_DIMENSION={dimension}",
+        f"-DGG_LAW={law}",
+        f"-DGG_DOUBLE={double}",
+        "-DGG_SPECIES=2",
+        "-DGG_ARGUMENTS_SIZE=sizeof(MdArguments)",
+    ]
     done = run(build("md_threads.cpp", tmp_path / "md", sanitizer, *defines))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr
@@ -45,6 +51,13 @@ def test_the_real_kernel_is_clean(tmp_path, sanitizer, dimension, law, double):
 
 @pytest.mark.parametrize("planted", [0, 1, 2, 3])
 def test_planted_races_are_caught(tmp_path, planted):
-    program = build("planted_races.cpp", tmp_path / "planted", "thread", f"-DPLANTED={planted}", "-DGG_DOUBLE=0", "-DGG_ARGUMENTS_SIZE=sizeof(Arguments)")
+    program = build(
+        "planted_races.cpp",
+        tmp_path / "planted",
+        "thread",
+        f"-DPLANTED={planted}",
+        "-DGG_DOUBLE=0",
+        "-DGG_ARGUMENTS_SIZE=sizeof(Arguments)",
+    )
     done = run(program)
     assert ("data race" in done.stderr) == (planted > 0), done.stderr

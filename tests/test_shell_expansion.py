@@ -42,7 +42,7 @@ def slow_row(snapshot, i):
                 of = other & (snapshot.types == s) & (r < c + 5 * delta)
                 out.append(np.exp(-((r[of] - c) ** 2) / (2 * delta**2)).sum())
     theta, phi = np.arccos(d[:, 2] / np.where(r > 0, r, 1)), np.arctan2(d[:, 1], d[:, 0])
-    for l in range(1, 13):  # noqa: E741
+    for l in range(1, 13):
         for c in np.linspace(1.0, 2.5, 16):
             of = other & (r < c + 0.5)
             w = np.exp(-((r[of] - c) ** 2) / (2 * 0.1**2))
@@ -116,10 +116,15 @@ def test_equals_freud_steinhardt(snapshot):
     inside = np.isfinite(near.distance)
     r = near.distance[inside]
     bonds = freud.locality.NeighborList.from_arrays(
-        snapshot.n, snapshot.n, i, near.index[inside], near.vector[inside].astype(np.float32), np.exp(-((r - centre) ** 2) / (2 * delta**2)).astype(np.float32)
+        snapshot.n,
+        snapshot.n,
+        i,
+        near.index[inside],
+        near.vector[inside].astype(np.float32),
+        np.exp(-((r - centre) ** 2) / (2 * delta**2)).astype(np.float32),
     )
     system = (freud.box.Box(*snapshot.box), snapshot.positions.astype(np.float32))
-    for l in (2, 4, 6):  # noqa: E741
+    for l in (2, 4, 6):
         order = freud.order.Steinhardt(l, weighted=True).compute(system, neighbors=bonds).particle_order
         ours = ShellExpansion(angular=(centre, 1.5, 2, delta)).compute(snapshot)[:, 162 + 2 * (l - 1)]
         np.testing.assert_allclose(ours, order, rtol=2e-4, atol=2e-5)

@@ -51,17 +51,24 @@ class Lammps:
         )
         assert snapshot.velocities is not None
         self.run_lammps.create_atoms(
-            snapshot.n, list(range(1, snapshot.n + 1)), (snapshot.types + 1).tolist(), snapshot.positions.ravel().tolist(), snapshot.velocities.ravel().tolist()
+            snapshot.n,
+            list(range(1, snapshot.n + 1)),
+            (snapshot.types + 1).tolist(),
+            snapshot.positions.ravel().tolist(),
+            snapshot.velocities.ravel().tolist(),
         )
         mass, sigma, epsilon, cutoff = (table.tolist() for table in (system.mass, system.sigma, system.epsilon, system.cutoff))
         lines = [f"mass {a + 1} {mass[a]!r}" for a in species] + [f"pair_style lj/cut {float(system.cutoff.max())!r}"]
         lines += [
-            f"pair_coeff {a + 1} {b + 1} {epsilon[a][b]!r} {sigma[a][b]!r} {cutoff[a][b]!r}"
-            for a in species
-            for b in species
-            if a <= b
+            f"pair_coeff {a + 1} {b + 1} {epsilon[a][b]!r} {sigma[a][b]!r} {cutoff[a][b]!r}" for a in species for b in species if a <= b
         ]
-        lines += ["pair_modify shift yes", f"neighbor {skin} bin", "neigh_modify every 1 delay 0 check yes", "fix 1 all nve", f"timestep {dt}"]
+        lines += [
+            "pair_modify shift yes",
+            f"neighbor {skin} bin",
+            "neigh_modify every 1 delay 0 check yes",
+            "fix 1 all nve",
+            f"timestep {dt}",
+        ]
         lines += ["thermo_style custom step pe ke etotal press", "thermo_modify norm no", "run 0 post no"]
         self.run_lammps.commands_string("\n".join(lines))
         self.n = snapshot.n

@@ -50,7 +50,12 @@ def report() -> int:
         line(False, "kernel cache", str(error))
     found = devices()
     gpus = [k for k in found["kernels"] if k.startswith("cuda")]
-    line(bool(gpus), "GPU", "; ".join(gpus) or "no CUDA device: kernels run on the CPU. With an NVIDIA card: install its driver and 'pip install glassgpu[cuda]'")
+    line(
+        bool(gpus),
+        "GPU",
+        "; ".join(gpus)
+        or "no CUDA device: kernels run on the CPU. With an NVIDIA card: install its driver and 'pip install glassgpu[cuda]'",
+    )
     try:
         compiling.nvrtc()
         line(True, "NVRTC", "compiles kernels for GPUs, with or without one here")

@@ -16,9 +16,8 @@ class Doctor:
 def main() -> None:
     """Entry point; an error of this package is one message on stderr and exit status 1."""
     import tyro
-    from tyro.extras import SubcommandApp
-
     from glassgpu.experiments import demo, public_data
+    from tyro.extras import SubcommandApp
 
     app = SubcommandApp()
     experiments = {"public_data": public_data.PublicData, "demo": demo.Demo}

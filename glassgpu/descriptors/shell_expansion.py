@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -72,15 +73,15 @@ def _harmonics(u):
         power_re.append(re * x - im * y)
         power_im.append(re * y + im * x)
     columns = []
-    legendre: dict[tuple[int, int], object] = {(0, 0): jnp.ones_like(z)}
+    legendre: dict[tuple[int, int], Any] = {(0, 0): jnp.ones_like(z)}
     for m in range(L_MAX + 1):  # P_lm / sin^m, without the sign (-1)^m
         if m:
             legendre[m, m] = (2 * m - 1) * legendre[m - 1, m - 1]
         if m < L_MAX:
             legendre[m + 1, m] = z * (2 * m + 1) * legendre[m, m]
-        for l in range(m + 2, L_MAX + 1):  # noqa: E741
+        for l in range(m + 2, L_MAX + 1):
             legendre[l, m] = (z * (2 * l - 1) * legendre[l - 1, m] - (l + m - 1) * legendre[l - 2, m]) / (l - m)
-    for l in range(1, L_MAX + 1):  # noqa: E741
+    for l in range(1, L_MAX + 1):
         for m in range(l + 1):
             norm = math.sqrt(math.factorial(l - m) / math.factorial(l + m) * (1 if m == 0 else 2))
             columns += [norm * legendre[l, m] * power_re[m], norm * legendre[l, m] * power_im[m]]

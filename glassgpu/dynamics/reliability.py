@@ -26,7 +26,9 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
     values, variance_of_mean = np.asarray(values, float), np.asarray(variance_of_mean, float)
     types = np.asarray(types)
     if values.shape != variance_of_mean.shape or values.shape[-1:] != types.shape:
-        raise InvalidInput(f"values {values.shape}, variance_of_mean {variance_of_mean.shape} and types {types.shape} do not belong together")
+        raise InvalidInput(
+            f"values {values.shape}, variance_of_mean {variance_of_mean.shape} and types {types.shape} do not belong together"
+        )
     out = np.full((*values.shape[:-1], int(types.max()) + 1), np.nan)
     for s in range(out.shape[-1]):
         of = types == s

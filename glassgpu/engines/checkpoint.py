@@ -38,7 +38,9 @@ def writable(path: Path) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputNotWritable(f"{path.parent} cannot be written ({error.strerror}); choose another folder or change its permissions") from error
+        raise OutputNotWritable(
+            f"{path.parent} cannot be written ({error.strerror}); choose another folder or change its permissions"
+        ) from error
     return path
 
 
@@ -47,7 +49,7 @@ def save(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, key=np.array(key), **arrays)
+            np.savez(file, allow_pickle=False, **{"key": np.array(key), **arrays})
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from glassgpu import validate
 from glassgpu.progress import Progress
@@ -55,14 +56,18 @@ def equilibrate(
     validate.number("duration", duration, above=0)
     validate.whole("seed", seed, least=0)
     configurations = validate.whole("configurations", configurations, least=1)
-    common = {"temperature": temperature, "precision": precision, "backend": backend, "threads": threads}
+    common: dict[str, Any] = {"temperature": temperature, "precision": precision, "backend": backend, "threads": threads}
     if start is None:
         states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
         for part in range(MELT_ROUNDS):
             run = md(system, states, duration=MELT_STEPS * MELT_DT, dt=MELT_DT, thermostat=None, seed=seed + part, progress=False, **common)
-            states = list(run.final)
+            states = _snapshots(run.final)
     else:
         states = [start] * configurations if isinstance(start, Snapshot) else list(start)
     run = md(system, states, duration=duration, dt=dt, seed=seed + MELT_ROUNDS, checkpoint=checkpoint, progress=progress, **common)
-    final = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in run.final]
+    final = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in _snapshots(run.final)]
     return final if len(final) > 1 or configurations > 1 else final[0]
+
+
+def _snapshots(final: Snapshot | list) -> list[Snapshot]:
+    return [final] if isinstance(final, Snapshot) else final

@@ -126,7 +126,9 @@ class MdRun:
                 tables=np.stack([system.sigma, system.epsilon, system.cutoff, system.inner]),
                 mass=system.mass,
                 snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
-                velocities=repr([None if s.velocities is None else s.velocities.tobytes() for s in snapshots]) if not plan.draw_velocities else "",
+                velocities=repr([None if s.velocities is None else s.velocities.tobytes() for s in snapshots])
+                if not plan.draw_velocities
+                else "",
             )
         samples = len(plan.samples)
         self.sample_steps = np.array(plan.samples, np.int64)
@@ -241,7 +243,14 @@ class MdRun:
                 "run_md",
                 "MdArguments",
                 slots,
-                record={"samples": len(inside), "step": given["step"], "origin": given["origin"], "log": log, "label": label, "position": position},
+                record={
+                    "samples": len(inside),
+                    "step": given["step"],
+                    "origin": given["origin"],
+                    "log": log,
+                    "label": label,
+                    "position": position,
+                },
                 replicas=count,
                 steps=steps,
                 first_step=self.step,

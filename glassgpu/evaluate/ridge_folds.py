@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from glassgpu.errors import LeakySplit
 from glassgpu.evaluate.scores import pearson
@@ -25,7 +26,7 @@ class RidgeFolds:
     alpha: np.ndarray
 
 
-def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: Sequence[float]) -> RidgeFolds:
+def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: ArrayLike) -> RidgeFolds:
     """Leave one part out: train on the others, standardised on training rows, and predict it.
 
     alpha is chosen by leaving out, one after another, each part of the training set (mean
@@ -56,7 +57,10 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: S
             weights, intercept = (whole - moments[a] - moments[b]).ridge_path(np.asarray(alphas), standardize=True)
             for held, other in ((a, b), (b, a)):
                 inner[other, held] = np.array(
-                    [[pearson(y[held][:, t], x[held] @ w[:, t] + c[t]) for t in range(targets)] for w, c in zip(weights, intercept, strict=True)]
+                    [
+                        [pearson(y[held][:, t], x[held] @ w[:, t] + c[t]) for t in range(targets)]
+                        for w, c in zip(weights, intercept, strict=True)
+                    ]
                 )
     for a in range(len(x)):
         score = np.mean([inner[a, b] for b in range(len(x)) if b != a], axis=0)  # (alphas, targets)

@@ -72,6 +72,8 @@ def split(
         away = np.abs((turn - (k + 0.5) / folds + 0.5) % 1.0 - 0.5) - 0.5 / folds  # turns from the slab
         train = ~inside & (away * side >= margin)
         if not train.any():
-            raise InvalidInput(f"margin={margin:g} leaves no training rows beside slabs of {1 / folds:.3g} of the box; take a smaller margin")
+            raise InvalidInput(
+                f"margin={margin:g} leaves no training rows beside slabs of {1 / folds:.3g} of the box; take a smaller margin"
+            )
         out.append((rows[train], rows[inside]))
     return out

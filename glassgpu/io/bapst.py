@@ -10,7 +10,7 @@ import numpy as np
 from glassgpu.dynamics import propensity
 from glassgpu.engines.isoconfigurational import make_ensemble
 from glassgpu.errors import FileFormatError, GlassGPUError
-from glassgpu.io.untrusted import load_pickle
+from glassgpu.io.untrusted import file_names, load_pickle
 from glassgpu.types import Ensemble, Snapshot
 
 
@@ -30,14 +30,15 @@ def read_bapst(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Ensembl
         ForbiddenPickle: anything but NumPy arrays in it.
         FileFormatError: truncated, a key missing, NaN or shapes that do not fit.
     """
-    many = not isinstance(path, (str, os.PathLike))
-    paths = [os.fspath(p) for p in (path if many else [path])]  # type: ignore[union-attr, list-item]
+    paths, many = file_names(path)
     parts = [_read_one(p) for p in paths]
     times = parts[0][1]
     if any(not np.allclose(part[1], times) for part in parts):
         raise FileFormatError("these files are at different times; read them one by one")
     attrs = {**parts[0][4], "source": "Bapst et al. 2020", "system": "Kob-Andersen", "time_unit": "sqrt(m sigma^2 / epsilon)"}
-    return make_ensemble([p[0] for p in parts], many, times, np.stack([p[2] for p in parts]), np.stack([p[3] for p in parts]), ("A", "B"), attrs)
+    return make_ensemble(
+        [p[0] for p in parts], many, times, np.stack([p[2] for p in parts]), np.stack([p[3] for p in parts]), ("A", "B"), attrs
+    )
 
 
 def _read_one(path: str) -> tuple[Snapshot, np.ndarray, np.ndarray, np.ndarray, dict]:

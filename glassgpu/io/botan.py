@@ -11,7 +11,7 @@ import numpy as np
 from glassgpu.dynamics import propensity
 from glassgpu.engines.isoconfigurational import make_ensemble
 from glassgpu.errors import FileFormatError, GlassGPUError
-from glassgpu.io.untrusted import load_npz
+from glassgpu.io.untrusted import file_names, load_npz
 from glassgpu.types import Ensemble, Snapshot
 
 DENSITY = 1.2  # the files hold no box: L = (N / 1.2)^(1/3), not rounded
@@ -31,8 +31,7 @@ def read_botan(path: str | os.PathLike | Sequence[str | os.PathLike], time: floa
     Raises:
         FileFormatError: truncated, a key missing, NaN, or an unknown time code.
     """
-    many = not isinstance(path, (str, os.PathLike))
-    paths = [os.fspath(p) for p in (path if many else [path])]  # type: ignore[union-attr, list-item]
+    paths, many = file_names(path)
     snapshots, means, variances = [], [], []
     for p in paths:
         data = load_npz(p, ("types", "initial_positions", "positions"))
@@ -53,5 +52,11 @@ def read_botan(path: str | os.PathLike | Sequence[str | os.PathLike], time: floa
         if not found or (found.group(1), found.group(2)) != ("0.44", "07"):
             raise FileFormatError(f"{paths[0]}: the time of this file is not known; give time=")
         time = TAU_ALPHA_044
-    attrs = {"temperature": temperature, "replicas": len(data["positions"]), "source": "BOTAN", "system": "Kob-Andersen", "time_unit": "sqrt(m sigma^2 / epsilon)"}
+    attrs = {
+        "temperature": temperature,
+        "replicas": len(data["positions"]),
+        "source": "BOTAN",
+        "system": "Kob-Andersen",
+        "time_unit": "sqrt(m sigma^2 / epsilon)",
+    }
     return make_ensemble(snapshots, many, np.array([time]), np.stack(means), np.stack(variances), ("A", "B"), attrs)

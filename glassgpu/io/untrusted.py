@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ class _ArrayUnpickler(pickle.Unpickler):
 
             return _reconstruct
         return getattr(np, name)
+
+
+def file_names(path: str | os.PathLike | Sequence[str | os.PathLike]) -> tuple[list[str], bool]:
+    """A list of names, and whether a sequence was given."""
+    if isinstance(path, (str, os.PathLike)):
+        return [os.fspath(path)], False
+    return [os.fspath(p) for p in path], True
 
 
 def load_pickle(path: str | os.PathLike) -> Any:

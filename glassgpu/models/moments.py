@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 from glassgpu.device import in_double
 from glassgpu.errors import InvalidInput
@@ -94,7 +95,7 @@ class Moments:
         offset = self.total / self.count
         return self.product / self.count - np.outer(offset, offset)
 
-    def ridge_path(self, alphas: np.ndarray, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
 
         Args:
@@ -123,11 +124,11 @@ class Moments:
             if not (scale > 0).all():
                 raise InvalidInput(f"columns {np.flatnonzero(~(scale > 0))[:10].tolist()} are constant; drop them")
         values, vectors = scipy.linalg.eigh(covariance[:f, :f] / np.outer(scale, scale))
-        alphas = np.atleast_1d(np.asarray(alphas, float))
-        if alphas.min() < GRAM_LIMIT * values[-1]:
-            raise InvalidInput(f"alpha={alphas.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
+        penalties = np.atleast_1d(np.asarray(alphas, float))
+        if penalties.min() < GRAM_LIMIT * values[-1]:
+            raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
         projected = vectors.T @ (covariance[:f, f:] / scale[:, None])
-        weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + alphas[:, None, None]))
+        weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + penalties[:, None, None]))
         weights = weights / scale[None, :, None]
         intercept = mean[f:] - np.einsum("f,aft->at", mean[:f], weights)
         return weights, intercept

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -13,7 +12,7 @@ from glassgpu import validate
 from glassgpu.models.moments import GRAM_LIMIT, Moments
 
 
-def ridge_path(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one factorisation.
 
     The Gram matrix serves alpha >= 1e-8 of its largest eigenvalue; below, singular values of X
@@ -30,13 +29,13 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], fit_interc
 
     Source: LIN equation 23. scikit-learn's alpha is n times this one.
     """
-    alphas = np.atleast_1d(np.asarray(alphas, float))
-    for alpha in alphas:
+    penalties = np.atleast_1d(np.asarray(alphas, float))
+    for alpha in penalties:
         validate.number("alpha", alpha, least=0)
     moments = Moments.of(x, y)
     scatter = moments.covariance[: x.shape[1], : x.shape[1]]
-    if alphas.min() >= 2 * GRAM_LIMIT * np.trace(scatter) and fit_intercept:
-        return moments.ridge_path(alphas)
+    if penalties.min() >= 2 * GRAM_LIMIT * np.trace(scatter) and fit_intercept:
+        return moments.ridge_path(penalties)
     mean_x, mean_y = (x.mean(axis=0), y.mean(axis=0)) if fit_intercept else (np.zeros(x.shape[1]), np.zeros(y.shape[1]))
     # The R factor holds all of [X, Y] that a least-squares fit needs, in at most f + t rows.
     r = scipy.linalg.qr(np.concatenate([x - mean_x, y - mean_y], axis=1), mode="r")[0]
@@ -44,7 +43,7 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], fit_interc
     u, s, vt = scipy.linalg.svd(r[:, : x.shape[1]], full_matrices=False)
     kept = s > s[0] * np.finfo(float).eps * max(x.shape)
     u, s, vt = u[:, kept], s[kept], vt[kept]
-    shrink = s / (s**2 + len(x) * alphas[:, None])
+    shrink = s / (s**2 + len(x) * penalties[:, None])
     weights = np.einsum("kf,ak,kt->aft", vt, shrink, u.T @ r[:, x.shape[1] :])
     return weights, mean_y - np.einsum("f,aft->at", mean_x, weights)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from glassgpu.types import Snapshot
 
@@ -53,14 +54,24 @@ def maps(snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str, slab:
         marks.set_clim(low, high)
         marks.cmap = marks.cmap.with_extremes(bad="#d9d9d9")
         axis.add_collection(marks)
-        axis.set(xlim=(-snapshot.box[0] / 2, snapshot.box[0] / 2), ylim=(-snapshot.box[1] / 2, snapshot.box[1] / 2), title=title, aspect="equal")
+        axis.set(
+            xlim=(-snapshot.box[0] / 2, snapshot.box[0] / 2), ylim=(-snapshot.box[1] / 2, snapshot.box[1] / 2), title=title, aspect="equal"
+        )
         axis.set(xlabel="x  [$\\sigma$]")
     axes[0].set(ylabel="y  [$\\sigma$]")
     figure.colorbar(marks, ax=axes, label=label, shrink=0.85)
     return figure
 
 
-def against_time(curves: Mapping[str, Sequence[float]], times: Sequence[float], ylabel: str, *, log: bool = False, dashed: Sequence[str] = (), errors: Mapping[str, Sequence[float]] | None = None):
+def against_time(
+    curves: Mapping[str, ArrayLike],
+    times: ArrayLike,
+    ylabel: str,
+    *,
+    log: bool = False,
+    dashed: Sequence[str] = (),
+    errors: Mapping[str, ArrayLike] | None = None,
+):
     """Curves against time on a logarithmic axis; those in ``dashed`` are reference lines."""
     figure, (axis,) = new_figure(1, 6.4, 4.2)
     for k, (name, values) in enumerate(curves.items()):

@@ -83,7 +83,9 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
     if beyond[filled].any():
         # What freud gave beyond r_max stands at the end of its row, up to rounding: sort it there.
         order = np.argsort(distance, axis=1, kind="stable")
-        index, distance, vector = (np.take_along_axis(a, order if a.ndim == 2 else order[..., None], axis=1) for a in (index, distance, vector))
+        index, distance, vector = (
+            np.take_along_axis(a, order if a.ndim == 2 else order[..., None], axis=1) for a in (index, distance, vector)
+        )
         beyond = ~np.isfinite(distance)
         index = np.where(beyond, np.arange(n, dtype=np.int32)[:, None], index)
         vector[beyond] = 0

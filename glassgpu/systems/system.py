@@ -101,8 +101,8 @@ class System:
 
 def require_box(box: np.ndarray, reach: float, density: float, what: str) -> None:
     """Raise ``BoxTooSmall`` unless every side is at least twice ``reach``."""
-    if box.min() < 2 * reach:
-        smallest = int(np.ceil(density * (2 * reach) ** len(box)))
+    if box.min() < 2 * reach * (1 - 1e-12):  # N = 1200 gives a side of 10 but for rounding
+        smallest = int(np.ceil(density * (2 * reach) ** len(box) * (1 - 1e-9)))
         raise BoxTooSmall(
             f"{what} reaches {reach:g}, so every side of the box must be at least {2 * reach:g}, "
             f"but the shortest is {box.min():.6g}; at density {density:g} take N >= {smallest}"

@@ -1,0 +1,252 @@
+"""Everything that wants a GPU, in one command; its CPU half runs in the tests.
+
+    python -m benchmarks.gpu_check --out benchmarks/results/gpu.json [--parts correctness,md_rate]
+
+Each part runs in a process of its own with its own time limit, and the JSON is written after
+each, the most valuable first. ``--backend cpu`` compares the host reader with the shuffled one
+at small sizes, so that the checks themselves are tested where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import glassgpu as gg
+from glassgpu.engines.md import MdRun, Plan
+from glassgpu.engines.problem import Problem
+from glassgpu.launch import Cpu, Cuda, element_dtype, fill
+
+PHILOX_COUNTER, PHILOX_KEY = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], 0x299F31D0A4093822
+PHILOX_WORDS = [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]  # Random123, kat_vectors
+
+
+def target_of(backend: str, strict: bool = False) -> Cpu | Cuda:
+    """The target under test: the GPU, or its stand-in on the CPU."""
+    return Cuda(strict=strict) if backend == "cuda" else Cpu(2, strict=strict, shuffled=True)
+
+
+def liquids(n: int, count: int, temperature: float = 0.6) -> tuple[gg.System, list[gg.Snapshot]]:
+    """Roughly equilibrated starts with velocities, from the CPU."""
+    system = gg.systems.kob_andersen(n=n, cutoff="per_pair")
+    made = gg.equilibrate(system, temperature, 2.0, seed=3, configurations=max(count, 2), backend="cpu", progress=False)
+    return system, list(made)[:count]
+
+
+def md(system: gg.System, starts: list[gg.Snapshot], target: Cpu | Cuda, how: dict[str, Any] | None = None, **plan: Any):
+    """One run; ``plan`` overrides the defaults below, ``how`` says how the work is cut."""
+    settings = {"temperature": 0.6, "steps": 40, "samples": (5, 40), "replicas": 2, "seed": 1, "dt": 0.004, "keep_final": True, **plan}
+    return MdRun(system, starts, Plan(**settings), target, progress=False, **(how or {})).run()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two runs agree bit for bit in everything they leave behind."""
+    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("log", "sums", "places", "velocities"))
+
+
+def correctness(backend: str) -> dict[str, Any]:
+    """Known answers; strict builds bit for bit; how the work is cut; overflows."""
+    out: dict[str, Any] = {}
+    place = target_of(backend)
+    constants = place.compile_constants(1, {"DIMENSION": 3, "SPECIES": 1, "LAW": 0, "DOUBLE": 0})
+    word = place.xp.zeros((1, 4), np.uint32)
+    key, counter = place.xp.asarray(np.array([PHILOX_KEY], np.uint64)), place.xp.asarray(np.array([PHILOX_COUNTER], np.uint32))
+    arguments = fill("PhiloxArguments", constants, {"replicas": 1, "key": key, "counter": counter, "word": word})
+    place.run("check_philox", "PhiloxArguments", constants, arguments, 1, 1)
+    out["philox"] = place.to_numpy(word)[0].tolist() == PHILOX_WORDS
+    systems = {"3d shifted": liquids(500, 2), "3d smooth": (gg.systems.kob_andersen(n=500, law="smooth"), liquids(500, 2)[1])}
+    film = gg.systems.ternary_2d(n=400)
+    systems["2d smooth"] = (film, list(gg.equilibrate(film, 0.6, 2.0, seed=3, configurations=2, backend="cpu", progress=False)))
+    # The stand-in on the CPU compiles every build anew: two cases show that the checks work.
+    cases = (
+        [(n, p) for n in systems for p in ("single", "double")]
+        if backend == "cuda"
+        else [("3d shifted", "single"), ("2d smooth", "double")]
+    )
+    for name, precision in cases:
+        system, starts = systems[name]
+        label = f"{name} {precision}"
+        fixed: dict[str, Any] = {"draw_velocities": False, "thermostat": False, "precision": precision, "replicas": 1}
+        reference = md(system, starts, Cpu(2, strict=True), **fixed)
+        strict = md(system, starts, target_of(backend, strict=True), **fixed)
+        out[f"strict bit for bit, {label}"] = same(reference, strict)
+        out[f"strict largest difference, {label}"] = float(np.abs(reference.places - strict.places).max())
+        plain = md(system, starts, place, precision=precision, replicas=5)
+        ways: dict[str, dict[str, Any]] = {"batch": {"batch": 3}, "chunk": {"chunk": 7}, "overflow": {"capacity": 40}}
+        for way, how in ways.items():
+            out[f"{way} changes nothing, {label}"] = same(plain, md(system, starts, place, how, precision=precision, replicas=5))
+        host = md(system, starts, Cpu(2), precision=precision, replicas=5)
+        out[f"NVT largest difference of displacement sums, {label}"] = float(np.abs(host.sums[:, 0, 0] - plain.sums[:, 0, 0]).max() / 2**30)
+        out[f"energies agree, {label}"] = bool(
+            np.allclose(_energy(system, starts, place, precision), _energy(system, starts, Cpu(2), precision), rtol=1e-6)
+        )
+    return out
+
+
+def _energy(system: gg.System, snapshots: list[gg.Snapshot], place: Cpu | Cuda, precision: str) -> np.ndarray:
+    """Total energies by a given target."""
+    problem = Problem(system, snapshots, place, precision, skin=0.0)
+    c, n, d, xp = len(snapshots), problem.n, problem.d, place.xp
+    real, packed = (element_dtype("EnergyArguments", f, problem.constants) for f in ("energy", "reference"))
+    total, status = xp.zeros((c, 2)), xp.zeros(c, np.int32)
+    problem.run(
+        "run_energy", "EnergyArguments", place.slots(c, "run_energy", problem.constants, n), replicas=c, place=xp.asarray(problem.places),
+        reference=xp.zeros((c, d, n), packed), energy=xp.zeros((c, n), real), force=xp.zeros((c, d, n), real), total=total, status=status,
+    )  # fmt: skip
+    return place.to_numpy(total)[:, 0]
+
+
+def md_rate(backend: str) -> dict[str, Any]:
+    """Particle-steps per second of batched NVT, chunks of the engine's own length."""
+    out: dict[str, Any] = {}
+    sizes = [(4096, 264), (4096, 1056), (1000, 264), (1000, 1056)] if backend == "cuda" else [(500, 4)]
+    place = Cuda() if backend == "cuda" else Cpu()
+    for n, replicas in sizes:
+        system, starts = liquids(n, 1)
+        for precision in ("single", "double") if replicas == sizes[0][1] else ("single",):
+            steps = 2000 if backend == "cuda" else 100
+            plan = Plan(
+                temperature=0.6, steps=steps, samples=(), replicas=replicas, seed=1, dt=0.004, precision=precision, skin=0.4, labels=False
+            )
+            run = MdRun(system, starts, plan, place, progress=False, chunk=steps // 4)
+            run._start_batch()
+            run._run_chunk(steps // 4)  # warm up: compilation, allocation
+            began = time.perf_counter()
+            for _ in range(3):
+                run._run_chunk(steps // 4)
+            seconds = time.perf_counter() - began
+            out[f"N={n} replicas={replicas} {precision}, particle-steps/s"] = n * replicas * 3 * (steps // 4) / seconds
+    return out
+
+
+def physics(backend: str) -> dict[str, Any]:
+    """Drift at constant energy; the published configuration and its propensities where data are."""
+    out: dict[str, Any] = {}
+    place = Cuda() if backend == "cuda" else Cpu()
+    _, starts = liquids(1000 if backend == "cuda" else 300, 8 if backend == "cuda" else 2, 0.5)
+    smooth = gg.systems.kob_andersen(n=starts[0].n, law="smooth")
+    steps = 100_000 if backend == "cuda" else 400
+    samples = tuple(range(50, steps + 1, 50))
+    for precision in ("double", "single"):
+        run = md(
+            smooth,
+            starts,
+            place,
+            steps=steps,
+            samples=samples,
+            replicas=1,
+            dt=0.002,
+            draw_velocities=False,
+            thermostat=False,
+            precision=precision,
+            labels=False,
+        )
+        energy = run.log[:, :, :2].sum(axis=2) / starts[0].n
+        slope = np.polyfit(np.arange(len(samples)), energy.T, 1)[0] * len(samples)
+        out[f"drift per particle over {steps} steps, {precision}"] = float(slope.mean())
+    folder = os.environ.get("GLASSGPU_DATA")
+    if folder and backend == "cuda":
+        bapst = gg.io.read_bapst(Path(folder) / "ka_t044_bapst.pickle")
+        assert isinstance(bapst.snapshot, gg.Snapshot)
+        liquid, a = gg.systems.kob_andersen(cutoff="per_pair"), bapst.snapshot.types == 0
+        for precision in ("double", "single"):
+            value = gg.energy(liquid, bapst.snapshot, precision=precision, backend=backend).potential / 4096
+            out[f"energy of the Bapst configuration, {precision}"] = float(value)
+        own = gg.isoconfigurational(
+            liquid,
+            bapst.snapshot,
+            temperature=0.44,
+            times=[0.132, 0.435, 288.426],
+            replicas=264,
+            seed=5,
+            dt=0.003,
+            thermostat=None,
+            backend=backend,
+        )
+        out["Pearson at t = 0.132, A"] = gg.evaluate.pearson(own.propensity.values[0, a], bapst.propensity.values[0, a])
+        out["mean propensity of A"] = own.propensity.values[:, a].mean(axis=1).tolist()
+    return out
+
+
+def descriptors(backend: str) -> dict[str, Any]:
+    """ShellExpansion on the default JAX device, second call."""
+    snapshot = gg.systems.kob_andersen(n=4096 if backend == "cuda" else 1200).random_snapshot(1)
+    describe = gg.descriptors.ShellExpansion(generations=3 if backend == "cuda" else 1)
+    describe.compute(snapshot)
+    began = time.perf_counter()
+    describe.compute(snapshot)
+    return {"ShellExpansion, particles/s": snapshot.n / (time.perf_counter() - began)}
+
+
+def tests(backend: str) -> dict[str, Any]:
+    """The test suite on a machine with a GPU."""
+    if backend != "cuda":
+        return {"skipped": "the CPU half runs inside the test suite"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "tests/test_kernels.py", "tests/test_energy.py"], capture_output=True, text=True
+    )
+    return {"exit": done.returncode, "tail": done.stdout[-1500:]}
+
+
+# name -> (function, seconds), the most valuable first
+PARTS = {
+    "correctness": (correctness, 240),
+    "md_rate": (md_rate, 120),
+    "physics": (physics, 200),
+    "descriptors": (descriptors, 90),
+    "tests": (tests, 120),
+}
+
+
+def environment(backend: str) -> dict[str, Any]:
+    """What the figures were measured on."""
+    facts = {"glassgpu": gg.__version__, "date": time.strftime("%Y-%m-%d"), "python": platform.python_version(), "backend": backend}
+    if backend == "cuda":
+        gpu = Cuda()
+        facts["device"] = gpu.xp.cuda.runtime.getDeviceProperties(gpu.device.id)["name"].decode()
+    else:
+        lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+        facts["device"] = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return facts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("gpu_check.json"))
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--backend", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--one", help=argparse.SUPPRESS)  # a part, run in this process
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps({"environment": environment(options.backend), "figures": PARTS[options.one][0](options.backend)}))
+        return 0
+    wrong = 0
+    result: dict[str, Any] = {}
+    for name in options.parts.split(","):
+        limit = PARTS[name][1]
+        command = [sys.executable, "-m", "benchmarks.gpu_check", "--one", name, "--backend", options.backend]
+        began = time.monotonic()
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+            part: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"error": done.stderr[-3000:]}
+        except subprocess.TimeoutExpired:
+            part = {"error": f"longer than {limit} s"}
+        result["environment"] = part.pop("environment", result.get("environment"))
+        result[name] = {**part, "seconds": round(time.monotonic() - began, 1)}
+        wrong += "error" in part or any(value is False for value in part.get("figures", {}).values())
+        options.out.write_text(json.dumps(result, indent=1))
+        print(name, json.dumps(result[name], indent=1), flush=True)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

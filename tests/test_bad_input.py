@@ -1,0 +1,180 @@
+"""Bad input: a named error that says what to do, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import glassgpu as gg
+from glassgpu import errors
+
+GOOD = dict(temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", progress=False)
+
+
+def run(system, snapshot, **changes):
+    return gg.isoconfigurational(system, snapshot, **{**GOOD, **changes})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperature": -0.5}, "temperature=-0.5: must be above 0"),
+        ({"temperature": "warm"}, "not a number"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"times": []}, "at least one time"),
+        ({"times": [0.1, 0.1]}, "fall on steps"),
+        ({"times": [0.2, 0.1]}, "ascending"),
+        ({"times": [0.001]}, "at least one step"),
+        ({"replicas": 1}, "at least 2"),
+        ({"replicas": 2.5}, "whole number"),
+        ({"dt": 0.5}, "at most 0.1"),
+        ({"precision": "half"}, "'single', 'double'"),
+        ({"thermostat": "berendsen"}, "choose one of 'nose_hoover', None"),
+        ({"labels": ("mood",)}, "choose one of 'propensity'"),
+        ({"backend": "tpu"}, "choose 'auto', 'cuda' or 'cpu'"),
+        ({"seed": -1}, "at least 0"),
+    ],
+)
+def test_parameters(liquid, change, message):
+    with pytest.raises(errors.InvalidInput, match=message):
+        run(*liquid, **change)
+
+
+def test_snapshots():
+    x = np.random.default_rng(0).uniform(-3, 3, (10, 3))
+    good = gg.Snapshot(x, np.zeros(10), [6, 6, 6])
+    assert good.types.dtype == np.int32
+    broken = x.copy()
+    broken[3, 1] = np.nan
+    for arguments, message in (
+        ((broken, np.zeros(10), [6, 6, 6]), r"positions holds 1 values that are NaN or infinite, the first at index \(3, 1\)"),
+        ((x, np.zeros(9), [6, 6, 6]), "types has shape"),
+        ((x, np.full(10, 0.5), [6, 6, 6]), "whole numbers"),
+        ((x, -np.ones(10), [6, 6, 6]), "numbered from 0"),
+        ((x, np.zeros(10), [6, 6, -6]), "positive"),
+        ((x, np.zeros(10), [6, 6]), "box has shape"),
+        ((x[:, :1], np.zeros(10), [6]), "2 or 3 dimensions"),
+        (("text", np.zeros(10), [6, 6, 6]), "not an array"),
+    ):
+        with pytest.raises(errors.InvalidInput, match=message):
+            gg.Snapshot(*arguments)
+
+
+def test_snapshots_wrap_and_freeze():
+    s = gg.Snapshot([[3.0, -3.0, 2.9], [9.5, -12.0, 0.0]], [0, 1], [6, 6, 6])
+    assert s.positions.tolist() == [[-3.0, -3.0, 2.9], [-2.5, 0.0, 0.0]]
+    with pytest.raises(ValueError, match="read-only"):
+        s.positions[0, 0] = 1
+
+
+def test_box_too_small_names_the_smallest_n(liquid):
+    with pytest.raises(errors.BoxTooSmall, match="take N >= 150"):
+        run(gg.systems.kob_andersen(n=100), gg.Snapshot(np.random.default_rng(0).uniform(-2, 2, (100, 3)), np.zeros(100), [4.3, 4.3, 4.3]))
+
+
+def test_unknown_species(liquid):
+    system, start = liquid
+    with pytest.raises(errors.UnknownSpecies, match="0 = A, 1 = B; number species from 0"):
+        run(system, gg.Snapshot(start.positions, start.types + 1, start.box))
+
+
+def test_overlapping_particles(liquid):
+    system, start = liquid
+    x = start.positions.copy()
+    x[17] = x[3] + 0.01
+    with pytest.raises(errors.ParticlesOverlap, match="particles 3 and 17 of configuration 0"):
+        run(system, gg.Snapshot(x, start.types, start.box))
+
+
+def test_a_run_that_explodes_is_stopped(liquid):
+    system, start = liquid
+    with pytest.raises(errors.SimulationFailed, match="smaller dt"):
+        gg.simulate.md(system, start, temperature=50.0, duration=10.0, dt=0.1, thermostat=None, backend="cpu", progress=False)
+
+
+def test_mixed_snapshots(liquid, film):
+    with pytest.raises(errors.InvalidInput, match="different shapes"):
+        run(liquid[0], [liquid[1], film[1]])
+    with pytest.raises(errors.InvalidInput, match="3 dimensions"):
+        run(liquid[0], film[1])
+    with pytest.raises(errors.InvalidInput, match="at least one Snapshot"):
+        run(liquid[0], [])
+
+
+def test_md_needs_a_temperature_or_velocities(liquid):
+    system, start = liquid
+    bare = gg.Snapshot(start.positions, start.types, start.box)
+    with pytest.raises(errors.InvalidInput, match="has none; give temperature"):
+        gg.simulate.md(system, bare, duration=1.0, thermostat=None, backend="cpu")
+    with pytest.raises(errors.InvalidInput, match="needs temperature"):
+        gg.simulate.md(system, start, duration=1.0, backend="cpu")
+    with pytest.raises(errors.InvalidInput, match="duration= or times="):
+        gg.simulate.md(system, start, temperature=1.0, backend="cpu")
+
+
+def test_no_cuda_device_is_named():
+    system = gg.systems.kob_andersen(n=200, density=1.0)
+    if gg.devices()["kernels"][0].startswith("cuda"):
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(errors.DeviceMissing, match="glassgpu doctor"):
+        gg.energy(system, system.random_snapshot(1), backend="cuda")
+
+
+def test_output_that_cannot_be_written(liquid, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(errors.OutputNotWritable, match="choose another folder"):
+        run(*liquid, checkpoint=blocked / "run.npz")
+    if os.getuid():
+        folder = tmp_path / "locked"
+        folder.mkdir(mode=0o500)
+        with pytest.raises(errors.OutputNotWritable):
+            run(*liquid, checkpoint=folder / "run.npz")
+
+
+def test_unknown_names_are_explained():
+    with pytest.raises(AttributeError, match="isoconfigurational"):
+        gg.no_such_thing  # noqa: B018
+    assert "energy" in dir(gg)
+
+
+def test_systems_refuse_nonsense():
+    for call, message in (
+        (lambda: gg.systems.kob_andersen(n=0), "at least 2"),
+        (lambda: gg.systems.kob_andersen(cutoff="short"), "choose one of"),
+        (lambda: gg.systems.kob_andersen(density=-1), "density"),
+        (lambda: gg.systems.kob_andersen(law="hard"), "choose one of"),
+        (lambda: gg.systems.ternary_2d(inner=3.0), "at most"),
+    ):
+        with pytest.raises(errors.InvalidInput, match=message):
+            call()
+
+
+def test_control_c_in_a_long_run(tmp_path):
+    """A real SIGINT: the process ends at once with a message, and the same call continues."""
+    code = (
+        "import sys, glassgpu as gg\n"
+        "s = gg.systems.kob_andersen(n=500, cutoff='per_pair')\n"
+        "x = gg.equilibrate(s, 1.0, 0.5, seed=1, backend='cpu', progress=False)\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    e = gg.isoconfigurational(s, x, temperature=1.0, times=[float(sys.argv[1])], replicas=4, seed=1, backend='cpu', checkpoint=sys.argv[2], progress=False)\n"
+        "    print(e.propensity.values.sum())\n"
+        "except gg.errors.Interrupted as error:\n"
+        "    print('stopped:', error)\n"
+    )
+    path = tmp_path / "run.npz"
+    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, "400", str(path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(2.0)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=30)
+    assert out.startswith("stopped:")
+    assert "continues" in out
+    assert path.exists()

@@ -1,0 +1,81 @@
+"""Experiments, the command line and the GPU check at smoke scale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from glassgpu.experiments import demo, public_data
+
+
+def test_demo_in_small(tmp_path):
+    options = demo.Demo(
+        out=tmp_path, configurations=3, replicas=2, longest=1.0, equilibration=1.0, temperature=1.0, generations=1, backend="cpu"
+    )
+    page = demo.run(options)
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 3
+    assert "http" not in text.replace("http://www.w3.org", "")  # self-contained
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert np.shape(numbers["pearson"]["A"]) == (3, len(numbers["times"]))
+    assert numbers["times"][-1] / numbers["times"][0] == pytest.approx(1e4)
+    displacement = numbers["mean_displacement"]["A"]
+    assert all(b > a for a, b in pairwise(displacement))
+    # Ballistic at first: <|v|> t with <|v|> = sqrt(8 T / pi).
+    assert displacement[0] == pytest.approx(np.sqrt(8 / np.pi) * numbers["times"][0], rel=0.05)
+    for name in ("maps", "pearson", "displacement"):
+        assert (tmp_path / f"{name}.svg").stat().st_size > 1000
+    before = (tmp_path / "configurations.npz").stat().st_mtime_ns
+    demo.run(options)
+    assert (tmp_path / "configurations.npz").stat().st_mtime_ns == before  # not made twice
+
+
+def test_public_data_smoke(data, tmp_path):
+    page = public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    honest = np.mean(numbers["pearson_A"]["by_configuration"]["1"])
+    leaky = np.mean(numbers["pearson_A"]["random_particles"]["1"])
+    assert 0.3 < honest < leaky
+    assert page.exists()
+
+
+def test_gpu_check_cpu_half(tmp_path):
+    out = tmp_path / "check.json"
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "benchmarks.gpu_check",
+        "--backend",
+        "cpu",
+        "--out",
+        str(out),
+        "--parts",
+        "correctness,md_rate",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    result = json.loads(out.read_text())
+    assert result["correctness"]["figures"]["philox"] is True
+    assert result["md_rate"]["figures"]
+
+
+def test_command_line(tmp_path):
+    def call(*words):
+        return subprocess.run([sys.executable, "-W", "ignore", "-m", "glassgpu.cli.main", *words], capture_output=True, text=True)
+
+    doctor = call("doctor")
+    assert doctor.returncode == 0, doctor.stderr
+    for word in ("C++ compiler", "NVRTC", "JAX devices", "hoomd", "conda-forge"):
+        assert word in doctor.stdout
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    failed = call("demo", "--out", str(blocked / "out"))
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("glassgpu: OutputNotWritable")
+    assert "--data" in call("experiment", "public_data", "--help").stdout
