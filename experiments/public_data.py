@@ -120,7 +120,7 @@ def _write(
         "Two groups have published simulations of the same glass-forming liquid (Kob-Andersen, T = 0.44): snapshots, and how far every particle "
         "moves from them on average over some thirty runs. Can a linear model read that distance off the arrangement of a particle's neighbours?",
         f"The honest question is asked about a snapshot that the model has never seen. The answer here is a correlation of {honest:.2f} on average "
-        f"over {len(ceiling)} snapshots of the BOTAN set at its relaxation time. The dashed bars show how much noise alone leaves open.",
+        f"over {len(ceiling)} snapshots of the BOTAN set at its relaxation time. The dashed line shows how much noise alone leaves open.",
         f"Split the particles at random instead, and the same model seems to reach {leaky:.2f}. Nothing has been learned in addition: neighbours "
         "share their surroundings, so a test particle's neighbours among the training particles give its answer away.",
     )
