@@ -127,7 +127,7 @@ def _write(
     mean = {s: np.array([truth[:, k][types == n].mean() for k in range(len(times))]) for n, s in enumerate(SPECIES)}
     score, spread = ({s: getattr(v, how)(axis=0) for s, v in scores.items()} for how in ("mean", "std"))
     ceiling = {s: np.nanmean(ensemble.noise_ceiling.values[:, :, n], axis=0) for n, s in enumerate(SPECIES)}
-    k = int(np.argmax(score["A"][len(times) // 3 :])) + len(times) // 3  # beyond the ballistic third
+    k = int(np.argmax(score["A"][len(times) // 2 :])) + len(times) // 2  # once cages are felt
     page.numbers = {
         "times": times, "mean_displacement": mean, "pearson": scores, "noise_ceiling": ceiling,
         "shown_time": times[k], "potential_energy_per_particle": ensemble.energy.values if ensemble.energy is not None else None,

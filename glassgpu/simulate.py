@@ -80,14 +80,43 @@ def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
     return place
 
 
-def _check_common(temperature: float | None, dt: float, thermostat: str | None, precision: str, labels: Sequence[str]) -> None:
+def plan_of(
+    *,
+    temperature: float | None,
+    dt: float,
+    thermostat: str | None,
+    thermostat_time: float,
+    precision: str,
+    skin: float,
+    replicas: int,
+    seed: int,
+    steps: int,
+    samples: np.ndarray,
+    least_replicas: int = 1,
+    **more: bool,
+) -> Plan:
+    """A checked plan from what users give; ``more`` are switches of ``Plan``.
+
+    Raises:
+        InvalidInput
+    """
     if temperature is not None:
         validate.number("temperature", temperature, above=0)
-    validate.number("dt", dt, above=0, most=0.1)
     validate.choice("thermostat", thermostat, THERMOSTATS)
     validate.choice("precision", precision, ("single", "double"))
-    for label in labels:
-        validate.choice("labels", label, ("propensity",))
+    return Plan(
+        temperature=1.0 if temperature is None else float(temperature),
+        steps=steps,
+        samples=tuple(samples.tolist()),
+        replicas=validate.whole("replicas", replicas, least=least_replicas, most=2**20),
+        seed=validate.whole("seed", seed, least=0),
+        dt=dt,
+        thermostat=thermostat is not None,
+        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
+        precision=precision,
+        skin=validate.number("skin", skin, above=0),
+        **more,
+    )
 
 
 def md(
@@ -140,9 +169,8 @@ def md(
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         SimulationFailed, Interrupted: with the checkpoint kept.
     """
-    _check_common(temperature, dt, thermostat, precision, ())
+    dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
-    replicas = validate.whole("replicas", replicas, least=1, most=2**20)
     if temperature is None:
         if thermostat is not None:
             raise InvalidInput("thermostat='nose_hoover' needs temperature=")
@@ -154,22 +182,10 @@ def md(
     steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / dt))
     if len(samples) and samples[-1] > steps:
         raise InvalidInput(f"the last of times is beyond duration={duration}")
-    plan = Plan(
-        temperature=temperature or 1.0,
-        steps=steps,
-        samples=tuple(samples.tolist()),
-        replicas=replicas,
-        seed=validate.whole("seed", seed, least=0),
-        dt=dt,
-        thermostat=thermostat is not None,
-        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
-        precision=precision,
-        skin=validate.number("skin", skin, above=0),
-        draw_velocities=temperature is not None,
-        labels=False,
-        keep_positions=keep_positions,
-        keep_final=True,
-    )
+    plan = plan_of(
+        temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
+        seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, keep_positions=keep_positions, keep_final=True,
+    )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
     result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()

@@ -200,6 +200,16 @@ constexpr int SUM_WIDTH = 256;  // the fixed shape of every sum over particles
 
 // ---------------------------------------------------------------- the readers
 
+// Exclusive prefix sum of x[first .. last-1] in place, from `running` on; returns the total.
+GG_FUNCTION int32 scan_in_order(int32* x, int first, int last, int32 running) {
+  for (int i = first; i < last; ++i) {
+    const int32 mine = x[i];
+    x[i] = running;
+    running += mine;
+  }
+  return running;
+}
+
 #if defined(__CUDACC__)
 
 GG_FUNCTION void atomic_add(int32* x, int32 v) { atomicAdd(x, v); }
@@ -254,21 +264,10 @@ GG_FUNCTION void block_scan(int32* x, int n) {
   sums[threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.x == 0) {
-    int32 running = 0;
-    for (int t = 0; t < GG_THREADS; ++t) {
-      const int32 mine = sums[t];
-      sums[t] = running;
-      running += mine;
-    }
-    x[n] = running;
+    x[n] = scan_in_order(sums, 0, GG_THREADS, 0);
   }
   __syncthreads();
-  int32 running = sums[threadIdx.x];
-  for (int i = first; i < last; ++i) {
-    const int32 mine = x[i];
-    x[i] = running;
-    running += mine;
-  }
+  scan_in_order(x, first, last, sums[threadIdx.x]);
   __syncthreads();
 }
 
@@ -332,15 +331,7 @@ GG_FUNCTION double block_sum(int n, F f) {
   return fold(partial);
 }
 
-GG_FUNCTION void block_scan(int32* x, int n) {
-  int32 running = 0;
-  for (int i = 0; i < n; ++i) {
-    const int32 mine = x[i];
-    x[i] = running;
-    running += mine;
-  }
-  x[n] = running;
-}
+GG_FUNCTION void block_scan(int32* x, int n) { x[n] = scan_in_order(x, 0, n, 0); }
 
 #endif
 

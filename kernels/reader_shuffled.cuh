@@ -38,12 +38,4 @@ double block_sum(int n, F f) {
   return fold(partial);
 }
 
-inline void block_scan(int32* x, int n) {
-  int32 total = 0;
-  for (int i = 0; i < n; ++i) {
-    const int32 mine = x[i];
-    x[i] = total;
-    total += mine;
-  }
-  x[n] = total;
-}
+inline void block_scan(int32* x, int n) { x[n] = scan_in_order(x, 0, n, 0); }

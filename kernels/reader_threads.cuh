@@ -80,13 +80,5 @@ double block_sum(int n, F f) {
 }
 
 inline void block_scan(int32* x, int n) {
-  phase(1, [&](int) {
-    int32 running = 0;
-    for (int i = 0; i < n; ++i) {
-      const int32 mine = x[i];
-      x[i] = running;
-      running += mine;
-    }
-    x[n] = running;
-  });
+  phase(1, [&](int) { x[n] = scan_in_order(x, 0, n, 0); });
 }

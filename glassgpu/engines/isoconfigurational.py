@@ -10,9 +10,9 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
-from glassgpu.engines.md import LENGTH_UNIT, SQUARE_UNIT, MdRun, Plan
+from glassgpu.engines.md import LENGTH_UNIT, SQUARE_UNIT, MdRun
 from glassgpu.progress import Progress
-from glassgpu.simulate import DT, TIME_UNIT, _check_common, choose_target, steps_of
+from glassgpu.simulate import DT, TIME_UNIT, choose_target, plan_of, steps_of
 from glassgpu.systems.system import System
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
 
@@ -63,23 +63,16 @@ def isoconfigurational(
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B.
     """
-    _check_common(temperature, dt, thermostat, precision, labels)
     validate.number("temperature", temperature, above=0)
+    dt = validate.number("dt", dt, above=0, most=0.1)
+    for label in labels:
+        validate.choice("labels", label, ("propensity",))
     snapshots, many = as_snapshots(snapshot)
-    replicas = validate.whole("replicas", replicas, least=2, most=2**20)
     steps = steps_of(times, dt)
-    plan = Plan(
-        temperature=float(temperature),
-        steps=int(steps[-1]),
-        samples=tuple(steps.tolist()),
-        replicas=replicas,
-        seed=validate.whole("seed", seed, least=0),
-        dt=dt,
-        thermostat=thermostat is not None,
-        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
-        precision=precision,
-        skin=validate.number("skin", skin, above=0),
-    )
+    plan = plan_of(
+        temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
+        seed=seed, steps=int(steps[-1]), samples=steps, least_replicas=2,
+    )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
     result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()

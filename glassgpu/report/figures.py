@@ -74,12 +74,13 @@ def against_time(
 ):
     """Curves against time on a logarithmic axis; those in ``dashed`` are reference lines."""
     figure, (axis,) = new_figure(1, 6.4, 4.2)
-    for k, (name, values) in enumerate(curves.items()):
-        style = {"color": COLOURS[k % len(COLOURS)], "label": name}
+    solid = [name for name in curves if name not in dashed]
+    for number, name in [*enumerate(solid), *enumerate(dashed)]:  # the k-th reference takes the k-th colour
+        style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "label": name}
         if name in dashed:
-            axis.plot(times, values, "--", lw=1.4, **style)
+            axis.plot(times, curves[name], "--", lw=1.4, **style)
         else:
-            axis.errorbar(times, values, None if errors is None else errors.get(name), fmt="o-", ms=4, lw=1.6, capsize=2, **style)
+            axis.errorbar(times, curves[name], None if errors is None else errors.get(name), fmt="o-", ms=4, lw=1.6, capsize=2, **style)
     axis.set(xscale="log", xlabel="time  [$\\sqrt{m\\sigma^2/\\epsilon}$]", ylabel=ylabel)
     if log:
         axis.set_yscale("log")
