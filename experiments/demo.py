@@ -56,12 +56,13 @@ def run(options: Demo) -> Path:
 
     snapshots = _equilibrated(system, options)
     print(f"equilibrated {len(snapshots)} liquids ({time.monotonic() - started:.0f} s)", flush=True)
-    dt = options.longest / 10_000
+    shortest = options.longest / 10_000
+    dt = min(gg.simulate.DT, shortest)
     ensemble = gg.isoconfigurational(
         system,
         snapshots,
         temperature=options.temperature,
-        times=dt * np.unique(np.round(10.0 ** np.linspace(0, 4, 13)).astype(int)),
+        times=dt * np.unique(np.round(shortest / dt * 10.0 ** np.linspace(0, 4, 13)).astype(int)),
         replicas=options.replicas,
         seed=options.seed,
         dt=dt,

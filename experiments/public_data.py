@@ -85,7 +85,7 @@ def _scores(way: str, x: list[np.ndarray], y: list[np.ndarray], snapshots: list[
     configuration = np.repeat(np.arange(len(x)), [len(t) for t in y])
     positions = np.concatenate([s.positions[s.types == 0] for s in snapshots])
     all_x, all_y = np.concatenate(x), np.concatenate(y)
-    tests = [test for _, test in split(configuration, way, folds=BLOCKS, positions=positions, box=snapshots[0].box)]
+    tests = [test for _, test in split(configuration, way, folds=BLOCKS, positions=positions, box=snapshots[0].box, margin=0.0)]
     folds = ridge_over_parts([all_x[t] for t in tests], [all_y[t][:, None] for t in tests], ALPHAS)
     prediction = np.empty_like(all_y)
     for test, part in zip(tests, folds.prediction, strict=True):

@@ -47,7 +47,7 @@ NO_GATHER = (
     ("-mtune-ctrl=^use_gather_2parts,^use_gather_4parts,^use_gather",),
     ("-mtune-ctrl=^use_gather",),
 )
-DEVICE_FLAGS = ("-std=c++17", "--ptxas-options=-v", "-default-device")
+DEVICE_FLAGS = ("-std=c++17", "--ptxas-options=-v", "-default-device", "--fmad=false")
 COMPILER_HELP = (
     "no C++ compiler was found; run 'sudo apt install g++' (Debian, Ubuntu), "
     "'pip install glassgpu[compiler]' (no system package needed), or set GLASSGPU_CXX"
@@ -92,6 +92,11 @@ def _key(*parts: object) -> str:
         digest.update(f"{name}\0{text}\0".encode())
     digest.update(repr(parts).encode())
     return digest.hexdigest()[:32]
+
+
+def source_key() -> str:
+    """A hash of every kernel's text."""
+    return _key()
 
 
 def _publish(written: Path, target: Path) -> Path:
@@ -164,7 +169,7 @@ def library(kernel: str, constants: Constants) -> Path:
     """
     command = compiler()
     flags = (*HOST_FLAGS, *_gather_flags(command), *_defines(constants))
-    target = cache_folder() / f"{kernel}-{_key(kernel, flags, compiler_version(command), _processor())}.so"
+    target = cache_folder() / f"{kernel}-{_key(kernel, command, flags, compiler_version(command), _processor())}.so"
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -206,7 +211,7 @@ def cubin(kernel: str, constants: Constants, arch: str) -> tuple[Path, str]:
         DeviceMissing, CompilationFailed, CacheRefused
     """
     binding = nvrtc()
-    flags = (*DEVICE_FLAGS, f"--gpu-architecture={arch}", *(["--fmad=false"] if constants.get("STRICT") else []), *_defines(constants))
+    flags = (*DEVICE_FLAGS, f"--gpu-architecture={arch}", *_defines(constants))
     target = cache_folder() / f"{kernel}-{_key(kernel, flags, binding.getVersion())}.cubin"
     report = target.with_suffix(".txt")
     if target.exists() and report.exists():

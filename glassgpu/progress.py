@@ -1,8 +1,10 @@
-"""One progress bar for everything that takes longer than a few seconds."""
+"""What long runs share: one progress bar, and moments that Ctrl-C must not split."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,3 +33,19 @@ def bar(total: float, unit: str, progress: Progress, done: float = 0.0) -> Itera
         total=total, initial=done, unit=unit, unit_scale=True, delay=3, mininterval=pause, disable=not progress, leave=False
     ) as shown:
         yield shown.update
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C inside the block is answered at its end. Other threads never receive it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

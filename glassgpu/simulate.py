@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def plan_of(
     steps: int,
     samples: np.ndarray,
     least_replicas: int = 1,
-    **more: bool,
+    **more: Any,
 ) -> Plan:
     """A checked plan from what users give; ``more`` are switches of ``Plan``.
 
@@ -114,7 +115,7 @@ def plan_of(
         thermostat=thermostat is not None,
         thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
         precision=precision,
-        skin=validate.number("skin", skin, above=0),
+        skin=validate.number("skin", skin, above=0, most=5),
         **more,
     )
 
@@ -185,10 +186,12 @@ def md(
     plan = plan_of(
         temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
         seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, keep_positions=keep_positions, keep_final=True,
+        stream=0,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
-    result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    result = run.run()
     assert result.places is not None and result.velocities is not None
 
     def shaped(rows: np.ndarray) -> np.ndarray:
@@ -202,7 +205,7 @@ def md(
     per_configuration: list = [f[0] if replicas == 1 else f for f in finals]
     potential, kinetic, virial, bath = (result.log[:, :, k] for k in range(4))
     volume = np.repeat([s.box.prod() for s in snapshots], replicas)[:, None]
-    return Trajectory(
+    out = Trajectory(
         times=np.atleast_1d(np.asarray(times, float)) if times is not None else np.zeros(0),
         positions=None if result.positions is None else shaped(result.positions),
         final=per_configuration if many else per_configuration[0],
@@ -213,6 +216,8 @@ def md(
         status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
         rebuilds=result.rebuilds,
     )
+    run.forget()
+    return out
 
 
 def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:

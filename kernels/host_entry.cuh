@@ -10,6 +10,7 @@ inline void over_replicas(const Arguments& a, int workers, Kernel kernel) {
   std::vector<std::thread> started;
 #if defined(GG_READER_THREADS)
   (void)workers;
+  for (auto& flag : team().any) flag = 0;
   auto work = [&](int rank) {
     member() = Member{rank, 0, 0};
     for (int r = 0; r < a.replicas; ++r) {

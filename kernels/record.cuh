@@ -10,6 +10,7 @@ constexpr int LOG_COLUMNS = 4;  // potential, kinetic, virial, bath
 
 struct Record {
   int32 samples;          // sampled steps in this chunk
+  double square_unit;     // |dr|^2 is summed in units of 1 / square_unit, as fine as the replicas allow
   const int64* step;      // (sample) ascending
   const place_t* origin;  // (configuration, D, particle) places at time 0
   double* log;            // (replica, sample, LOG_COLUMNS) total potential, kinetic, virial, bath energy
@@ -57,7 +58,7 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
     const double distance = sqrt(square);
     const bool sound = distance < LARGEST_DISPLACEMENT;
     atomic_add(&sums[i], static_cast<int64>(rint(sound ? distance * LENGTH_UNIT : 0.0)));
-    atomic_add(&sums[n + i], static_cast<int64>(rint(sound ? square * SQUARE_UNIT : 0.0)));
+    atomic_add(&sums[n + i], static_cast<int64>(rint(sound ? square * r.square_unit : 0.0)));
     return !sound;
   });
 }

@@ -54,6 +54,12 @@ GG_FUNCTION void draw_velocities(const Workspace& w, real* v, uint64 key, double
   }
 }
 
+// The largest step of one coordinate: beyond it wrapping would be ambiguous.
+GG_FUNCTION real largest_step(const Workspace& w, int d) {
+  const double quarter = 0.25 * w.box.side[d];
+  return static_cast<real>(quarter < LARGEST_STEP ? quarter : LARGEST_STEP);
+}
+
 // Half a kick and a drift of particle i; true when the lists may no longer hold, which a step
 // too large or not a number always implies.
 GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limit2, place_t* place, real* v,
@@ -65,7 +71,7 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limi
     const int k = d * w.n + i;
     v[k] = fused(w.force[k], half, v[k] * scale);
     const real step = v[k] * dt;
-    const bool small = magnitude(step) < static_cast<real>(LARGEST_STEP);
+    const bool small = magnitude(step) < largest_step(w, d);
     sound &= small;
     place[k] = stepped(place[k], small ? step : real(0), w.box, d);
     const packed_t now = pack(place[k]);
@@ -78,7 +84,7 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limi
 
 GG_FUNCTION bool runaway(const Workspace& w, int i, real dt, const real* v) {
   bool sound = true;
-  for (int d = 0; d < D; ++d) sound &= magnitude(v[d * w.n + i] * dt) < static_cast<real>(LARGEST_STEP);
+  for (int d = 0; d < D; ++d) sound &= magnitude(v[d * w.n + i] * dt) < largest_step(w, d);
   return !sound;
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from references import all_pairs, pair_energy
@@ -19,8 +21,11 @@ def systems():
     }
 
 
+BACKEND = os.environ.get("GLASSGPU_TEST_BACKEND", "cpu")  # benchmarks/gpu_check.py says "cuda"
+
+
 def energy(system, snapshot, precision="double"):
-    return gg.energy(system, snapshot, precision=precision, backend="cpu")
+    return gg.energy(system, snapshot, precision=precision, backend=BACKEND)
 
 
 def moved(snapshot, positions):
@@ -143,3 +148,32 @@ def test_a_batch_equals_its_members():
     together = energy(system, snapshots)
     for k, snapshot in enumerate(snapshots):
         assert np.array_equal(together.forces[k], energy(system, snapshot).forces)
+
+
+@pytest.mark.parametrize("cells", [(1, 3, 4), (5, 1, 3), (4, 5, 6), (6, 4, 1)])
+def test_boxes_of_unequal_sides_in_one_batch(cells):
+    """One to six cells of the list radius along each direction, two boxes in one call."""
+    system = gg.systems.kob_andersen(n=10, cutoff="per_pair")
+    random = np.random.default_rng(sum(cells))
+    snapshots = []
+    for stretch in (2.05, 2.45):
+        box = np.array([stretch if c == 1 else c + 0.02 * stretch for c in cells]) * np.where(np.array(cells) == 1, 2.5, 2.5)
+        grid = np.stack(np.meshgrid(*[np.arange(int(np.ceil(side / 1.3))) for side in (15.5, 15.5, 15.5)], indexing="ij"), -1).reshape(
+            -1, 3
+        )
+        x = (grid[random.permutation(len(grid))[:700]] + random.uniform(0.3, 0.7, (700, 3))) * box / np.ceil(15.5 / 1.3)
+        snapshots.append(gg.Snapshot(x, random.integers(0, 2, 700), box))
+    both = energy(system, snapshots)
+    for k, snapshot in enumerate(snapshots):
+        slow, force, _ = all_pairs(system, snapshot.positions, snapshot.types, snapshot.box)
+        np.testing.assert_allclose(both.per_particle[k], slow, rtol=1e-10)
+        np.testing.assert_allclose(both.forces[k], force, rtol=1e-8, atol=1e-9 * np.abs(force).max())
+
+
+def test_coincident_particles_are_refused():
+    system = gg.systems.kob_andersen(n=300)
+    snapshot = system.random_snapshot(1)
+    x = snapshot.positions.copy()
+    x[5] = x[9]
+    with pytest.raises(gg.errors.ParticlesOverlap, match="particles 5 and 9"):
+        energy(system, moved(snapshot, x))

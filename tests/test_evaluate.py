@@ -40,8 +40,8 @@ def test_spatial_blocks_keep_their_distance():
         assert len(test) > 40
     with pytest.raises(gg.errors.InvalidInput, match="margin"):
         split(np.zeros(300, int), "spatial_blocks", folds=4, positions=positions, box=box, margin=5.0)
-    with pytest.raises(gg.errors.InvalidInput, match="positions"):
-        split(np.zeros(300, int), "spatial_blocks")
+    with pytest.raises(gg.errors.InvalidInput, match="margin= "):
+        split(np.zeros(300, int), "spatial_blocks", positions=positions, box=box)
 
 
 def test_random_particles():
@@ -148,3 +148,26 @@ def test_a_leak_is_seen():
     tests = [t for _, t in split(np.repeat(np.arange(4), groups * each), "random_particles", folds=5)]
     leaky = ridge_over_parts([all_x[t] for t in tests], [all_y[t] for t in tests], [1e-2, 1.0])
     assert np.mean([pearson(all_y[t], p) for t, p in zip(tests, leaky.prediction, strict=True)]) > 0.5
+
+
+def test_a_column_that_lives_in_one_part():
+    """Rare columns, large in one part and nearly or wholly constant elsewhere, as descriptors of
+    cold states are: predictions equal refits that drop what is constant in training."""
+    random = np.random.default_rng(7)
+    for small in (1e-9, 0.0):
+        x = [random.normal(size=(50, 4)) for _ in range(4)]
+        for k, part in enumerate(x):
+            part[:, 3] = random.normal(size=50) if k == 2 else small * random.normal(size=50)
+        y = [part[:, :1] + 0.1 * random.normal(size=(50, 1)) for part in x]
+        folds = ridge_over_parts(x, y, [0.1])
+        for out in range(4):
+            inside = [p for p in range(4) if p != out]
+            train = np.concatenate([x[p] for p in inside])
+            keep = np.ptp(train, axis=0) > 0
+            model = make_pipeline(StandardScaler(), Ridge(0.1)).fit(train[:, keep], np.concatenate([y[p] for p in inside]))
+            np.testing.assert_allclose(folds.prediction[out], model.predict(x[out][:, keep]), rtol=1e-6, atol=1e-8)
+
+
+def test_an_ensemble_may_lack_a_species():
+    values = np.random.default_rng(8).normal(size=(2, 10))
+    assert np.isnan(reliability(values, np.ones((2, 10)), np.zeros(10, int), 2)[:, 1]).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from references import velocity_verlet
@@ -11,18 +13,21 @@ from glassgpu.engines import md as engine
 from glassgpu.launch import Cpu
 
 
-def small(name):
+def small(name, heavy):
     system = gg.systems.ternary_2d(n=120) if name == "film" else gg.systems.kob_andersen(n=160, density=1.0, cutoff="per_pair", law=name)
+    if heavy:
+        system = replace(system, mass=np.linspace(1, 3, len(system.species)))
     start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, backend="cpu", progress=False)
     return system, start
 
 
+@pytest.mark.parametrize("heavy", [False, True])
 @pytest.mark.parametrize("name", ["shifted", "smooth", "film"])
 @pytest.mark.parametrize("thermostat", [None, "nose_hoover"])
 @pytest.mark.parametrize("precision", ["double", "single"])
-def test_equals_a_slow_integrator(name, thermostat, precision):
+def test_equals_a_slow_integrator(name, thermostat, precision, heavy):
     """Twenty steps with rebuilds, from given velocities."""
-    system, start = small(name)
+    system, start = small(name, heavy)
     dt, steps = 0.004, 20
     plan = engine.Plan(
         temperature=0.7, steps=steps, samples=tuple(range(1, steps + 1)), replicas=1, seed=0, dt=dt, thermostat=thermostat is not None,
@@ -104,7 +109,32 @@ def test_interrupted_and_resumed(liquid, tmp_path, stop_after, monkeypatch):
     monkeypatch.setattr(engine.MdRun, "_run_chunk", original)
     resumed = ensemble(system, [start], batch=4, chunk=5, checkpoint=path)
     assert identical(plain, resumed)
-    assert not path.exists()
+
+
+@pytest.mark.parametrize("moment", range(0, 60, 3))
+def test_stopped_anywhere_and_resumed(liquid, tmp_path, moment, monkeypatch):
+    """Ctrl-C at any access to the arrays of the target, inside commits too."""
+    import os
+    import signal
+
+    system, start = liquid
+    plain = ensemble(system, [start], batch=3, chunk=20)
+    path, calls = tmp_path / "run.npz", []
+    original = Cpu.to_numpy
+
+    def pressing(array):
+        calls.append(1)
+        if len(calls) == moment + 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(array)
+
+    target = Cpu(1)
+    monkeypatch.setattr(target, "to_numpy", pressing)
+    try:
+        result = ensemble(system, [start], target, batch=3, chunk=20, checkpoint=path)
+    except gg.errors.Interrupted:
+        result = ensemble(system, [start], batch=3, chunk=20, checkpoint=path)
+    assert identical(plain, result)
 
 
 def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
@@ -116,6 +146,7 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
             system, start, temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False
         )
     monkeypatch.undo()
+    assert path.exists()
     with pytest.raises(gg.errors.CheckpointMismatch):
         gg.isoconfigurational(
             system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False
@@ -127,17 +158,32 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
         )
 
 
+@pytest.mark.parametrize("heavy", [False, True])
 @pytest.mark.parametrize("which", ["liquid", "film"])
-def test_labels_equal_those_from_stored_positions(which, request):
+def test_labels_equal_those_from_stored_positions(which, heavy, request):
     system, start = request.getfixturevalue(which)
+    if heavy:
+        system = replace(system, mass=np.linspace(1, 3, len(system.species)))
     common = dict(temperature=0.8, times=[0.05, 0.5], replicas=6, seed=4, dt=0.005, backend="cpu", progress=False)
     labels = gg.isoconfigurational(system, start, **common)
     stored = gg.simulate.md(system, start, keep_positions=True, **common)
-    mean, variance = gg.dynamics.propensity(start.positions, stored.positions)
+    mean, variance = gg.dynamics.propensity(start.positions, stored.positions, mass=system.mass[start.types])
     np.testing.assert_allclose(labels.propensity.values, mean, atol=1e-8)
-    np.testing.assert_allclose(labels.standard_error.values**2, variance, atol=1e-6)
-    np.testing.assert_allclose(labels.noise_ceiling.values, gg.dynamics.noise_ceiling(mean, variance, start.types), atol=1e-3)
+    np.testing.assert_allclose(labels.standard_error.values**2, variance, rtol=1e-5, atol=1e-10)
+    np.testing.assert_allclose(labels.noise_ceiling.values, gg.dynamics.noise_ceiling(mean, variance, start.types), atol=1e-4)
     np.testing.assert_allclose(labels.energy.values, stored.potential.mean(axis=0) / start.n, atol=1e-6)
+
+
+def test_errors_are_right_at_the_shortest_times(liquid):
+    """Displacements of 1e-4: squares far below 2^-20, the unit that a million replicas would need."""
+    system, start = liquid
+    common = dict(temperature=0.8, times=[1e-4], replicas=16, seed=4, dt=1e-4, backend="cpu", progress=False)
+    labels = gg.isoconfigurational(system, start, **common)
+    stored = gg.simulate.md(system, start, keep_positions=True, precision="double", **common)
+    _, variance = gg.dynamics.propensity(start.positions, stored.positions)
+    assert labels.standard_error.values[0].mean() ** 2 == pytest.approx(variance.mean(), rel=0.2)
+    assert engine.square_unit(2**20) == 2.0**20
+    assert engine.square_unit(16) * 16 * 2000**2 < 2**63
 
 
 def test_replicas_do_not_depend_on_their_company(liquid):

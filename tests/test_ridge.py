@@ -64,13 +64,14 @@ def test_ill_conditioned_columns_take_the_other_route():
     np.testing.assert_allclose(fit.coef_, w, rtol=1e-6)
 
 
-def test_moments_add_and_subtract(rows):
+def test_moments_add(rows):
     x, y = rows
     shift = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
     a, b = Moments.of(x[:100], y[:100], shift), Moments.of(x[100:], y[100:], shift, chunk=37)
     whole = Moments.of(x, y, shift)
+    assert np.array_equal(whole.high[:12], x.max(axis=0))
     np.testing.assert_allclose((a + b).covariance, np.cov(np.hstack([x, y]).T, bias=True), rtol=1e-10)
-    np.testing.assert_allclose((whole - a).product, b.product, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose((a + b).product, whole.product, rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(whole.mean, np.hstack([x, y]).mean(axis=0))
     with pytest.raises(gg.errors.InvalidInput, match="shifts"):
         a + Moments.of(x, y, shift + 1)
@@ -90,8 +91,8 @@ def test_bad_input(rows):
     x, y = rows
     with pytest.raises(gg.errors.InvalidInput, match="alpha"):
         Ridge(-1.0).fit(x, y)
-    with pytest.raises(gg.errors.InvalidInput, match="constant"):
-        Moments.of(np.column_stack([x, np.ones(len(x))]), y).ridge_path([1.0], standardize=True)
+    with pytest.raises(gg.errors.InvalidInput, match="largest eigenvalue"):
+        Moments.of(x, y).ridge_path([1e-12], standardize=True)
     with pytest.raises(ValueError, match="NaN"):
         Ridge().fit(np.full((5, 2), np.nan), np.zeros(5))
 
@@ -103,3 +104,14 @@ def test_takes_labelled_arrays(liquid):
     x = gg.descriptors.ShellExpansion(radial=((0.9, 2.0, 5, 0.1),), angular=(1.0, 2.0, 3, 0.1))(start)
     model = Ridge(alpha=0.1).fit(x, ensemble.propensity.sel(time=0.1))
     assert model.predict(x).shape == (500,)
+
+
+def test_constant_columns_get_weight_zero(rows):
+    x, y = rows
+    constant = np.column_stack([x, np.full(len(x), 0.1)])
+    weights, intercept = Moments.of(constant, y, np.full(16, 0.3)).ridge_path([0.1], standardize=True)
+    without, other = Moments.of(x, y).ridge_path([0.1], standardize=True)
+    assert (weights[0, -1] == 0).all()
+    np.testing.assert_allclose(weights[0, :-1], without[0], rtol=1e-8)
+    np.testing.assert_allclose(intercept, other, rtol=1e-8)
+    assert (Ridge(0.0).fit(np.ones((9, 2)), np.arange(9.0)).coef_ == 0).all()

@@ -30,18 +30,20 @@ def displacements(initial: np.ndarray, positions: np.ndarray, box: np.ndarray | 
     return moved - np.einsum("...nd,n->...d", moved, weight / weight.sum())[..., None, :]
 
 
-def propensity(initial: np.ndarray, positions: np.ndarray, box: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def propensity(
+    initial: np.ndarray, positions: np.ndarray, box: np.ndarray | None = None, mass: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Propensity <|r_i(t) - r_i(0)|> over replicas, and the variance of that mean.
 
     Args:
         initial: (N, d) [length].
         positions: (replica, ..., N, d), at least two replicas.
-        box: as for ``displacements``.
+        box, mass: as for ``displacements``.
 
     Returns:
         Two arrays (..., N) float64: mean [length] and variance of the mean [length^2].
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP equation 1.
     """
-    distance = np.linalg.norm(displacements(initial, positions, box), axis=-1)
+    distance = np.linalg.norm(displacements(initial, positions, box, mass), axis=-1)
     return ensemble_moments(len(distance), distance.sum(axis=0), (distance**2).sum(axis=0))

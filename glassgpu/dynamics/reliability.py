@@ -8,13 +8,14 @@ from glassgpu import validate
 from glassgpu.errors import InvalidInput
 
 
-def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray) -> np.ndarray:
+def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray, species: int | None = None) -> np.ndarray:
     """rel = 1 - <s_i^2 / R> / Var_i(p_i), the share of the variance that is not noise.
 
     Args:
         values: (..., N) float64, a label averaged over R runs, such as the propensity.
         variance_of_mean: (..., N) float64, s_i^2 / R with s_i^2 the unbiased variance over runs.
         types: (N,) int32.
+        species: how many there are; by default the largest type and one.
 
     Returns:
         (..., species) float64. Two independent ensembles correlate at the geometric mean of
@@ -29,7 +30,7 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
         raise InvalidInput(
             f"values {values.shape}, variance_of_mean {variance_of_mean.shape} and types {types.shape} do not belong together"
         )
-    out = np.full((*values.shape[:-1], int(types.max()) + 1), np.nan)
+    out = np.full((*values.shape[:-1], species or int(types.max()) + 1), np.nan)
     for s in range(out.shape[-1]):
         of = types == s
         if of.sum() > 1:
@@ -39,10 +40,10 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
     return out
 
 
-def noise_ceiling(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray) -> np.ndarray:
+def noise_ceiling(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray, species: int | None = None) -> np.ndarray:
     """sqrt of ``reliability``: the largest Pearson coefficient between a label and any function
     of the structure. 0 where the reliability is negative. Same arguments and shape."""
-    return np.sqrt(np.maximum(reliability(values, variance_of_mean, types), 0.0))
+    return np.sqrt(np.maximum(reliability(values, variance_of_mean, types, species), 0.0))
 
 
 def ensemble_moments(count: int, sums: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glassgpu import validate
 from glassgpu.progress import Progress
 from glassgpu.simulate import DT, md
@@ -60,14 +62,30 @@ def equilibrate(
     if start is None:
         states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
         for part in range(MELT_ROUNDS):
-            run = md(system, states, duration=MELT_STEPS * MELT_DT, dt=MELT_DT, thermostat=None, seed=seed + part, progress=False, **common)
+            run = md(
+                system,
+                states,
+                duration=MELT_STEPS * MELT_DT,
+                dt=MELT_DT,
+                thermostat=None,
+                seed=_part_seed(seed, part),
+                progress=False,
+                **common,
+            )
             states = _snapshots(run.final)
     else:
         states = [start] * configurations if isinstance(start, Snapshot) else list(start)
-    run = md(system, states, duration=duration, dt=dt, seed=seed + MELT_ROUNDS, checkpoint=checkpoint, progress=progress, **common)
+    run = md(
+        system, states, duration=duration, dt=dt, seed=_part_seed(seed, MELT_ROUNDS), checkpoint=checkpoint, progress=progress, **common
+    )
     final = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in _snapshots(run.final)]
     return final if len(final) > 1 or configurations > 1 else final[0]
 
 
 def _snapshots(final: Snapshot | list) -> list[Snapshot]:
     return [final] if isinstance(final, Snapshot) else final
+
+
+def _part_seed(seed: int, part: int) -> int:
+    """A seed for each part of an equilibration, unlike any that users give."""
+    return int(np.random.SeedSequence([seed, 1, part]).generate_state(1, np.uint64)[0] >> 1)

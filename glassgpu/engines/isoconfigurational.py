@@ -10,7 +10,7 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
-from glassgpu.engines.md import LENGTH_UNIT, SQUARE_UNIT, MdRun
+from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
 from glassgpu.progress import Progress
 from glassgpu.simulate import DT, TIME_UNIT, choose_target, plan_of, steps_of
 from glassgpu.systems.system import System
@@ -75,8 +75,9 @@ def isoconfigurational(
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
-    result = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress).run()
-    mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / SQUARE_UNIT)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    result = run.run()
+    mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / square_unit(replicas))
     energy = result.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
     attrs = {
         "temperature": float(temperature),
@@ -89,7 +90,9 @@ def isoconfigurational(
         "system": system.name,
         "time_unit": TIME_UNIT,
     }
-    return make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
+    out = make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
+    run.forget()
+    return out
 
 
 def make_ensemble(
@@ -109,7 +112,7 @@ def make_ensemble(
     coordinates: dict[str, Any] = {"time": np.atleast_1d(times)}
     if steps is not None:
         coordinates["step"] = ("time", steps)
-    ceiling = np.stack([noise_ceiling(m, v, s.types) for m, v, s in zip(mean, variance, snapshots, strict=True)])
+    ceiling = np.stack([noise_ceiling(m, v, s.types, len(species)) for m, v, s in zip(mean, variance, snapshots, strict=True)])
     named = np.array([species[s] for s in range(ceiling.shape[-1])])
 
     def labelled(values: np.ndarray, last: str | None, name: str) -> xarray.DataArray:

@@ -15,16 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from glassgpu import __version__
+from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.problem import Problem
 from glassgpu.errors import Interrupted, SimulationFailed
 from glassgpu.launch import LABEL_RANGE, LIST_OVERFLOW, OVERLAP, RUNAWAY, Cpu, Cuda
-from glassgpu.progress import Progress, bar
+from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
 LOG_COLUMNS, CHAIN_STATE = 4, 8  # kernels/record.cuh, kernels/thermostat.cuh
-LENGTH_UNIT, SQUARE_UNIT = 2.0**30, 2.0**20  # kernels/status.cuh
+LENGTH_UNIT, LARGEST_DISPLACEMENT = 2.0**30, 2000.0  # kernels/status.cuh
 SECONDS_PER_CHUNK = 0.3
 SECONDS_PER_CHECKPOINT = 30.0
 CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
@@ -47,7 +49,7 @@ class Plan:
     replicas: int
     seed: int
     dt: float
-    stream: int = 1  # keeps the random numbers of equilibration and production apart
+    stream: int = 1  # keeps the random numbers of different kinds of runs apart
     thermostat: bool = True
     thermostat_time: float = 0.5
     precision: str = "single"
@@ -76,6 +78,12 @@ class MdResult:
     places: np.ndarray | None
     velocities: np.ndarray | None
     rebuilds: float
+
+
+def square_unit(replicas: int) -> float:
+    """What |dr|^2 is multiplied by before it is rounded and summed: the largest power of two with
+    which ``replicas`` of the largest square cannot overflow (2^20 for 2^20 replicas)."""
+    return 2.0 ** int(np.floor(62 - np.log2(replicas * LARGEST_DISPLACEMENT**2)))
 
 
 def replica_keys(seed: int, stream: int, rows: np.ndarray, replicas: int) -> np.ndarray:
@@ -122,6 +130,7 @@ class MdRun:
         if checkpoint:
             self.key = checkpoints.fingerprint(
                 plan=plan,
+                code=(__version__, source_key()),
                 law=(system.law, system.species),
                 tables=np.stack([system.sigma, system.epsilon, system.cutoff, system.inner]),
                 mass=system.mass,
@@ -193,15 +202,18 @@ class MdRun:
 
     def _finish_batch(self) -> None:
         rows, configuration = self._batch_rows(), self._configuration()
-        if self.places is not None and self.velocities is not None:
+        ends: tuple[np.ndarray, np.ndarray] | None = None
+        if self.plan.keep_final:
             places = self.problem.lengths(self.target.to_numpy(self.state["place"]), configuration)
             scale = self.target.to_numpy(self.state["chain"])[:, 6, None, None]  # kernels/thermostat.cuh: Chain.scale
             velocities = self.target.to_numpy(self.state["velocity"]).astype(np.float64) * scale
-            self.places[rows] = self.problem.original_order(places, configuration).transpose(0, 2, 1)
-            self.velocities[rows] = self.problem.original_order(velocities, configuration).transpose(0, 2, 1)
-        self.first_row += len(rows)
-        self.state = {}
-        self.step = 0
+            ends = self.problem.original_order(places, configuration), self.problem.original_order(velocities, configuration)
+        with uninterrupted():
+            if ends is not None and self.places is not None and self.velocities is not None:
+                self.places[rows], self.velocities[rows] = (end.transpose(0, 2, 1) for end in ends)
+            self.first_row += len(rows)
+            self.state = {}
+            self.step = 0
 
     # ------------------------------------------------------------ chunks
 
@@ -245,6 +257,7 @@ class MdRun:
                 slots,
                 record={
                     "samples": len(inside),
+                    "square_unit": square_unit(plan.replicas),
                     "step": given["step"],
                     "origin": given["origin"],
                     "log": log,
@@ -272,15 +285,23 @@ class MdRun:
             if not (bits & LIST_OVERFLOW).any():
                 break
             problem.grow_lists()
-        self.state = state
-        self.step += steps
-        self.rebuilds += int(rebuilds.sum())
-        self.log[rows[:, None], inside] = self.target.to_numpy(log)
-        if label is not None and len(inside):
-            self.sums[:, inside] += problem.original_order(self.target.to_numpy(label), np.arange(problem.configurations))
-        if position is not None and self.positions is not None and len(inside):
-            host = self.target.to_numpy(position).transpose(0, 1, 3, 2)
-            self.positions[rows[:, None], inside] = problem.original_order(host, configuration).transpose(0, 1, 3, 2)
+        # Everything is brought here first; then it is kept as a whole, which no signal may split.
+        host_log = self.target.to_numpy(log)
+        host_label = None if label is None else problem.original_order(self.target.to_numpy(label), np.arange(problem.configurations))
+        host_position = None
+        if position is not None:
+            moved = self.target.to_numpy(position).transpose(0, 1, 3, 2)
+            host_position = problem.original_order(moved, configuration).transpose(0, 1, 3, 2)
+        built = int(rebuilds.sum())
+        with uninterrupted():
+            self.state = state
+            self.step += steps
+            self.rebuilds += built
+            self.log[rows[:, None], inside] = host_log
+            if host_label is not None:
+                self.sums[:, inside] += host_label
+            if host_position is not None and self.positions is not None:
+                self.positions[rows[:, None], inside] = host_position
 
     def _raise_failure(self, bits: np.ndarray, steps: int) -> None:
         for bit, advice in ADVICE.items():
@@ -289,13 +310,18 @@ class MdRun:
                 c, r = divmod(row, self.plan.replicas)
                 raise SimulationFailed(
                     f"configuration {c}, replica {r}, between t = {self.step * self.plan.dt:g} and {(self.step + steps) * self.plan.dt:g} "
-                    f"(T = {self.plan.temperature:g}, dt = {self.plan.dt:g}): {advice}" + self._saved()
+                    f"(T = {self.plan.temperature:g}, dt = {self.plan.dt:g}): {advice}. "
+                    + (
+                        f"What was computed before stands in {self.checkpoint}"
+                        if self.checkpoint
+                        else "Nothing was kept: no checkpoint= was given"
+                    )
                 )
 
-    def _saved(self) -> str:
+    def forget(self) -> None:
+        """Delete the checkpoint, once the result is in safe hands."""
         if self.checkpoint:
-            return f". What was computed before stands in {self.checkpoint}; the same call continues from there"
-        return ". Pass checkpoint=PATH to keep what was computed before"
+            self.checkpoint.unlink(missing_ok=True)
 
     def run(self) -> MdResult:
         """Run to the end, or continue from the checkpoint.
@@ -324,11 +350,10 @@ class MdRun:
                     self._finish_batch()
         except KeyboardInterrupt:
             self._save()
-            raise Interrupted(f"stopped at t = {self.step * self.plan.dt:g}" + self._saved()) from None
+            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
+            raise Interrupted(f"stopped at t = {self.step * self.plan.dt:g}; {kept}") from None
         except SimulationFailed:
             self._save()
             raise
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
         steps_done = max(1.0, float(self.rows) * self.plan.steps)
         return MdResult(self.log, self.sums, self.positions, self.places, self.velocities, self.rebuilds / steps_done)

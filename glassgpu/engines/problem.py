@@ -18,6 +18,7 @@ from glassgpu.systems.system import LAWS, System, smooth_coefficients
 from glassgpu.types import Snapshot
 
 TOO_CLOSE = 0.5  # r / sigma_ab below which no dynamics starts
+COINCIDENT = 1e-6  # and below which not even an energy is asked for
 SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
 
 
@@ -68,7 +69,7 @@ def grid_of(box: np.ndarray, reach: float) -> np.ndarray:
     fit; along x, the rows of kernels/lists.cuh, about a quarter of it."""
     cells = np.floor(box / reach * (1 - 1e-6)).astype(np.int32)
     cells = np.where(cells < 3, 1, np.minimum(cells, 64))
-    cells[0] = min(int(4 * box[0] / reach), 256)
+    cells[0] = max(1, min(int(4 * box[0] / reach), 256))
     return cells.astype(np.int32)
 
 
@@ -98,11 +99,11 @@ class Problem:
     ):
         for k, snapshot in enumerate(snapshots):
             system.check(snapshot)
-            pair = None if allow_overlap else closest_pair(system, snapshot, TOO_CLOSE)
+            pair = closest_pair(system, snapshot, COINCIDENT if allow_overlap else TOO_CLOSE)
             if pair:
                 raise ParticlesOverlap(
-                    f"particles {pair[0]} and {pair[1]} of configuration {k} are {pair[2]:.3f} sigma apart; dynamics starts "
-                    f"from {TOO_CLOSE} sigma on; check box and units, or start from system.random_snapshot"
+                    f"particles {pair[0]} and {pair[1]} of configuration {k} are {pair[2]:.3g} sigma apart; dynamics starts "
+                    f"from {TOO_CLOSE} sigma on, energies from {COINCIDENT}; check box and units, or start from system.random_snapshot"
                 )
         self.system, self.target = system, target
         self.n, self.d = snapshots[0].positions.shape

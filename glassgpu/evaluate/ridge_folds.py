@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,8 +32,8 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
     """Leave one part out: train on the others, standardised on training rows, and predict it.
 
     alpha is chosen by leaving out, one after another, each part of the training set (mean
-    Pearson over these), so that no test row has a say in it. The parts' moments are summed once;
-    every fold is a difference of sums, and every alpha comes from one factorisation.
+    Pearson over these), so that no test row has a say in it. The parts' moments are taken once;
+    every fold is a sum of the parts it keeps, and every alpha comes from one factorisation.
 
     Args:
         x: per part, (rows, features) float64: whole configurations, or blocks.
@@ -45,16 +47,18 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
     shift = np.concatenate([np.mean([a.mean(axis=0) for a in part], axis=0) for part in (x, y)])
     moments = [Moments.of(a, b, shift) for a, b in zip(x, y, strict=True)]
-    whole = moments[0]
-    for m in moments[1:]:
-        whole = whole + m
+
+    def without(*out: int) -> Moments:
+        kept = [m for k, m in enumerate(moments) if k not in out]
+        return functools.reduce(operator.add, kept)
+
     targets = y[0].shape[1]
     chosen = np.zeros((len(x), targets))
     prediction = []
     inner: dict[tuple[int, int], np.ndarray] = {}  # score of a pair of parts left out, on each
     for a in range(len(x)):
         for b in range(a + 1, len(x)):
-            weights, intercept = (whole - moments[a] - moments[b]).ridge_path(np.asarray(alphas), standardize=True)
+            weights, intercept = without(a, b).ridge_path(np.asarray(alphas), standardize=True)
             for held, other in ((a, b), (b, a)):
                 inner[other, held] = np.array(
                     [
@@ -64,8 +68,8 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
                 )
     for a in range(len(x)):
         score = np.mean([inner[a, b] for b in range(len(x)) if b != a], axis=0)  # (alphas, targets)
-        best = score.argmax(axis=0)
+        best = np.nan_to_num(score, nan=-np.inf).argmax(axis=0)
         chosen[a] = np.asarray(alphas)[best]
-        weights, intercept = (whole - moments[a]).ridge_path(np.asarray(alphas), standardize=True)
+        weights, intercept = without(a).ridge_path(np.asarray(alphas), standardize=True)
         prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
     return RidgeFolds(prediction, chosen)

@@ -21,7 +21,7 @@ def split(
     folds: int | None = None,
     positions: np.ndarray | None = None,
     box: np.ndarray | None = None,
-    margin: float = 0.0,
+    margin: float | None = None,
     seed: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds as pairs of row numbers (train, test); every row is tested once.
@@ -36,7 +36,8 @@ def split(
         folds: number of folds; by default one per configuration, or 5 for the other ways.
         positions: (rows, d), for spatial blocks [length].
         box: (d,) or (rows, d) sides, for spatial blocks [length].
-        margin: for spatial blocks [length].
+        margin: for spatial blocks [length]: the reach of the descriptors for an honest score; with 0
+            neighbours across the face leak.
         seed: of the random ways.
 
     Raises:
@@ -61,8 +62,8 @@ def split(
     if how == "random_particles":
         fold_of = random.permutation(rows % folds)
         return [(rows[fold_of != k], rows[fold_of == k]) for k in range(folds)]
-    if positions is None or box is None:
-        raise InvalidInput("how='spatial_blocks' needs positions= and box=")
+    if positions is None or box is None or margin is None:
+        raise InvalidInput("how='spatial_blocks' needs positions=, box= and margin= (the descriptors' reach; 0 leaks)")
     validate.number("margin", margin, least=0)
     side = np.broadcast_to(np.asarray(box, float), np.shape(positions))[:, 0]
     turn = (np.asarray(positions, float)[:, 0] / side) % 1.0

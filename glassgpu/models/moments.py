@@ -1,7 +1,8 @@
 """Sums from which linear models are fitted: they add over parts of the data.
 
-Rows never have to be in memory together, folds share their parts (all parts less one), and every
-alpha of a ridge path comes from one factorisation.
+Rows never have to be in memory together, folds are sums over the parts they keep (parts are never
+subtracted: a column that lives in the part left out would cancel to noise), and every alpha of a
+ridge path comes from one factorisation.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Moments:
         total: (features + targets,) sums.
         product: (features + targets, features + targets) sums of products.
         features: how many of the columns are X.
+        low, high: (features + targets,) smallest and largest value of each column.
     """
 
     count: int
@@ -50,6 +52,8 @@ class Moments:
     total: np.ndarray
     product: np.ndarray
     features: int
+    low: np.ndarray
+    high: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, shift: np.ndarray | None = None, chunk: int = 65536) -> Moments:
@@ -64,24 +68,21 @@ class Moments:
             part_total, part_product = in_double(_gram(), rows, shift)
             total += part_total
             product += part_product
-        return cls(len(x), shift, total, product, x.shape[1])
+        low, high = (np.concatenate([getattr(a, end)(axis=0) for a in (x, y)]) for end in ("min", "max"))
+        return cls(len(x), shift, total, product, x.shape[1], low, high)
 
     def __add__(self, other: Moments) -> Moments:
-        return self._combined(other, 1)
-
-    def __sub__(self, other: Moments) -> Moments:
-        """What remains when a part is taken out."""
-        return self._combined(other, -1)
-
-    def _combined(self, other: Moments, sign: int) -> Moments:
+        """The moments of both parts together."""
         if not np.array_equal(self.shift, other.shift) or self.features != other.features:
             raise InvalidInput("moments with different shifts or columns do not add")
         return Moments(
-            self.count + sign * other.count,
+            self.count + other.count,
             self.shift,
-            self.total + sign * other.total,
-            self.product + sign * other.product,
+            self.total + other.total,
+            self.product + other.product,
             self.features,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
         )
 
     @property
@@ -102,14 +103,15 @@ class Moments:
             alphas: (alphas,) per sample (LIN equation 23), each at least 1e-8 of the largest
                 eigenvalue of the covariance.
             standardize: penalise the weights of columns scaled to variance 1 (the weights
-                returned still belong to the raw columns).
+                returned still belong to the raw columns). A column with equal smallest and
+                largest value says nothing and gets weight 0.
             fit_intercept: else b = 0.
 
         Returns:
             Weights (alphas, features, targets) and intercepts (alphas, targets).
 
         Raises:
-            InvalidInput: an alpha too small for the Gram matrix, or a constant column.
+            InvalidInput: an alpha too small for the Gram matrix.
         """
         f = self.features
         mean = self.mean if fit_intercept else np.zeros(len(self.shift))
@@ -120,9 +122,8 @@ class Moments:
             covariance = (self.product + both + both.T) / self.count + np.outer(self.shift, self.shift)
         scale = np.ones(f)
         if standardize:
-            scale = np.sqrt(np.diag(covariance)[:f])
-            if not (scale > 0).all():
-                raise InvalidInput(f"columns {np.flatnonzero(~(scale > 0))[:10].tolist()} are constant; drop them")
+            varies = (self.high > self.low)[:f]
+            scale = np.where(varies, np.sqrt(np.maximum(np.diag(covariance)[:f], np.finfo(float).tiny)), np.inf)
         values, vectors = scipy.linalg.eigh(covariance[:f, :f] / np.outer(scale, scale))
         penalties = np.atleast_1d(np.asarray(alphas, float))
         if penalties.min() < GRAM_LIMIT * values[-1]:

@@ -34,14 +34,15 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: b
         validate.number("alpha", alpha, least=0)
     moments = Moments.of(x, y)
     scatter = moments.covariance[: x.shape[1], : x.shape[1]]
-    if penalties.min() >= 2 * GRAM_LIMIT * np.trace(scatter) and fit_intercept:
+    largest = np.trace(scatter)  # at least the largest eigenvalue
+    if fit_intercept and largest > 0 and penalties.min() >= GRAM_LIMIT * largest:
         return moments.ridge_path(penalties)
     mean_x, mean_y = (x.mean(axis=0), y.mean(axis=0)) if fit_intercept else (np.zeros(x.shape[1]), np.zeros(y.shape[1]))
     # The R factor holds all of [X, Y] that a least-squares fit needs, in at most f + t rows.
     r = scipy.linalg.qr(np.concatenate([x - mean_x, y - mean_y], axis=1), mode="r")[0]
     r = r[: min(len(x), x.shape[1] + y.shape[1])]
     u, s, vt = scipy.linalg.svd(r[:, : x.shape[1]], full_matrices=False)
-    kept = s > s[0] * np.finfo(float).eps * max(x.shape)
+    kept = s > max(s[0] * np.finfo(float).eps * max(x.shape), np.finfo(float).tiny)
     u, s, vt = u[:, kept], s[kept], vt[kept]
     shrink = s / (s**2 + len(x) * penalties[:, None])
     weights = np.einsum("kf,ak,kt->aft", vt, shrink, u.T @ r[:, x.shape[1] :])

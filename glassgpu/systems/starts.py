@@ -32,7 +32,7 @@ def random_snapshot(system: System, seed: int) -> Snapshot:
     types = random.permutation(np.repeat(np.arange(len(system.counts)), system.counts)).astype(np.int32)
     x = random.random((system.n, d)) * box
     for _ in range(SWEEPS):
-        pairs = cKDTree(x % box, boxsize=box).query_pairs(CONTACT * system.sigma.max(), output_type="ndarray")
+        pairs = cKDTree(x % box % box, boxsize=box).query_pairs(CONTACT * system.sigma.max(), output_type="ndarray")
         apart = x[pairs[:, 0]] - x[pairs[:, 1]]
         apart -= box * np.rint(apart / box)
         r = np.linalg.norm(apart, axis=1)

@@ -51,7 +51,7 @@ int main() {
   a.problem = {n, box.data(), types.data(), grid.data(), pairs.data(), mass.data()};
   a.scratch = {capacity,         bins,         list.data(),  list_end.data(), bin_begin.data(), cursor.data(), order.data(),
                sorted.data(), packed.data(), force.data(), energy.data(),   virial.data()};
-  a.record = {samples, step.data(), origin.data(), log.data(), label.data(), nullptr};
+  a.record = {samples, 1048576.0, step.data(), origin.data(), log.data(), label.data(), nullptr};
   a.replicas = replicas, a.steps = 60, a.fresh = 1, a.draw_velocities = 1, a.thermostat = 1;
   a.dt = dt, a.skin = skin, a.thermostat_time = 0.2;
   a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
