@@ -93,8 +93,8 @@ def correctness(backend: str) -> dict[str, Any]:
     for label, n in big.items():
         system = gg.systems.kob_andersen(n=n, cutoff="per_pair")
         snapshots = [system.random_snapshot(1)]
-        pair = [_energy(system, snapshots, p, "single") for p in (place, Cpu())]
-        out[f"energies agree, {label}, N={n}"] = bool(np.allclose(*pair, rtol=1e-6))
+        there, here = (_energy(system, snapshots, p, "single") for p in (place, Cpu()))
+        out[f"energies agree, {label}, N={n}"] = bool(np.allclose(there, here, rtol=1e-6))
     system, starts = systems["3d shifted"]
     many = 5000 if backend == "cuda" else 7  # more replicas than resident blocks or threads
     alone = md(system, starts[:1], place, replicas=3)

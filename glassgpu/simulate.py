@@ -186,7 +186,6 @@ def md(
     plan = plan_of(
         temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
         seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, keep_positions=keep_positions, keep_final=True,
-        stream=0,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None

@@ -66,15 +66,14 @@ def test_ill_conditioned_columns_take_the_other_route():
 
 def test_moments_add(rows):
     x, y = rows
-    shift = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
-    a, b = Moments.of(x[:100], y[:100], shift), Moments.of(x[100:], y[100:], shift, chunk=37)
-    whole = Moments.of(x, y, shift)
+    a, b = Moments.of(x[:100], y[:100]), Moments.of(x[100:], y[100:], chunk=37)
+    whole = Moments.of(x, y)
     assert np.array_equal(whole.high[:12], x.max(axis=0))
     np.testing.assert_allclose((a + b).covariance, np.cov(np.hstack([x, y]).T, bias=True), rtol=1e-10)
-    np.testing.assert_allclose((a + b).product, whole.product, rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(whole.mean, np.hstack([x, y]).mean(axis=0))
-    with pytest.raises(gg.errors.InvalidInput, match="shifts"):
-        a + Moments.of(x, y, shift + 1)
+    np.testing.assert_allclose((a + b).scatter, whole.scatter, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose((a + b).mean, np.hstack([x, y]).mean(axis=0))
+    with pytest.raises(gg.errors.InvalidInput, match="columns"):
+        a + Moments.of(x[:, :3], y)
 
 
 def test_standardised_path_equals_a_pipeline(rows):
@@ -109,7 +108,7 @@ def test_takes_labelled_arrays(liquid):
 def test_constant_columns_get_weight_zero(rows):
     x, y = rows
     constant = np.column_stack([x, np.full(len(x), 0.1)])
-    weights, intercept = Moments.of(constant, y, np.full(16, 0.3)).ridge_path([0.1], standardize=True)
+    weights, intercept = Moments.of(constant, y).ridge_path([0.1], standardize=True)
     without, other = Moments.of(x, y).ridge_path([0.1], standardize=True)
     assert (weights[0, -1] == 0).all()
     np.testing.assert_allclose(weights[0, :-1], without[0], rtol=1e-8)

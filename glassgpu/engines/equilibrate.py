@@ -88,4 +88,4 @@ def _snapshots(final: Snapshot | list) -> list[Snapshot]:
 
 def _part_seed(seed: int, part: int) -> int:
     """A seed for each part of an equilibration, unlike any that users give."""
-    return int(np.random.SeedSequence([seed, 1, part]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, part, 0, 1]).generate_state(1, np.uint64)[0] >> 1)

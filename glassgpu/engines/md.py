@@ -49,7 +49,6 @@ class Plan:
     replicas: int
     seed: int
     dt: float
-    stream: int = 1  # keeps the random numbers of different kinds of runs apart
     thermostat: bool = True
     thermostat_time: float = 0.5
     precision: str = "single"
@@ -86,9 +85,10 @@ def square_unit(replicas: int) -> float:
     return 2.0 ** int(np.floor(62 - np.log2(replicas * LARGEST_DISPLACEMENT**2)))
 
 
-def replica_keys(seed: int, stream: int, rows: np.ndarray, replicas: int) -> np.ndarray:
-    """Philox keys, (row,) uint64: a function of seed, stream, configuration and replica."""
-    parts = [np.random.SeedSequence([seed, stream, row // replicas, row % replicas]) for row in rows.tolist()]
+def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
+    """Philox keys, (row,) uint64: a function of seed, configuration and replica, so that ``md`` and
+    ``isoconfigurational`` run the same trajectories from one seed."""
+    parts = [np.random.SeedSequence([seed, row // replicas, row % replicas]) for row in rows.tolist()]
     return np.array([part.generate_state(1, np.uint64)[0] for part in parts], np.uint64)
 
 
@@ -241,7 +241,7 @@ class MdRun:
         given = {
             "configuration": xp.asarray(configuration),
             "temperature": xp.full(count, plan.temperature),
-            "key": xp.asarray(replica_keys(plan.seed, plan.stream, rows, plan.replicas) if fresh else np.zeros(count, np.uint64)),
+            "key": xp.asarray(replica_keys(plan.seed, rows, plan.replicas) if fresh else np.zeros(count, np.uint64)),
             "origin": xp.asarray(problem.places),
             "step": xp.asarray(self.sample_steps[inside]),
         }

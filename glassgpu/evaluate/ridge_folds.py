@@ -45,8 +45,7 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
     """
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
-    shift = np.concatenate([np.mean([a.mean(axis=0) for a in part], axis=0) for part in (x, y)])
-    moments = [Moments.of(a, b, shift) for a, b in zip(x, y, strict=True)]
+    moments = [Moments.of(a, b) for a, b in zip(x, y, strict=True)]
 
     def without(*out: int) -> Moments:
         kept = [m for k, m in enumerate(moments) if k not in out]

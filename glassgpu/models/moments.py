@@ -36,65 +36,60 @@ def _gram():
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, sums and products of [X, Y] about a fixed shift; parts with one shift add.
+    """Count, means and scatter of [X, Y]; parts add.
+
+    Each part is centred on its own mean, and parts are combined by the formula of Chan, Golub and
+    LeVeque (1979), in which nothing cancels: columns may be of any size, and tiny in some parts.
 
     Attributes:
         count: rows.
-        shift: (features + targets,) float64, subtracted before summing (for precision only).
-        total: (features + targets,) sums.
-        product: (features + targets, features + targets) sums of products.
+        mean: (features + targets,) float64.
+        scatter: (features + targets, features + targets) sums of products about the mean.
         features: how many of the columns are X.
         low, high: (features + targets,) smallest and largest value of each column.
     """
 
     count: int
-    shift: np.ndarray
-    total: np.ndarray
-    product: np.ndarray
+    mean: np.ndarray
+    scatter: np.ndarray
     features: int
     low: np.ndarray
     high: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, shift: np.ndarray | None = None, chunk: int = 65536) -> Moments:
+    def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 65536) -> Moments:
         """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64).reshape(len(x), -1)
-        width = x.shape[1] + y.shape[1]
-        if shift is None:
-            shift = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
-        total, product = np.zeros(width), np.zeros((width, width))
+        mean = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
+        total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
         for first in range(0, len(x), chunk):
             rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
-            part_total, part_product = in_double(_gram(), rows, shift)
+            part_total, part_scatter = in_double(_gram(), rows, mean)
             total += part_total
-            product += part_product
+            scatter += part_scatter
+        rest = total / len(x)  # what rounding left of the mean
         low, high = (np.concatenate([getattr(a, end)(axis=0) for a in (x, y)]) for end in ("min", "max"))
-        return cls(len(x), shift, total, product, x.shape[1], low, high)
+        return cls(len(x), mean + rest, scatter - len(x) * np.outer(rest, rest), x.shape[1], low, high)
 
     def __add__(self, other: Moments) -> Moments:
         """The moments of both parts together."""
-        if not np.array_equal(self.shift, other.shift) or self.features != other.features:
-            raise InvalidInput("moments with different shifts or columns do not add")
+        if self.features != other.features or self.mean.shape != other.mean.shape:
+            raise InvalidInput("moments of different columns do not add")
+        count = self.count + other.count
+        apart = other.mean - self.mean
         return Moments(
-            self.count + other.count,
-            self.shift,
-            self.total + other.total,
-            self.product + other.product,
+            count,
+            self.mean + apart * (other.count / count),
+            self.scatter + other.scatter + np.outer(apart, apart) * (self.count * other.count / count),
             self.features,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
         )
 
     @property
-    def mean(self) -> np.ndarray:
-        """(features + targets,)"""
-        return self.shift + self.total / self.count
-
-    @property
     def covariance(self) -> np.ndarray:
         """(features + targets, features + targets), divided by the count."""
-        offset = self.total / self.count
-        return self.product / self.count - np.outer(offset, offset)
+        return self.scatter / self.count
 
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
@@ -114,12 +109,8 @@ class Moments:
             InvalidInput: an alpha too small for the Gram matrix.
         """
         f = self.features
-        mean = self.mean if fit_intercept else np.zeros(len(self.shift))
-        if fit_intercept:
-            covariance = self.covariance
-        else:
-            both = np.outer(self.shift, self.total)
-            covariance = (self.product + both + both.T) / self.count + np.outer(self.shift, self.shift)
+        mean = self.mean if fit_intercept else np.zeros_like(self.mean)
+        covariance = self.covariance if fit_intercept else self.covariance + np.outer(self.mean, self.mean)
         scale = np.ones(f)
         if standardize:
             varies = (self.high > self.low)[:f]
