@@ -283,7 +283,7 @@ GG_FUNCTION void* fast_memory(void* otherwise) {
 
 #define GG_ENTRY(kernel, Arguments)                                                           \
   static_assert(sizeof(Arguments) == GG_ARGUMENTS_SIZE, "Python and C++ disagree on " #kernel); \
-  extern "C" __global__ void __launch_bounds__(GG_THREADS) kernel##_entry(const Arguments a) {  \
+  extern "C" __global__ void __launch_bounds__(GG_THREADS, 2) kernel##_entry(const Arguments a) {  \
     for (int r = blockIdx.x; r < a.replicas; r += gridDim.x) {                                  \
       kernel(a, r, blockIdx.x);                                                                 \
       __syncthreads();                                                                          \

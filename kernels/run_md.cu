@@ -20,6 +20,7 @@ struct MdArguments {
   int32 thermostat;            // 0: constant energy, 1: Nose-Hoover chain
   double dt;
   double skin;
+  double largest_step;         // of one coordinate in one step: beyond it a run has failed
   double thermostat_time;
   const int32* configuration;  // (replica)
   const double* temperature;   // (replica)
@@ -54,15 +55,9 @@ GG_FUNCTION void draw_velocities(const Workspace& w, real* v, uint64 key, double
   }
 }
 
-// The largest step of one coordinate: beyond it wrapping would be ambiguous.
-GG_FUNCTION real largest_step(const Workspace& w, int d) {
-  const double quarter = 0.25 * w.box.side[d];
-  return static_cast<real>(quarter < LARGEST_STEP ? quarter : LARGEST_STEP);
-}
-
 // Half a kick and a drift of particle i; true when the lists may no longer hold, which a step
 // too large or not a number always implies.
-GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limit2, place_t* place, real* v,
+GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limit2, real largest, place_t* place, real* v,
                        const packed_t* reference) {
   const real half = static_cast<real>(0.5) * dt / static_cast<real>(w.mass[w.types[i]]);
   real r2 = 0;
@@ -71,7 +66,7 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limi
     const int k = d * w.n + i;
     v[k] = fused(w.force[k], half, v[k] * scale);
     const real step = v[k] * dt;
-    const bool small = magnitude(step) < largest_step(w, d);
+    const bool small = magnitude(step) < largest;
     sound &= small;
     place[k] = stepped(place[k], small ? step : real(0), w.box, d);
     const packed_t now = pack(place[k]);
@@ -82,9 +77,9 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limi
   return !(sound && r2 < limit2);
 }
 
-GG_FUNCTION bool runaway(const Workspace& w, int i, real dt, const real* v) {
+GG_FUNCTION bool runaway(const Workspace& w, int i, real dt, real largest, const real* v) {
   bool sound = true;
-  for (int d = 0; d < D; ++d) sound &= magnitude(v[d * w.n + i] * dt) < largest_step(w, d);
+  for (int d = 0; d < D; ++d) sound &= magnitude(v[d * w.n + i] * dt) < largest;
   return !sound;
 }
 
@@ -112,6 +107,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   packed_t* reference = a.reference + offset;
   const Bath bath{a.temperature[replica], static_cast<double>(D) * (n - 1), a.thermostat_time};
   const real dt = static_cast<real>(a.dt), limit2 = static_cast<real>(0.25 * a.skin * a.skin);
+  const real largest = static_cast<real>(a.largest_step);
   auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
   int rebuilds = 0;
 
@@ -137,8 +133,8 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   for (int64 step = a.first_step + 1; step <= a.first_step + a.steps; ++step) {
     if (a.thermostat) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
     const real scale = static_cast<real>(chain.scale);
-    if (block_any(n, [&](int i) { return drift(w, i, scale, dt, limit2, place, v, reference); })) {
-      if (block_any(n, [&](int i) { return runaway(w, i, dt, v); })) return stop(RUNAWAY);
+    if (block_any(n, [&](int i) { return drift(w, i, scale, dt, limit2, largest, place, v, reference); })) {
+      if (block_any(n, [&](int i) { return runaway(w, i, dt, largest, v); })) return stop(RUNAWAY);
       phase(n * D, [&](int k) { reference[k] = pack(place[k]); });
       if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
       ++rebuilds;

@@ -15,7 +15,7 @@ from glassgpu import compile as compiling
 from glassgpu import launch
 
 # Spilled bytes of each kernel at most, as measured when it was written; a rise is a regression.
-SPILLS = {"run_md": 496, "run_energy": 0, "check_philox": 0}
+SPILLS = {"run_md": 256, "run_energy": 0, "check_philox": 0}
 STRUCTS = {"run_md": "MdArguments", "run_energy": "EnergyArguments", "check_philox": "PhiloxArguments"}
 KNOWN = [  # Random123, kat_vectors, philox4x32 10: counter, key, words
     ([0, 0, 0, 0], 0, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),

@@ -27,6 +27,7 @@ from glassgpu.types import Snapshot
 
 LOG_COLUMNS, CHAIN_STATE = 4, 8  # kernels/record.cuh, kernels/thermostat.cuh
 LENGTH_UNIT, LARGEST_DISPLACEMENT = 2.0**30, 2000.0  # kernels/status.cuh
+LARGEST_STEP = 0.5  # a run in which a coordinate changes by more in one step, or by a quarter box, has failed
 SECONDS_PER_CHUNK = 0.3
 SECONDS_PER_CHECKPOINT = 30.0
 CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
@@ -272,6 +273,7 @@ class MdRun:
                 thermostat=int(plan.thermostat),
                 dt=plan.dt,
                 skin=plan.skin,
+                largest_step=min(LARGEST_STEP, 0.25 * float(problem.boxes.min())),
                 thermostat_time=plan.thermostat_time,
                 configuration=given["configuration"],
                 temperature=given["temperature"],

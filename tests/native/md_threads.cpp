@@ -53,7 +53,7 @@ int main() {
                sorted.data(), packed.data(), force.data(), energy.data(),   virial.data()};
   a.record = {samples, 1048576.0, step.data(), origin.data(), log.data(), label.data(), nullptr};
   a.replicas = replicas, a.steps = 60, a.fresh = 1, a.draw_velocities = 1, a.thermostat = 1;
-  a.dt = dt, a.skin = skin, a.thermostat_time = 0.2;
+  a.dt = dt, a.skin = skin, a.largest_step = 0.5, a.thermostat_time = 0.2;
   a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
   a.place = place.data(), a.velocity = velocity.data(), a.reference = reference.data(), a.chain = chain.data();
   a.status = status.data(), a.rebuilds = rebuilds.data();
