@@ -12,7 +12,7 @@ from glassgpu import validate
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
 from glassgpu.progress import Progress
-from glassgpu.simulate import DT, TIME_UNIT, choose_target, plan_of, steps_of
+from glassgpu.simulate import DT, SKIN, TIME_UNIT, choose_target, plan_of, steps_of
 from glassgpu.systems.system import System
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
 
@@ -29,7 +29,7 @@ def isoconfigurational(
     thermostat: str | None = "nose_hoover",
     thermostat_time: float = 0.5,
     precision: str = "single",
-    skin: float = 0.4,
+    skin: float = SKIN,
     labels: Sequence[str] = ("propensity",),
     checkpoint: str | Path | None = None,
     progress: Progress = True,

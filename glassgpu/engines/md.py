@@ -53,7 +53,7 @@ class Plan:
     thermostat: bool = True
     thermostat_time: float = 0.5
     precision: str = "single"
-    skin: float = 0.3
+    skin: float = 0.5
     draw_velocities: bool = True
     labels: bool = True
     keep_positions: bool = False
