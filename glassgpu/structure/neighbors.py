@@ -41,6 +41,23 @@ def padded(count: int) -> int:
     return max(PAD, -(-count // PAD) * PAD)
 
 
+def require_reach(snapshot: Snapshot, r_max: float) -> None:
+    """Raise unless every pair within ``r_max`` has one nearest image.
+
+    Raises:
+        InvalidInput: not a positive number.
+        BoxTooSmall: names the smallest N at the snapshot's density.
+    """
+    validate.number("r_max", r_max, above=0)
+    n, box = snapshot.n, snapshot.box
+    if r_max > box.min() / 2 * (1 + 1e-12):
+        density = n / box.prod()
+        raise BoxTooSmall(
+            f"neighbours within {r_max:g} need every side of the box to be at least {2 * r_max:g}, but the shortest is "
+            f"{box.min():.6g}; at density {density:.4g} take N >= {int(np.ceil(density * (2 * r_max) ** len(box) * (1 - 1e-9)))}"
+        )
+
+
 def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
     """All neighbours within ``r_max`` (strictly), minimum image.
 
@@ -53,15 +70,9 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
     """
     import freud
 
-    validate.number("r_max", r_max, above=0)
+    require_reach(snapshot, r_max)
     n, d, box = snapshot.n, snapshot.dimension, snapshot.box
     half = float(box.min() / 2)
-    if r_max > half * (1 + 1e-12):
-        density = n / box.prod()
-        raise BoxTooSmall(
-            f"neighbours within {r_max:g} need every side of the box to be at least {2 * r_max:g}, but the shortest is "
-            f"{box.min():.6g}; at density {density:.4g} take N >= {int(np.ceil(density * (2 * r_max) ** d * (1 - 1e-9)))}"
-        )
     points = np.zeros((n, 3), np.float32)
     points[:, :d] = snapshot.positions
     # freud works in single precision: ask for a little more and decide in double.
