@@ -94,6 +94,8 @@ class Ensemble:
         noise_ceiling: dims ([configuration,] time, species): the largest Pearson coefficient
             that a function of the structure can reach (``dynamics.noise_ceiling``).
         energy: mean over runs of the potential energy per particle, ([configuration,] time).
+        mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
+        observables: Dataset over (configuration, replica, time, species), when asked for.
         attrs: provenance: temperature, replicas, seed, dt, time unit, version.
     """
 
@@ -103,6 +105,8 @@ class Ensemble:
     noise_ceiling: xarray.DataArray
     attrs: dict[str, Any]
     energy: xarray.DataArray | None = None
+    mean_displacement: xarray.DataArray | None = None
+    observables: xarray.Dataset | None = None
 
     @property
     def times(self) -> np.ndarray:

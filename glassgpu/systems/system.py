@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,14 @@ class System:
     def box(self) -> np.ndarray:
         """(d,) sides of the cubic or square box of ``random_snapshot``."""
         return np.full(self.dimension, (self.n / self.density) ** (1 / self.dimension))
+
+    def physics(self) -> dict[str, Any]:
+        """What fixes its forces and motion, for fingerprints of runs."""
+        return {
+            "law": (self.law, self.species),
+            "tables": np.stack([self.sigma, self.epsilon, self.cutoff, self.inner]),
+            "mass": self.mass,
+        }
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the snapshot can hold this system.
