@@ -33,6 +33,7 @@ class System:
             ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
+        wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
     """
 
     name: str
@@ -46,6 +47,7 @@ class System:
     law: str
     inner: np.ndarray
     mass: np.ndarray
+    wavenumber: float = 7.2
 
     def __post_init__(self) -> None:
         s = len(self.species)
