@@ -7,6 +7,7 @@ JSON that names them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -40,7 +41,8 @@ def write_result(folder: Path, record: Mapping[str, Any], values: Mapping[str, A
     arrays: dict[str, np.ndarray] = {}
     tree = _plain(values, "", arrays)
     write_arrays(folder, arrays)
-    (folder / RECORD).write_text(json.dumps({"format": FORMAT, **record, "values": tree}, indent=1))
+    whole = {"format": FORMAT, **record, "values": tree}
+    (folder / RECORD).write_text(json.dumps({**whole, "checksum": _checksum(whole)}, indent=1))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -51,12 +53,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads((folder / RECORD).read_text())
+        if record.pop("checksum") != _checksum(record):
+            raise ValueError(f"{RECORD} does not match its checksum")
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}, this version reads {FORMAT}")
-        for name, kind in (("name", str), ("key", str), ("seconds", (int, float)), ("provenance", dict), ("values", dict)):
-            if not isinstance(record[name], kind):
-                raise ValueError(f"{name} is {record[name]!r}")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(folder, error) from error
     return record
 
@@ -83,6 +84,10 @@ def damaged(folder: Path, error: BaseException) -> FileFormatError:
         f"the stored stage {folder} is damaged ({type(error).__name__}: {error}); "
         "restore it from a copy, or delete that folder to compute it again"
     )
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
