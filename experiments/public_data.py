@@ -54,7 +54,7 @@ def run(options: PublicData) -> Path:
     describe = gg.descriptors.ShellExpansion(generations=generations)
     transferred = options.scale != "smoke"
     every = [(way, g) for g in range(1, generations + 1) for way in WAYS]
-    described = [f"descriptors-{k + 1}" for k in range(count)] + ["descriptors-bapst"] * transferred
+    described = [f"descriptors-{k + 1}" for k in range(len(files))] + ["descriptors-bapst"] * transferred
     fitted = [f"fit-{way}-{g}" for way, g in every] + [f"transfer-{g}" for g in range(1, generations + 1)] * transferred
     study = Study(options.out, options, stages=["botan", "bapst", *described, *fitted])
 
