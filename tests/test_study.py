@@ -57,7 +57,7 @@ def test_every_change_changes_the_key_and_the_order_of_keywords_does_not(lattice
     labelled = xarray.DataArray(x, dims="t", coords={"t": x})
     different = [
         None, 0, 1, 1.0, True, 0.1, 0.1 + 1e-17 * 2, "1", "", float("nan"), [], [1], [[1]], [1, 2], [2, 1], {}, {"a": 1}, {"a": 2}, {"b": 1},
-        {"mapping": {"a": 1}}, x, x.astype("f4"), x.reshape(2, 3), x[::2], x + 1e-16 * np.r_[1, 0, 0, 0, 0, 0], np.array("a"), np.array(1.0),
+        {"mapping": {"a": 1}}, x, x.astype("f4"), x.view("i8"), x.reshape(2, 3), x[::2], x + 1e-16 * np.r_[1, 0, 0, 0, 0, 0], np.array("a"), np.array(1.0),
         tmp_path / "a", tmp_path / "b", tmp_path / "c" / "a",
         labelled, labelled.rename("x"), labelled.assign_coords(t=x + 1), labelled.to_dataset(name="x"),
         Options(), Options(seed=2), gg.systems.kob_andersen(n=200), gg.systems.kob_andersen(n=201), gg.systems.kob_andersen(n=200, cutoff="per_pair"),
@@ -277,6 +277,7 @@ def test_damage_is_named_or_harmless(tmp_path, file):
     sound = path.read_bytes()
     random = np.random.default_rng(3)
     damaged = [sound[:k] for k in (0, 1, 30, len(sound) // 2, len(sound) - 1)] + [b"{}", b"[]", b'{"format": 1, "values": 5}', None]
+    damaged.append(sound.replace(b'"n": 20', b'"n": 21'))
     for _ in range(40):
         spoilt = bytearray(sound)
         spoilt[random.integers(len(sound))] ^= 1 << random.integers(8)

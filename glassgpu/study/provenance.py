@@ -45,7 +45,7 @@ def of_a_run(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Of a stage that has just run. Its seeds, parameters and the hashes of its inputs stand beside
     this in the record; the precision is what the stage takes as ``precision``."""
     # Without cupy in use no kernel ran on a GPU, and importing it only to ask would take a second.
-    devices = kernel_devices() if "cupy" in sys.modules else []
+    devices = [d for d in kernel_devices() if d.startswith("cuda")] if "cupy" in sys.modules else []
     return {
         "glassgpu": __version__,
         "kernels": source_key(),
@@ -63,7 +63,7 @@ def of_a_study(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     that were read with the start of their SHA-256; seconds by stage."""
 
     def every(name: str) -> str:
-        return ", ".join(sorted({str(r["provenance"].get(name)) for r in records}))
+        return " | ".join(sorted({str(r["provenance"].get(name)) for r in records}))
 
     files = {name: digest[:16] for r in records for name, digest in _files(r["parameters"])}
     stated = [r for r in records if r["provenance"].get("precision") != "not stated"]
