@@ -1,9 +1,10 @@
-"""The command line: ``glassgpu doctor``, ``demo`` and ``experiment NAME``."""
+"""The command line: ``glassgpu doctor``, ``demo``, ``experiment NAME`` and ``status DIR``."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from glassgpu.errors import GlassGPUError
 
@@ -11,6 +12,14 @@ from glassgpu.errors import GlassGPUError
 @dataclass(frozen=True)
 class Doctor:
     """What is installed here, what is missing, and the command that mends it."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a demo or an experiment has come: its stages, done, in progress or not begun."""
+
+    folder: Path
+    """the folder that was given as --out"""
 
 
 def main() -> None:
@@ -21,7 +30,11 @@ def main() -> None:
 
     app = SubcommandApp()
     experiments = {"public_data": public_data.PublicData, "demo": demo.Demo}
-    for name, options in {"doctor": Doctor, "demo": demo.Demo}.items():
+    for name, options in {
+        "doctor": Doctor,
+        "demo": demo.Demo,
+        "status": tyro.conf.configure(tyro.conf.PositionalRequiredArgs)(Status),
+    }.items():
         app.command(name=name)(options)
     words = sys.argv[1:]
     try:
@@ -37,6 +50,11 @@ def main() -> None:
             from glassgpu.cli.doctor import report
 
             sys.exit(report())
+        if isinstance(chosen, Status):
+            from glassgpu.study.status import status_table
+
+            print(status_table(chosen.folder))
+            return
         path = demo.run(chosen) if isinstance(chosen, demo.Demo) else public_data.run(chosen)
         print(f"report: {path}")
     except GlassGPUError as error:
