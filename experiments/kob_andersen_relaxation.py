@@ -91,7 +91,7 @@ def _correlated(liquids: Result, r_max: float) -> dict[str, Any]:
 
 
 def _moved(liquids: Result, system: gg.System, duration: float, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    start = list(liquids["snapshots"])[0]
+    start = liquids["snapshots"][0]
     trajectory = gg.simulate.md(system, start, times=[duration], keep_positions=True, checkpoint=checkpoint, **given)
     assert trajectory.positions is not None
     return {"start": start, "distance": np.linalg.norm(dynamics.displacements(start.positions, trajectory.positions[0, 0]), axis=1)}
@@ -105,7 +105,9 @@ def _relaxation_time(result: Result) -> tuple[float, float]:
     return whole, float(np.nanstd(each, ddof=1) / np.sqrt(np.isfinite(each).sum()))
 
 
-def _write(page: Page, scale: str, runs: dict[float, Result], pairs: dict[float, Result], moved: Result, coldest: float, tau_shown: float) -> None:
+def _write(
+    page: Page, scale: str, runs: dict[float, Result], pairs: dict[float, Result], moved: Result, coldest: float, tau_shown: float
+) -> None:
     temperatures = np.array(list(runs))
     tau, error = np.array([_relaxation_time(r) for r in runs.values()]).T
     energy = np.array([r["energy"].mean() for r in runs.values()])
@@ -128,7 +130,9 @@ def _write(page: Page, scale: str, runs: dict[float, Result], pairs: dict[float,
         f"F_s(k, t) of species A at k = {WAVENUMBER:g}: what is left of the first arrangement. Dashed: 1/e, which defines the relaxation time.",
     )  # fmt: skip
     fits = _fits(temperatures, tau, error)
-    page.figure(_tau_figure(temperatures, tau, error, fits), "relaxation_time", "Relaxation time against inverse temperature, with two laws.")
+    page.figure(
+        _tau_figure(temperatures, tau, error, fits), "relaxation_time", "Relaxation time against inverse temperature, with two laws."
+    )
     if "vft" in fits:
         law, straight = fits["vft"], fits["arrhenius"]
         page.numbers |= {"vogel_fulcher_tammann": vars(law), "arrhenius": vars(straight)}
@@ -142,7 +146,9 @@ def _write(page: Page, scale: str, runs: dict[float, Result], pairs: dict[float,
         figures.maps(moved["start"], {f"T = {coldest:g}, one run": moved["distance"]}, "distance moved  [$\\sigma$]"), "map",
         f"A slice of the coldest liquid; colour: how far each particle moved within {tau_shown:g} time units. Some regions move, others do not.",
     )  # fmt: skip
-    page.figure(_dynamics_figure(runs), "dynamics", "Mean squared displacement, non-Gaussian parameter and chi_4 of the overlap, species A.")
+    page.figure(
+        _dynamics_figure(runs), "dynamics", "Mean squared displacement, non-Gaussian parameter and chi_4 of the overlap, species A."
+    )
     page.heading("The numbers")
     page.table(
         ["T", "tau_alpha", "standard error", "energy per particle"],

@@ -596,6 +596,21 @@ def test_ensembles_come_back(tmp_path, many, energy):
     np.testing.assert_array_equal(back.times, ensemble.times)
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_ensembles_of_a_run_come_back_with_all_labels(tmp_path, many):
+    system = gg.systems.kob_andersen(n=200, density=1.0, cutoff="per_pair")
+    start = gg.equilibrate(system, 1.0, 0.5, seed=1, accept=None, backend="cpu", progress=False)
+    ensemble = gg.isoconfigurational(
+        system, [start, start] if many else start, temperature=1.0, times=[0.05, 0.2], replicas=2, seed=1, backend="cpu", progress=False,
+        labels=("mean_displacement",), observe=gg.dynamics.Observe(wavenumber=7.2, bins=10),
+    )  # fmt: skip
+    gg.io.save_dataset(tmp_path / "e.zarr", ensemble)
+    back = gg.io.load_ensemble(tmp_path / "e.zarr")
+    for name in ("propensity", "energy", "mean_displacement", "observables"):
+        xarray.testing.assert_identical(getattr(back, name), getattr(ensemble, name))
+    assert back.observables.attrs["wavenumber"] == 7.2
+
+
 def test_what_is_no_ensemble(tmp_path):
     gg.io.save_dataset(tmp_path / "a.zarr", every_kind())
     with pytest.raises(FileFormatError, match=r"holds no Ensemble: .*lacks"):

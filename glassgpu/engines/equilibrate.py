@@ -96,11 +96,13 @@ def equilibrate(
         else:
             run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
         run.save()
-    if accept is None:
-        run.window(duration, watch=False)
-    else:
-        _until_accepted(run, duration)
-    run.forget()
+    if not run.done:
+        if accept is None:
+            run.window(duration, watch=False)
+        else:
+            _until_accepted(run, duration)
+        run.done = True
+        run.save()  # finished: the same call returns at once, until the caller deletes the file
     return run.states[0] if single else run.states
 
 
@@ -141,6 +143,7 @@ class _Run:
     windows: int = 0
     doublings: int = 0
     total: float = 0.0
+    done: bool = False
 
     def save(self) -> None:
         if self.path:
@@ -148,7 +151,7 @@ class _Run:
                 "positions": np.stack([s.positions for s in self.states]),
                 "types": np.stack([s.types for s in self.states]),
                 "box": np.stack([s.box for s in self.states]),
-                "counters": np.array([self.windows, self.doublings, self.total]),
+                "counters": np.array([self.windows, self.doublings, self.total, self.done]),
             }
             if self.states[0].velocities is not None:
                 arrays["velocities"] = np.stack([s.velocities for s in self.states if s.velocities is not None])
@@ -164,13 +167,10 @@ class _Run:
         velocities = found.get("velocities", [None] * len(found["positions"]))
         parts = zip(found["positions"], found["types"], found["box"], velocities, strict=True)
         self.states = [Snapshot(x, t, b, v) for x, t, b, v in parts]
-        self.windows, self.doublings, self.total = int(found["counters"][0]), int(found["counters"][1]), float(found["counters"][2])
+        windows, doublings, self.total, done = found["counters"].tolist()
+        self.windows, self.doublings, self.done = int(windows), int(doublings), bool(done)
         self.last = Window(found["energy"], found["scattering"]) if "energy" in found else None
         return True
-
-    def forget(self) -> None:
-        if self.path:
-            self.path.unlink(missing_ok=True)
 
     def melt(self) -> None:
         """From random positions to something that the time step of the liquid can run."""
@@ -210,6 +210,8 @@ class _Run:
             self.windows += 1
             self.total += length
             self.save()
+        if part:
+            part.unlink(missing_ok=True)  # what it held stands in the run's own checkpoint now
 
     def _scattering(self, origin: Snapshot, positions: np.ndarray) -> np.ndarray:
         """F_s of the majority species in each octant of the box, (octant, time)."""

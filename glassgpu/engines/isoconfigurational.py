@@ -58,7 +58,8 @@ def isoconfigurational(
         thermostat: ``"nose_hoover"``, or None for constant energy.
         labels: ``"propensity"`` always; ``"mean_displacement"``, <dr_i>, when named.
         observe: observables of every replica, summed inside the run.
-        checkpoint: file to save to every half minute and to continue from after an interruption.
+        checkpoint: file to save to every half minute and to continue from after an interruption; of a
+            finished run it holds the result, and the same call returns at once.
         dt, thermostat_time, precision, skin, progress, backend, threads, batch, chunk: as there.
 
     Returns:
@@ -103,7 +104,6 @@ def isoconfigurational(
         out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
     if observe:
         out = replace(out, observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))))
-    run.forget()
     return out
 
 

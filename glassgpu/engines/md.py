@@ -347,11 +347,6 @@ class MdRun:
                     )
                 )
 
-    def forget(self) -> None:
-        """Delete the checkpoint, once the result is in safe hands."""
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
-
     def run(self) -> MdResult:
         """Run to the end, or continue from the checkpoint.
 
@@ -377,6 +372,7 @@ class MdRun:
                             self._save()
                             saved = time.monotonic()
                     self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"

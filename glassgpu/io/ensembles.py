@@ -20,7 +20,8 @@ _SNAPSHOT = {
     "velocities": ("particle", "dim"),
     "images": ("particle", "dim"),
 }
-_LABELS = [field for field in dataclasses.fields(Ensemble) if field.name not in ("snapshot", "attrs")]
+_LABELS = [field for field in dataclasses.fields(Ensemble) if field.name not in ("snapshot", "attrs", "observables")]
+_OBSERVED = "observed_"  # before the names of observables, whose dataset has attributes of its own
 
 
 def ensemble_dataset(ensemble: Ensemble) -> xarray.Dataset:
@@ -41,6 +42,10 @@ def ensemble_dataset(ensemble: Ensemble) -> xarray.Dataset:
             missing = np.full(snapshots[0].positions.shape, np.nan)
             stacked = np.stack([missing if v is None else v for v in values])
             variables[name] = (("configuration", *dims), stacked) if many else (dims, stacked[0])
+    observed = ensemble.observables
+    if observed is not None:
+        variables |= {_OBSERVED + str(name): values for name, values in observed.items()}
+        variables[_OBSERVED] = ((), len(observed), observed.attrs)
     return xarray.Dataset(variables, attrs=ensemble.attrs)
 
 
@@ -67,5 +72,10 @@ def ensemble_from(dataset: xarray.Dataset) -> Ensemble:
     for k in range(len(columns["positions"])):
         given: dict[str, Any] = {name: values[k] for name, values in columns.items() if not np.isnan(values[k]).all()}
         snapshots.append(Snapshot(**given))
-    labels = {f.name: dataset[f.name] for f in _LABELS if f.name in dataset}
+    labels: dict[str, Any] = {f.name: dataset[f.name] for f in _LABELS if f.name in dataset}
+    if _OBSERVED in dataset:
+        names = [str(name) for name in dataset.data_vars if str(name).startswith(_OBSERVED) and name != _OBSERVED]
+        observed = dataset[names].rename({n: n.removeprefix(_OBSERVED) for n in names})
+        observed.attrs = dict(dataset[_OBSERVED].attrs)
+        labels["observables"] = observed
     return Ensemble(snapshot=snapshots if many else snapshots[0], attrs=dict(dataset.attrs), **labels)
