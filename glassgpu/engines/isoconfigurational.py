@@ -103,7 +103,8 @@ def isoconfigurational(
     if result.drift is not None:
         out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
     if observe:
-        out = replace(out, observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))))
+        observables = observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float)))
+        out = replace(out, observables=observables.assign_coords(step=("time", steps)))
     return out
 
 
