@@ -130,6 +130,7 @@ def test_folds_equal_explicit_refits():
             np.testing.assert_allclose(folds.prediction[out][:, t], fitted(inside, alpha).predict(x[out])[:, t], rtol=1e-7, atol=1e-9)
             path = [pearson(y[out][:, t], fitted(inside, a).predict(x[out])[:, t]) for a in alphas]
             np.testing.assert_allclose(folds.path[:, out, t], path, rtol=1e-7)
+            assert folds.inner[out, t] == pytest.approx(max(score))
             assert folds.pearson[out, t] == pytest.approx(path[int(np.argmax(score))])
     with pytest.raises(gg.errors.LeakySplit, match="at least 3"):
         ridge_over_parts(x[:2], y[:2], alphas)
@@ -165,6 +166,15 @@ def test_learning_curve_equals_explicit_refits():
             inner = [np.mean([score([k for k in train if k != h], h, a) for h in train]) for a in alphas]
             assert curve[s, part, 0] == pytest.approx(score(train, part, alphas[int(np.argmax(inner))]), rel=1e-9)
     assert curve[1].mean() > curve[0].mean()
+    blocks = [np.arange(30) // 10] * 5
+    (one,) = learning_curve(x, y, alphas, [1], blocks)
+    for part in range(5):
+        a, b = x[(part + 1) % 5], y[(part + 1) % 5]
+        inner = []
+        for alpha in alphas:
+            pipes = [make_pipeline(StandardScaler(), Ridge(alpha)).fit(a[blocks[0] != k], b[blocks[0] != k]) for k in range(3)]
+            inner.append(np.mean([pearson(b[blocks[0] == k][:, 0], m.predict(a[blocks[0] == k]).ravel()) for k, m in enumerate(pipes)]))
+        assert one[part, 0] == pytest.approx(score([(part + 1) % 5], part, alphas[int(np.argmax(inner))]), rel=1e-9)
     with pytest.raises(gg.errors.InvalidInput, match="sizes"):
         learning_curve(x, y, alphas, [1])
 

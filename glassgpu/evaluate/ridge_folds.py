@@ -23,6 +23,8 @@ class RidgeFolds:
         prediction: for each part, (rows, targets), by the model that has not seen the part.
         alpha: (parts, targets) chosen inside the training parts.
         pearson: (parts, targets) of the predictions.
+        inner: (parts, targets) mean Pearson of the chosen alpha inside the training parts: what a
+            choice between sets of columns may look at.
         path: (alphas, parts, targets) Pearson on each part left out, for every alpha: to look at,
             not to choose from. Its largest mean is the score that a choice with knowledge of the
             answers would have reached.
@@ -31,6 +33,7 @@ class RidgeFolds:
     prediction: list[np.ndarray]
     alpha: np.ndarray
     pearson: np.ndarray
+    inner: np.ndarray
     path: np.ndarray
 
 
@@ -69,26 +72,32 @@ def ridge_over_parts(
     def score(part: int, *out: int) -> np.ndarray:
         return _scores(*path(*sorted((part, *out))), x[part], y[part])
 
-    chosen, prediction, tested = [], [], []
+    chosen, prediction, tested, inner = [], [], [], []
     for a in each:
-        best = _best(np.mean([score(b, a) for b in each if b != a], axis=0))
+        inside = np.mean([score(b, a) for b in each if b != a], axis=0)
+        best = _best(inside)
+        inner.append(inside[best, np.arange(len(best))])
         weights, intercept = path(a)
         chosen.append(alphas[best])
         prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
         tested.append(_scores(weights, intercept, x[a], y[a]))
     found = np.array([[pearson(t, p) for t, p in zip(b.T, c.T, strict=True)] for b, c in zip(y, prediction, strict=True)])
-    return RidgeFolds(prediction, np.array(chosen), found, np.stack(tested, axis=1))
+    return RidgeFolds(prediction, np.array(chosen), found, np.array(inner), np.stack(tested, axis=1))
 
 
-def learning_curve(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: ArrayLike, sizes: Sequence[int]) -> np.ndarray:
-    """Pearson on each part of models trained on 2, 3 ... others.
+def learning_curve(
+    x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: ArrayLike, sizes: Sequence[int], blocks: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
+    """Pearson on each part of models trained on 1, 2, 3 ... others.
 
     Part k is predicted by a model of the next ``size`` parts, counted round; alpha is chosen by
-    leaving out one after another of these.
+    leaving out one after another of these, or, of a single part, one block after another.
 
     Args:
         x, y, alphas: as for ``ridge_over_parts``.
-        sizes: numbers of training parts, from 2 to one less than there are.
+        sizes: numbers of training parts, up to one less than there are.
+        blocks: per part, (rows,) which block a row belongs to, such as the octant a particle
+            stands in; only size 1 needs it.
 
     Returns:
         (sizes, parts, targets) float64.
@@ -97,19 +106,25 @@ def learning_curve(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: Arr
         InvalidInput: a size out of range.
     """
     parts = len(x)
-    if not all(2 <= size < parts for size in sizes):
-        raise InvalidInput(f"sizes={list(sizes)}: with {parts} parts give numbers from 2 to {parts - 1}")
+    least = 1 if blocks is not None else 2
+    if not all(least <= size < parts for size in sizes):
+        raise InvalidInput(f"sizes={list(sizes)}: with {parts} parts give numbers from {least} to {parts - 1}; size 1 needs blocks=")
     moments, alphas = _moments(x, y), np.asarray(alphas, float)
     out = np.zeros((len(sizes), parts, y[0].shape[1]))
     for s, size in enumerate(sizes):
         for part in range(parts):
             train = [(part + 1 + k) % parts for k in range(size)]
+            groups = [(x[k], y[k], moments[k]) for k in train]
+            if size == 1:
+                assert blocks is not None
+                inside = [blocks[train[0]] == b for b in np.unique(blocks[train[0]])]
+                groups = [(x[train[0]][i], y[train[0]][i], Moments.of(x[train[0]][i], y[train[0]][i])) for i in inside]
             inner = [
-                _scores(*_total([moments[k] for k in train if k != held]).ridge_path(alphas, standardize=True), x[held], y[held])
-                for held in train
+                _scores(*_total([m for j, (_, _, m) in enumerate(groups) if j != k]).ridge_path(alphas, standardize=True), a, b)
+                for k, (a, b, _) in enumerate(groups)
             ]
             best = _best(np.mean(inner, axis=0))
-            weights, intercept = _total([moments[k] for k in train]).ridge_path(alphas, standardize=True)
+            weights, intercept = _total([m for _, _, m in groups]).ridge_path(alphas, standardize=True)
             tested = _scores(weights, intercept, x[part], y[part])
             out[s, part] = tested[best, np.arange(tested.shape[1])]
     return out
