@@ -58,8 +58,16 @@ class SimulationFailed(GlassGPUError):
     """A run stopped because its numbers ceased to make sense (runaway, overlap, NaN)."""
 
 
+class NotConverged(GlassGPUError):
+    """A quench, a fit or an equilibration did not reach what was asked within its limit."""
+
+
 class CheckpointMismatch(GlassGPUError):
     """A checkpoint belongs to a run with other parameters."""
+
+
+class StudyBusy(GlassGPUError):
+    """Another process is running a stage of the same study."""
 
 
 class Interrupted(GlassGPUError, KeyboardInterrupt):

@@ -6,17 +6,24 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.engines.md import MdRun, Plan
+from glassgpu.dynamics.observables import Observe, observables_dataset
+from glassgpu.engines.md import MdResult, MdRun, Plan
+from glassgpu.engines.quench import Quench, quench
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.progress import Progress
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["Quench", "Trajectory", "md", "quench"]
 
 TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
 DT = 0.005
@@ -37,6 +44,8 @@ class Trajectory:
         pressure: (replica, time) float64, kinetic and virial part.
         status: (replica,) int32, 0: a run that fails raises instead of returning.
         rebuilds: neighbour-list builds per step, for tuning ``skin``.
+        observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
+            for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
     """
 
     times: np.ndarray
@@ -48,6 +57,7 @@ class Trajectory:
     pressure: np.ndarray
     status: np.ndarray
     rebuilds: float
+    observables: xarray.Dataset | None = None
 
 
 def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
@@ -136,6 +146,7 @@ def md(
     precision: str = "single",
     skin: float = SKIN,
     keep_positions: bool = False,
+    observe: Observe | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -162,7 +173,9 @@ def md(
         precision: ``"single"`` or ``"double"``.
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
-        checkpoint: file to save to every half minute and to continue from.
+        observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
+        checkpoint: file to save to every half minute and to continue from; of a finished run it holds
+            the result, and the same call returns at once.
         progress: a bar (True), nothing (False), or a function told the fraction done.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads, batch, chunk: how the work is cut; no result depends on them, bit for bit.
@@ -182,11 +195,14 @@ def md(
         raise InvalidInput("give duration= or times=")
     samples = steps_of(times, dt) if times is not None else np.zeros(0, np.int64)
     steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / dt))
+    if observe and not len(samples):
+        raise InvalidInput("observe= sums observables at times=, so give times")
     if len(samples) and samples[-1] > steps:
         raise InvalidInput(f"the last of times is beyond duration={duration}")
     plan = plan_of(
         temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
-        seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, keep_positions=keep_positions, keep_final=True,
+        seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
+        keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
@@ -215,9 +231,19 @@ def md(
         pressure=shaped((2 * kinetic + virial) / (system.dimension * volume)),
         status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
         rebuilds=result.rebuilds,
+        observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))) if observe else None,
     )
-    run.forget()
     return out
+
+
+def observables_of(system: System, snapshots: list[Snapshot], plan: Plan, result: MdResult, times: np.ndarray) -> xarray.Dataset:
+    """What a run of ``plan`` has summed about itself, as averages over particles."""
+    assert plan.observe is not None and result.observable is not None
+    counts = np.array([np.bincount(s.types, minlength=len(system.species)) for s in snapshots])
+    if (counts != counts[0]).any():
+        raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
+    sums = result.observable.reshape(len(snapshots), plan.replicas, *result.observable.shape[1:])
+    return observables_dataset(plan.observe, sums, result.histogram, counts[0], times, system.species, system.dimension)
 
 
 def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:

@@ -47,8 +47,7 @@ class Snapshot:
         types = validate.array("types", self.types, np.int32, (n,))
         if types.min() < 0:
             raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
-        wrapped = positions - box * np.floor(positions / box + 0.5)
-        wrapped[wrapped >= box / 2] -= np.broadcast_to(box, wrapped.shape)[wrapped >= box / 2]
+        wrapped = _wrapped(positions, box)
         wrapped.setflags(write=False)
         for name, value in (("positions", wrapped), ("types", types), ("box", box)):
             object.__setattr__(self, name, value)
@@ -66,6 +65,14 @@ class Snapshot:
     def dimension(self) -> int:
         """2 or 3."""
         return len(self.box)
+
+
+def _wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Positions in [-L/2, L/2). Those inside keep every bit: the quotient of one just below L/2 rounds to 1/2."""
+    out = positions - box * np.floor(positions / box + 0.5)
+    out = np.where(out >= box / 2, out - box, out)
+    out = np.maximum(out, -box / 2)
+    return np.where((positions >= -box / 2) & (positions < box / 2), positions, out)
 
 
 def as_snapshots(value: Snapshot | Sequence[Snapshot]) -> tuple[list[Snapshot], bool]:
@@ -94,6 +101,8 @@ class Ensemble:
         noise_ceiling: dims ([configuration,] time, species): the largest Pearson coefficient
             that a function of the structure can reach (``dynamics.noise_ceiling``).
         energy: mean over runs of the potential energy per particle, ([configuration,] time).
+        mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
+        observables: Dataset over (configuration, replica, time, species), when asked for.
         attrs: provenance: temperature, replicas, seed, dt, time unit, version.
     """
 
@@ -103,6 +112,8 @@ class Ensemble:
     noise_ceiling: xarray.DataArray
     attrs: dict[str, Any]
     energy: xarray.DataArray | None = None
+    mean_displacement: xarray.DataArray | None = None
+    observables: xarray.Dataset | None = None
 
     @property
     def times(self) -> np.ndarray:

@@ -1,22 +1,50 @@
 // What a run leaves behind at a sampled step: a log of energies for each replica, sums over
-// replicas for each particle, and on request the positions themselves.
+// replicas for each particle, observables of each replica, and on request the positions.
 //
-// The sums are integers, so that no order of replicas, batches or workers changes them.
+// Sums over replicas are integers, so that no order of replicas, batches or workers changes them.
 #pragma once
 #include "forces.cuh"
 #include "rng.cuh"
 
 constexpr int LOG_COLUMNS = 4;  // potential, kinetic, virial, bath
+constexpr int OBSERVABLES = 4;  // sums over particles of |dr|^2, |dr|^4, F_s and the overlap
 
 struct Record {
   int32 samples;          // sampled steps in this chunk
+  int32 bins;             // of the van Hove histogram
   double square_unit;     // |dr|^2 is summed in units of 1 / square_unit, as fine as the replicas allow
+  double wavenumber;      // of F_s
+  double overlap;         // |dr| below which a particle overlaps with where it was
+  double bin_width;       // of the van Hove histogram
   const int64* step;      // (sample) ascending
   const place_t* origin;  // (configuration, D, particle) places at time 0
   double* log;            // (replica, sample, LOG_COLUMNS) total potential, kinetic, virial, bath energy
   int64* label;           // (configuration, sample, 2, particle) sums of |dr| and |dr|^2; may be null
+  int64* drift;           // (configuration, sample, D, particle) sums of dr; may be null
+  double* observable;     // (replica, sample, species, OBSERVABLES); may be null
+  int64* histogram;       // (configuration, sample, species, bins) counts of |dr|, beyond them the last; may be null
   double* position;       // (replica, sample, particle, D) unwrapped; may be null
 };
+
+// The displacement of particle i since time 0 less that of the centre of mass; returns its square.
+GG_FUNCTION double displaced(const Workspace& w, const place_t* place, const place_t* origin, const double* centre, int i, double* moved) {
+  double square = 0;
+  for (int d = 0; d < D; ++d) {
+    moved[d] = unwrapped(place[d * w.n + i] - origin[d * w.n + i], w.box, d) - centre[d];
+    square += moved[d] * moved[d];
+  }
+  return square;
+}
+
+// One particle's share of an observable. F_s is averaged over all directions of the wave vector.
+GG_FUNCTION double observed(const Record& r, int which, double square) {
+  if (which == 0) return square;
+  if (which == 1) return square * square;
+  if (which == 3) return square < r.overlap * r.overlap ? 1.0 : 0.0;
+  const double x = r.wavenumber * sqrt(square);
+  if (D == 2) return j0(x);
+  return x > 0 ? sin(x) / x : 1.0;
+}
 
 GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int configuration, int sample,
                         const place_t* place, double kinetic, double bath_energy) {
@@ -40,7 +68,7 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
       for (int d = 0; d < D; ++d) r.position[(row * n + i) * D + d] = unwrapped(place[d * n + i], w.box, d);
     });
 
-  if (!r.label) return true;
+  if (!(r.label || r.drift || r.observable || r.histogram)) return true;
   const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
   const double total_mass = block_sum(n, [&](int i) { return w.mass[w.types[i]]; });
   double centre[D];  // displacement of the centre of mass
@@ -48,17 +76,34 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
     centre[d] = block_sum(n, [&](int i) {
                   return w.mass[w.types[i]] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
                 }) / total_mass;
-  int64* sums = r.label + (static_cast<int64>(configuration) * r.samples + sample) * 2 * n;
-  return !block_any(n, [&](int i) {
-    double square = 0;
-    for (int d = 0; d < D; ++d) {
-      const double moved = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre[d];
-      square += moved * moved;
+
+  if (r.observable)
+    for (int k = 0; k < SPECIES * OBSERVABLES; ++k) {
+      const double sum = block_sum(n, [&](int i) {
+        double moved[D];
+        if (w.types[i] != k / OBSERVABLES) return 0.0;
+        return observed(r, k % OBSERVABLES, displaced(w, place, origin, centre, i, moved));
+      });
+      phase(1, [&](int) { r.observable[row * SPECIES * OBSERVABLES + k] = sum; });
     }
+
+  const int64 cell = static_cast<int64>(configuration) * r.samples + sample;
+  return !block_any(n, [&](int i) {
+    double moved[D];
+    const double square = displaced(w, place, origin, centre, i, moved);
     const double distance = sqrt(square);
-    const bool sound = distance < LARGEST_DISPLACEMENT;
-    atomic_add(&sums[i], static_cast<int64>(rint(sound ? distance * LENGTH_UNIT : 0.0)));
-    atomic_add(&sums[n + i], static_cast<int64>(rint(sound ? square * r.square_unit : 0.0)));
-    return !sound;
+    if (!(distance < LARGEST_DISPLACEMENT)) return true;
+    if (r.label) {
+      int64* sums = r.label + cell * 2 * n;
+      atomic_add(&sums[i], static_cast<int64>(rint(distance * LENGTH_UNIT)));
+      atomic_add(&sums[n + i], static_cast<int64>(rint(square * r.square_unit)));
+    }
+    if (r.drift)
+      for (int d = 0; d < D; ++d) atomic_add(&r.drift[(cell * D + d) * n + i], static_cast<int64>(rint(moved[d] * LENGTH_UNIT)));
+    if (r.histogram) {
+      const int bin = least(static_cast<int>(distance / r.bin_width), r.bins - 1);
+      atomic_add(&r.histogram[(cell * SPECIES + w.types[i]) * r.bins + bin], int64(1));
+    }
+    return false;
   });
 }

@@ -1,6 +1,35 @@
-"""Labels: what moves, and how sure one can be of it."""
+"""Labels: what moves, and how sure one can be of it; and what a liquid does on average."""
 
 from glassgpu.dynamics.displacement import displacements, propensity
+from glassgpu.dynamics.fits import Arrhenius, VogelFulcherTammann, fit_arrhenius, fit_vogel_fulcher_tammann
+from glassgpu.dynamics.observables import (
+    Observe,
+    chi4,
+    mean_squared_displacement,
+    non_gaussian,
+    overlap,
+    relaxation_time,
+    self_intermediate_scattering,
+    van_hove,
+)
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling, reliability
 
-__all__ = ["displacements", "ensemble_moments", "noise_ceiling", "propensity", "reliability"]
+__all__ = [
+    "Arrhenius",
+    "Observe",
+    "VogelFulcherTammann",
+    "chi4",
+    "displacements",
+    "ensemble_moments",
+    "fit_arrhenius",
+    "fit_vogel_fulcher_tammann",
+    "mean_squared_displacement",
+    "noise_ceiling",
+    "non_gaussian",
+    "overlap",
+    "propensity",
+    "relaxation_time",
+    "reliability",
+    "self_intermediate_scattering",
+    "van_hove",
+]

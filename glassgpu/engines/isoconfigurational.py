@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
 from glassgpu.progress import Progress
-from glassgpu.simulate import DT, SKIN, TIME_UNIT, choose_target, plan_of, steps_of
+from glassgpu.simulate import DT, SKIN, TIME_UNIT, choose_target, observables_of, plan_of, steps_of
 from glassgpu.systems.system import System
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
+
+if TYPE_CHECKING:
+    import xarray
 
 
 def isoconfigurational(
@@ -31,6 +36,7 @@ def isoconfigurational(
     precision: str = "single",
     skin: float = SKIN,
     labels: Sequence[str] = ("propensity",),
+    observe: Observe | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -50,8 +56,10 @@ def isoconfigurational(
         replicas: runs per snapshot, 2 to 2^20.
         seed: replica r of configuration c gets the same numbers whatever else is run.
         thermostat: ``"nose_hoover"``, or None for constant energy.
-        labels: ``"propensity"``.
-        checkpoint: file to save to every half minute and to continue from after an interruption.
+        labels: ``"propensity"`` always; ``"mean_displacement"``, <dr_i>, when named.
+        observe: observables of every replica, summed inside the run.
+        checkpoint: file to save to every half minute and to continue from after an interruption; of a
+            finished run it holds the result, and the same call returns at once.
         dt, thermostat_time, precision, skin, progress, backend, threads, batch, chunk: as there.
 
     Returns:
@@ -66,12 +74,13 @@ def isoconfigurational(
     validate.number("temperature", temperature, above=0)
     dt = validate.number("dt", dt, above=0, most=0.1)
     for label in labels:
-        validate.choice("labels", label, ("propensity",))
+        validate.choice("labels", label, ("propensity", "mean_displacement"))
     snapshots, many = as_snapshots(snapshot)
     steps = steps_of(times, dt)
     plan = plan_of(
         temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
         seed=seed, steps=int(steps[-1]), samples=steps, least_replicas=2,
+        mean_displacements="mean_displacement" in labels, observe=observe,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
@@ -91,8 +100,22 @@ def isoconfigurational(
         "time_unit": TIME_UNIT,
     }
     out = make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
-    run.forget()
+    if result.drift is not None:
+        out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
+    if observe:
+        observables = observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float)))
+        out = replace(out, observables=observables.assign_coords(step=("time", steps)))
     return out
+
+
+def _mean_displacement(drift: np.ndarray, many: bool, ensemble: Ensemble) -> xarray.DataArray:
+    """<dr_i> over the runs, from (configuration, time, dim, particle)."""
+    import xarray
+
+    dims = ("configuration", "time", "particle", "dim")
+    coords = {name: ensemble.propensity.coords[name] for name in ("time", "step")}
+    data = xarray.DataArray(drift.transpose(0, 1, 3, 2), coords, dims, name="mean_displacement", attrs=ensemble.propensity.attrs)
+    return data if many else data.isel(configuration=0)
 
 
 def make_ensemble(

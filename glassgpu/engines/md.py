@@ -17,6 +17,7 @@ import numpy as np
 
 from glassgpu import __version__
 from glassgpu.compile import source_key
+from glassgpu.dynamics.observables import Observe
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.problem import Problem
 from glassgpu.errors import Interrupted, SimulationFailed
@@ -25,7 +26,7 @@ from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
-LOG_COLUMNS, CHAIN_STATE = 4, 8  # kernels/record.cuh, kernels/thermostat.cuh
+LOG_COLUMNS, OBSERVABLES, CHAIN_STATE = 4, 4, 8  # kernels/record.cuh, kernels/thermostat.cuh
 LENGTH_UNIT, LARGEST_DISPLACEMENT = 2.0**30, 2000.0  # kernels/status.cuh
 LARGEST_STEP = 0.5  # a run in which a coordinate changes by more in one step, or by a quarter box, has failed
 SECONDS_PER_CHUNK = 0.3
@@ -56,6 +57,8 @@ class Plan:
     skin: float = 0.5
     draw_velocities: bool = True
     labels: bool = True
+    mean_displacements: bool = False
+    observe: Observe | None = None
     keep_positions: bool = False
     keep_final: bool = False
 
@@ -67,6 +70,9 @@ class MdResult:
     Attributes:
         log: (row, sample, 4) potential, kinetic, virial and bath energy of the whole system.
         sums: (configuration, sample, 2, N) int64 sums over replicas of |dr| and |dr|^2.
+        drift: (configuration, sample, d, N) int64 sums over replicas of dr, or None.
+        observable: (row, sample, species, 4) sums over particles of |dr|^2, |dr|^4, F_s, overlap, or None.
+        histogram: (configuration, sample, species, bins) int64 counts of |dr|, or None.
         positions: (row, sample, N, d) float64 unwrapped, or None.
         places, velocities: (row, N, d) float64 at the end, unwrapped, or None.
         rebuilds: list builds per replica and step.
@@ -74,6 +80,9 @@ class MdResult:
 
     log: np.ndarray
     sums: np.ndarray
+    drift: np.ndarray | None
+    observable: np.ndarray | None
+    histogram: np.ndarray | None
     positions: np.ndarray | None
     places: np.ndarray | None
     velocities: np.ndarray | None
@@ -132,9 +141,7 @@ class MdRun:
             self.key = checkpoints.fingerprint(
                 plan=plan,
                 code=(__version__, source_key()),
-                law=(system.law, system.species),
-                tables=np.stack([system.sigma, system.epsilon, system.cutoff, system.inner]),
-                mass=system.mass,
+                **system.physics(),
                 snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
                 velocities=repr([None if s.velocities is None else s.velocities.tobytes() for s in snapshots])
                 if not plan.draw_velocities
@@ -143,7 +150,11 @@ class MdRun:
         samples = len(plan.samples)
         self.sample_steps = np.array(plan.samples, np.int64)
         self.log = np.zeros((self.rows, samples, LOG_COLUMNS))
-        self.sums = np.zeros((len(snapshots), samples if plan.labels else 0, 2, n), np.int64)
+        c, s = len(snapshots), len(system.species)
+        self.sums = np.zeros((c, samples if plan.labels else 0, 2, n), np.int64)
+        self.drift = np.zeros((c, samples, d, n), np.int64) if plan.mean_displacements else None
+        self.observable = np.zeros((self.rows, samples, s, OBSERVABLES)) if plan.observe else None
+        self.histogram = np.zeros((c, samples, s, plan.observe.bins), np.int64) if plan.observe and plan.observe.bins else None
         self.positions = np.zeros((self.rows, samples, n, d)) if plan.keep_positions else None
         self.places = np.zeros((self.rows, n, d)) if plan.keep_final else None
         self.velocities = np.zeros((self.rows, n, d)) if plan.keep_final else None
@@ -155,8 +166,8 @@ class MdRun:
     # ------------------------------------------------------------ checkpoint
 
     def _results(self) -> dict[str, np.ndarray]:
-        kept = {"log": self.log, "sums": self.sums, "positions": self.positions, "places": self.places, "velocities": self.velocities}
-        return {name: value for name, value in kept.items() if value is not None}
+        names = ("log", "sums", "drift", "observable", "histogram", "positions", "places", "velocities")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _save(self) -> None:
         if self.checkpoint:
@@ -223,7 +234,7 @@ class MdRun:
         rows = len(self._batch_rows())
         rate = rate or 1e6 * self.target.multiprocessors() / (rows * self.problem.n)
         steps = self.chunk or max(1, round(rate * SECONDS_PER_CHUNK))
-        size = 16 * self.problem.n * self.problem.configurations * self.plan.labels
+        size = 8 * self.problem.n * self.problem.configurations * (2 * self.plan.labels + self.problem.d * self.plan.mean_displacements)
         size += 8 * rows * self.problem.n * self.problem.d * self.plan.keep_positions
         most = max(1, CHUNK_BYTES // size) if size else len(self.sample_steps)
         ahead = self.sample_steps[self.sample_steps > self.step]
@@ -250,7 +261,11 @@ class MdRun:
             state = {name: value.copy() for name, value in self.state.items()}
             status, rebuilds = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
             log = xp.zeros((count, len(inside), LOG_COLUMNS))
-            label = xp.zeros((problem.configurations, len(inside), 2, n), np.int64) if plan.labels else None
+            c, s, watch = problem.configurations, len(inside), plan.observe
+            label = xp.zeros((c, s, 2, n), np.int64) if plan.labels else None
+            drift = xp.zeros((c, s, d, n), np.int64) if plan.mean_displacements else None
+            observable = None if self.observable is None else xp.zeros((count, s, *self.observable.shape[2:]))
+            histogram = None if self.histogram is None else xp.zeros((c, s, *self.histogram.shape[2:]), np.int64)
             position = xp.zeros((count, len(inside), n, d)) if plan.keep_positions else None
             problem.run(
                 "run_md",
@@ -258,11 +273,18 @@ class MdRun:
                 slots,
                 record={
                     "samples": len(inside),
+                    "bins": watch.bins if watch else 0,
                     "square_unit": square_unit(plan.replicas),
+                    "wavenumber": watch.wavenumber if watch else 0.0,
+                    "overlap": watch.overlap_distance if watch else 0.0,
+                    "bin_width": watch.bin_width if watch else 0.0,
                     "step": given["step"],
                     "origin": given["origin"],
                     "log": log,
                     "label": label,
+                    "drift": drift,
+                    "observable": observable,
+                    "histogram": histogram,
                     "position": position,
                 },
                 replicas=count,
@@ -289,7 +311,9 @@ class MdRun:
             problem.grow_lists()
         # Everything is brought here first; then it is kept as a whole, which no signal may split.
         host_log = self.target.to_numpy(log)
-        host_label = None if label is None else problem.original_order(self.target.to_numpy(label), np.arange(problem.configurations))
+        each = np.arange(problem.configurations)
+        host_label, host_drift = (None if x is None else problem.original_order(self.target.to_numpy(x), each) for x in (label, drift))
+        host_observable, host_histogram = (None if x is None else self.target.to_numpy(x) for x in (observable, histogram))
         host_position = None
         if position is not None:
             moved = self.target.to_numpy(position).transpose(0, 1, 3, 2)
@@ -300,8 +324,11 @@ class MdRun:
             self.step += steps
             self.rebuilds += built
             self.log[rows[:, None], inside] = host_log
-            if host_label is not None:
-                self.sums[:, inside] += host_label
+            for kept, more in ((self.sums, host_label), (self.drift, host_drift), (self.histogram, host_histogram)):
+                if kept is not None and more is not None:
+                    kept[:, inside] += more
+            if self.observable is not None:
+                self.observable[rows[:, None], inside] = host_observable
             if host_position is not None and self.positions is not None:
                 self.positions[rows[:, None], inside] = host_position
 
@@ -319,11 +346,6 @@ class MdRun:
                         else "Nothing was kept: no checkpoint= was given"
                     )
                 )
-
-    def forget(self) -> None:
-        """Delete the checkpoint, once the result is in safe hands."""
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
 
     def run(self) -> MdResult:
         """Run to the end, or continue from the checkpoint.
@@ -350,6 +372,7 @@ class MdRun:
                             self._save()
                             saved = time.monotonic()
                     self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
@@ -358,4 +381,7 @@ class MdRun:
             self._save()
             raise
         steps_done = max(1.0, float(self.rows) * self.plan.steps)
-        return MdResult(self.log, self.sums, self.positions, self.places, self.velocities, self.rebuilds / steps_done)
+        return MdResult(
+            self.log, self.sums, self.drift, self.observable, self.histogram,
+            self.positions, self.places, self.velocities, self.rebuilds / steps_done,
+        )  # fmt: skip

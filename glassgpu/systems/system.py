@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class System:
             ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
+        wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
     """
 
     name: str
@@ -45,6 +47,7 @@ class System:
     law: str
     inner: np.ndarray
     mass: np.ndarray
+    wavenumber: float = 7.2
 
     def __post_init__(self) -> None:
         s = len(self.species)
@@ -73,6 +76,14 @@ class System:
     def box(self) -> np.ndarray:
         """(d,) sides of the cubic or square box of ``random_snapshot``."""
         return np.full(self.dimension, (self.n / self.density) ** (1 / self.dimension))
+
+    def physics(self) -> dict[str, Any]:
+        """What fixes its forces and motion, for fingerprints of runs."""
+        return {
+            "law": (self.law, self.species),
+            "tables": np.stack([self.sigma, self.epsilon, self.cutoff, self.inner]),
+            "mass": self.mass,
+        }
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the snapshot can hold this system.

@@ -44,14 +44,16 @@ int main() {
   std::vector<packed_t> reference(replicas * D * n), sorted(D * (n + SCAN)), packed(4 * n);
   std::vector<index_t> list(n * capacity);
   std::vector<int32> list_end(2 * n), bin_begin(bins + 1), cursor(bins), order(n + SCAN);
-  std::vector<int64> step = {20, 60}, label(samples * 2 * n);
-  std::vector<double> log(replicas * samples * LOG_COLUMNS);
+  const int hove_bins = 50;
+  std::vector<int64> step = {20, 60}, label(samples * 2 * n), drift(samples * D * n), histogram(samples * 2 * hove_bins);
+  std::vector<double> log(replicas * samples * LOG_COLUMNS), observable(replicas * samples * 2 * OBSERVABLES);
 
   MdArguments a{};
   a.problem = {n, box.data(), types.data(), grid.data(), pairs.data(), mass.data()};
   a.scratch = {capacity,         bins,         list.data(),  list_end.data(), bin_begin.data(), cursor.data(), order.data(),
                sorted.data(), packed.data(), force.data(), energy.data(),   virial.data()};
-  a.record = {samples, 1048576.0, step.data(), origin.data(), log.data(), label.data(), nullptr};
+  a.record = {samples,       hove_bins,     1048576.0,    7.2,          0.3,          0.02,     step.data(),
+              origin.data(), log.data(), label.data(), drift.data(), observable.data(), histogram.data(), nullptr};
   a.replicas = replicas, a.steps = 60, a.fresh = 1, a.draw_velocities = 1, a.thermostat = 1;
   a.dt = dt, a.skin = skin, a.largest_step = 0.5, a.thermostat_time = 0.2;
   a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
@@ -61,7 +63,9 @@ int main() {
 
   uint64 sum = 0;
   for (auto p : place) sum = sum * 1099511628211ull + static_cast<uint64>(static_cast<int64>(p * (GG_DOUBLE ? 1e12 : 1)));
-  for (auto l : label) sum = sum * 1099511628211ull + static_cast<uint64>(l);
+  for (const auto& sums : {label, drift, histogram})
+    for (auto l : sums) sum = sum * 1099511628211ull + static_cast<uint64>(l);
+  for (auto o : observable) sum = sum * 1099511628211ull + static_cast<uint64>(static_cast<int64>(o * 1e9));
   std::printf("status %d %d rebuilds %d %d checksum %016llx\n", status[0], status[1], rebuilds[0], rebuilds[1], sum);
   return status[0] | status[1] || rebuilds[0] < 2;
 }

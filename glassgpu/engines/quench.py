@@ -1,0 +1,258 @@
+"""Quenches to the nearest minimum of the potential energy, many configurations side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassgpu import __version__, validate
+from glassgpu.compile import source_key
+from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.problem import Problem
+from glassgpu.errors import Interrupted, NotConverged, SimulationFailed
+from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, target
+from glassgpu.progress import Progress, bar, uninterrupted
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot, as_snapshots
+
+FIRE_STATE = 8  # kernels/run_quench.cu
+FIRST_DT, LARGEST_DT = 0.01, 0.05  # the stiffest motion of a Lennard-Jones liquid allows about 0.06
+SKIN = 0.3  # particles hardly leave their cages
+STEPS_PER_CHUNK = 200
+BATCH_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Quench:
+    """What ``quench`` returns. A sequence of snapshots adds a leading configuration axis.
+
+    Attributes:
+        final: the minimum (the inherent structure), a Snapshot, or a list of them.
+        potential: () float64, its total potential energy [energy].
+        largest_force: () float64, the largest force on a particle left [energy / length].
+        steps: () int64, accepted steps.
+        energies: after each accepted step, (steps,) float64, or a list of these; None unless asked for.
+    """
+
+    final: Snapshot | list[Snapshot]
+    potential: np.ndarray
+    largest_force: np.ndarray
+    steps: np.ndarray
+    energies: Any = None
+
+
+def quench(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    force_tolerance: float = 1e-8,
+    most_steps: int = 100_000,
+    keep_energies: bool = False,
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Quench:
+    """The nearest minimum of the potential energy by FIRE, in double precision.
+
+    The energy never rises: a step that would raise it is taken back (kernels/run_quench.cu).
+
+    Args:
+        system: pair laws.
+        snapshot: start, or a sequence of starts of one System, quenched side by side.
+        force_tolerance: every particle's force ends below it [energy / length].
+        most_steps: after so many a configuration counts as not converged.
+        keep_energies: keep the energy after every accepted step.
+        checkpoint: file to save to and to continue from; of a finished quench it holds the result.
+        progress: a bar (True), nothing (False), or a function told the fraction done.
+        backend, threads: as for ``simulate.md``.
+        batch, chunk: how the work is cut; no result depends on them, bit for bit.
+
+    Raises:
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        NotConverged, SimulationFailed, Interrupted: with the checkpoint kept.
+
+    Source: Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006).
+    """
+    validate.number("force_tolerance", force_tolerance, above=0)
+    validate.whole("most_steps", most_steps, least=1)
+    snapshots, many = as_snapshots(snapshot)
+    run = QuenchRun(
+        system, snapshots, target(backend, threads), force_tolerance, most_steps, keep_energies,
+        batch=batch, chunk=chunk, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
+    )  # fmt: skip
+    run.run()
+    final = [Snapshot(x, s.types, s.box) for x, s in zip(run.places, snapshots, strict=True)]
+    out = Quench(final, run.potential, run.largest_force, run.steps, run.energies if keep_energies else None)
+    if many:
+        return out
+    return Quench(final[0], out.potential[0], out.largest_force[0], out.steps[0], run.energies[0] if keep_energies else None)
+
+
+class QuenchRun:
+    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole."""
+
+    def __init__(
+        self,
+        system: System,
+        snapshots: Sequence[Snapshot],
+        target: Cpu | Cuda,
+        force_tolerance: float,
+        most_steps: int,
+        keep_energies: bool = False,
+        *,
+        batch: int | None = None,
+        chunk: int | None = None,
+        capacity: int | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress = True,
+    ):
+        self.system, self.snapshots, self.target = system, snapshots, target
+        self.tolerance, self.most_steps, self.keep_energies = force_tolerance, most_steps, keep_energies
+        n, d = snapshots[0].positions.shape
+        self.batch = batch or max(1, BATCH_BYTES // (n * d * 40))
+        self.chunk = chunk or STEPS_PER_CHUNK
+        self.capacity = capacity
+        self.progress = progress
+        self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
+        self.key = checkpoints.fingerprint(
+            what=("quench", force_tolerance, most_steps, keep_energies),
+            code=(__version__, source_key()),
+            **system.physics(),
+            snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+        )
+        c = len(snapshots)
+        self.places = np.zeros((c, n, d))
+        self.potential, self.largest_force, self.steps = np.zeros(c), np.zeros(c), np.zeros(c, np.int64)
+        self.energies: list[np.ndarray] = [np.zeros(0)] * c
+        self.first = 0
+        self.state: dict[str, Any] = {}
+        # Every batch is checked before anything is run.
+        self.problem = Problem(system, snapshots[: self.batch], target, "double", SKIN, capacity)
+        for k in range(self.batch, c, self.batch):
+            Problem(system, snapshots[k : k + self.batch], target, "double", SKIN, capacity)
+
+    # ------------------------------------------------------------ checkpoint
+
+    def _save(self) -> None:
+        if self.checkpoint:
+            state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
+            lengths = np.array([len(e) for e in self.energies])
+            kept = {name: getattr(self, name) for name in ("places", "potential", "largest_force", "steps")}
+            done = {"first": np.array(self.first), "lengths": lengths, "energies": np.concatenate(self.energies)}
+            checkpoints.save(self.checkpoint, self.key, {**done, **kept, **state})
+
+    def _restore(self) -> None:
+        found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
+        if found is None:
+            return
+        self.first = int(found["first"])
+        for name in ("places", "potential", "largest_force", "steps"):
+            setattr(self, name, found[name])
+        self.energies = np.split(found["energies"], np.cumsum(found["lengths"])[:-1])
+        self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
+        if self.state:
+            self.batch = len(self.state["place"])
+            self._make_problem()
+
+    # ------------------------------------------------------------ state
+
+    def _rows(self) -> np.ndarray:
+        return np.arange(self.first, min(self.first + self.batch, len(self.snapshots)))
+
+    def _make_problem(self) -> None:
+        rows = self._rows()
+        self.problem = Problem(self.system, self.snapshots[rows[0] : rows[-1] + 1], self.target, "double", SKIN, self.capacity)
+
+    def _start_batch(self) -> None:
+        self._make_problem()
+        xp, count = self.target.xp, len(self._rows())
+        shape = (count, self.problem.d, self.problem.n)
+        self.state = {
+            "place": xp.asarray(self.problem.places),
+            "velocity": xp.zeros(shape),
+            "reference": xp.zeros(shape),
+            "fire": xp.zeros((count, FIRE_STATE)),
+        }
+
+    def _run_chunk(self) -> tuple[np.ndarray, np.ndarray]:
+        """Advance a copy of the state and keep it; which configurations are done, and the largest forces."""
+        xp, problem, rows = self.target.xp, self.problem, self._rows()
+        count, n, d = len(rows), problem.n, problem.d
+        fresh = bool((self.state["fire"][:, 0] == 0).all())
+        slots = self.target.slots(count, "run_quench", problem.constants, n)
+        while True:
+            state = {name: value.copy() for name, value in self.state.items()}
+            force, before = xp.zeros((count, d, n)), xp.zeros((count, d, n))
+            accepted, status = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
+            trace = xp.zeros((count, self.chunk)) if self.keep_energies else None
+            problem.run(
+                "run_quench", "QuenchArguments", slots,
+                replicas=count, steps=self.chunk, fresh=int(fresh), skin=SKIN, first_dt=FIRST_DT, largest_dt=LARGEST_DT,
+                force_tolerance=self.tolerance, before=before, force=force, trace=trace, accepted=accepted, status=status, **state,
+            )  # fmt: skip
+            bits = self.target.to_numpy(status)
+            if (bits & OVERLAP).any():
+                row = int(rows[np.flatnonzero(bits & OVERLAP)[0]])
+                raise SimulationFailed(f"configuration {row}: a force above 1e7 or not a number; are these positions in units of sigma?")
+            if not (bits & LIST_OVERFLOW).any():
+                break
+            problem.grow_lists()
+        host_trace = None if trace is None else self.target.to_numpy(trace)
+        taken = self.target.to_numpy(accepted)
+        fire = self.target.to_numpy(state["fire"])
+        force_host = self.target.to_numpy(force)
+        with uninterrupted():
+            self.state = state
+            if host_trace is not None:
+                for k, row in enumerate(rows):
+                    self.energies[row] = np.concatenate([self.energies[row], host_trace[k, : taken[k]]])
+        moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
+        self.largest_force[rows[moving]] = np.sqrt((force_host[moving] ** 2).sum(axis=1).max(axis=1))
+        return fire[:, 5] == 1, fire[:, 4]
+
+    def _finish_batch(self) -> None:
+        rows = self._rows()
+        inside = np.arange(len(rows))
+        places = self.problem.original_order(self.target.to_numpy(self.state["place"]), inside).transpose(0, 2, 1)
+        fire = self.target.to_numpy(self.state["fire"])
+        with uninterrupted():
+            self.places[rows], self.potential[rows], self.steps[rows] = places, fire[:, 2], fire[:, 4].astype(np.int64)
+            self.first += len(rows)
+            self.state = {}
+
+    def run(self) -> None:
+        """Run to the end, or continue from the checkpoint."""
+        self._restore()
+        try:
+            with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
+                while self.first < len(self.snapshots):
+                    if not self.state:
+                        self._start_batch()
+                    tried, done_before = 0, 0
+                    while True:
+                        done, steps = self._run_chunk()
+                        tried += self.chunk
+                        advance(int(done.sum()) - done_before)
+                        done_before = int(done.sum())
+                        if done.all():
+                            break
+                        if tried >= self.most_steps:
+                            row = int(self._rows()[np.flatnonzero(~done)[0]])
+                            raise NotConverged(
+                                f"configuration {row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
+                                f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
+                            )
+                        self._save()
+                    self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
+        except KeyboardInterrupt:
+            self._save()
+            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
+            raise Interrupted(f"stopped with {self.first} of {len(self.snapshots)} batches' configurations done; {kept}") from None

@@ -1,0 +1,83 @@
+"""What hides behind the vibrations of a snapshot: its inherent structure and its cage state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.engines.isoconfigurational import isoconfigurational
+from glassgpu.engines.quench import quench
+from glassgpu.simulate import DT
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot, as_snapshots
+
+
+def inherent_structure(system: System, snapshot: Snapshot | Sequence[Snapshot], **options: Any) -> Snapshot | list[Snapshot]:
+    """The nearest minimum of the potential energy (Stillinger and Weber, Phys. Rev. A 25, 978 (1982)).
+
+    Args:
+        system, snapshot: as for ``simulate.quench``.
+        options: of ``simulate.quench``, such as ``force_tolerance`` and ``checkpoint``.
+
+    Returns:
+        Snapshot, or a list of them for a sequence.
+
+    Raises:
+        As ``simulate.quench``.
+    """
+    return quench(system, snapshot, **options).final
+
+
+def cage_state(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float,
+    duration: float = 5.0,
+    replicas: int = 16,
+    seed: int = 0,
+    samples: int = 16,
+    dt: float = DT,
+    **options: Any,
+) -> Snapshot | list[Snapshot]:
+    """Positions averaged inside the cage: over short runs with fresh velocities, and over time.
+
+    The average is taken over ``samples`` times in the second half of the runs, when velocities are
+    forgotten and particles still rattle in their cages, and over ``replicas`` runs. The restricted
+    Monte Carlo of Alkemade, Smallenburg and Filion (J. Chem. Phys. 158, 134512 (2023)) forbids
+    particles to leave a sphere around where they started. Short runs need no radius to be chosen
+    and come from the kernel that makes the labels; in exchange a particle that leaves its cage
+    within ``duration`` in some of the runs is placed between its cages, so the duration has to
+    stay far below the relaxation time.
+
+    Args:
+        system, snapshot: as for ``simulate.md``.
+        temperature: of the runs.
+        duration: of the runs, longer than a few vibrations [time].
+        replicas: runs from each snapshot, at least 2.
+        seed: equal seeds give equal states.
+        samples: times averaged over.
+        dt: time step.
+        options: ``precision``, ``checkpoint``, ``progress``, ``backend``, ``threads`` of ``simulate.md``.
+
+    Returns:
+        Snapshot, or a list of them for a sequence. The centre of mass stays where it was.
+
+    Raises:
+        As ``isoconfigurational``.
+    """
+    validate.whole("samples", samples, least=1)
+    validate.number("duration", duration, above=2 * samples * dt)
+    snapshots, many = as_snapshots(snapshot)
+    times = np.linspace(duration / 2, duration, samples + 1)[1:]
+    runs = isoconfigurational(
+        system, snapshots, temperature=temperature, times=(dt * np.rint(times / dt)).tolist(), replicas=replicas, seed=seed, dt=dt,
+        labels=("mean_displacement",), **options,
+    )  # fmt: skip
+    assert runs.mean_displacement is not None
+    moved = runs.mean_displacement.values.mean(axis=1)
+    out = [Snapshot(s.positions + m, s.types, s.box) for s, m in zip(snapshots, moved, strict=True)]
+    return out if many else out[0]
