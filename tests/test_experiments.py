@@ -46,10 +46,10 @@ def test_demo_in_small(tmp_path, monkeypatch):
 def test_public_data_smoke(data, tmp_path):
     page = public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    honest = np.mean(numbers["pearson_A"]["by_configuration"]["1"])
-    leaky = np.mean(numbers["pearson_A"]["random_particles"]["1"])
+    honest = np.mean(numbers["pearson_A"]["thermal, 1 generation"])
+    leaky = np.mean(numbers["leaky_A"]["random_particles"])
     assert 0.3 < honest < leaky
-    assert page.read_text().count("not reachable") == 5  # no claim can be checked at this scale
+    assert page.read_text().count("not reachable") == 6  # no claim can be checked at this scale
     assert {s.state for s in stage_status(tmp_path)} == {"done"}
     assert len(numbers["provenance"]["files"]) == 4
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
