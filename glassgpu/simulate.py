@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassgpu import validate
+from glassgpu import __version__, validate
 from glassgpu.dynamics.observables import Observe, observables_dataset
+from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.md import MdResult, MdRun, Plan
 from glassgpu.engines.quench import Quench, quench
 from glassgpu.errors import InvalidInput
@@ -46,6 +48,7 @@ class Trajectory:
         rebuilds: neighbour-list builds per step, for tuning ``skin``.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
             for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
+        attrs: provenance, as of an ``Ensemble``.
     """
 
     times: np.ndarray
@@ -58,6 +61,7 @@ class Trajectory:
     status: np.ndarray
     rebuilds: float
     observables: xarray.Dataset | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
 
 
 def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
@@ -129,6 +133,33 @@ def plan_of(
         skin=validate.number("skin", skin, above=0, most=5),
         **more,
     )
+
+
+def provenance(system: System, snapshots: Sequence[Snapshot], plan: Plan, place: Cpu | Cuda) -> dict[str, Any]:
+    """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
+
+    ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
+    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion.
+    """
+    return {
+        "system": system.name,
+        "law": system.law,
+        "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
+        "density": float(np.mean([s.n / s.box.prod() for s in snapshots])),
+        "temperature": plan.temperature if plan.draw_velocities else float("nan"),
+        "thermostat": "nose_hoover" if plan.thermostat else "None",
+        "thermostat_time": plan.thermostat_time,
+        "dt": plan.dt,
+        "skin": plan.skin,
+        "replicas": plan.replicas,
+        "seed": plan.seed,
+        "precision": plan.precision,
+        "backend": place.name,
+        "version": __version__,
+        "time_unit": TIME_UNIT,
+        "length_unit": system.length_unit,
+        "energy_unit": system.energy_unit,
+    }
 
 
 def md(
@@ -231,6 +262,7 @@ def md(
         status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
         rebuilds=result.rebuilds,
         observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))) if observe else None,
+        attrs=provenance(system, snapshots, plan, place),
     )
     run.forget()
     return out

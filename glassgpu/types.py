@@ -96,7 +96,8 @@ class Ensemble:
         energy: mean over runs of the potential energy per particle, ([configuration,] time).
         mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
         observables: Dataset over (configuration, replica, time, species), when asked for.
-        attrs: provenance: temperature, replicas, seed, dt, time unit, version.
+        attrs: provenance (``simulate.provenance``): system, law, a hash of its physics, density,
+            temperature, thermostat, dt, skin, replicas, seed, precision, backend, version, units.
     """
 
     snapshot: Snapshot | list[Snapshot]

@@ -253,3 +253,19 @@ def test_continuing_with_velocities_is_one_run(liquid):
     half = gg.simulate.md(system, start, duration=0.2, **common).final
     rest = gg.simulate.md(system, half, duration=0.2, **common).final
     np.testing.assert_allclose(rest.velocities, whole.velocities, atol=1e-9)
+
+
+@pytest.mark.parametrize(("which", "length", "energy"), [("liquid", "sigma_AA", "epsilon_AA"), ("film", "sigma_LS", "epsilon_LS")])
+def test_results_say_what_made_them_and_in_which_units(which, length, energy, request):
+    system, start = request.getfixturevalue(which)
+    common = dict(temperature=0.8, times=[0.05], replicas=2, seed=4, backend="cpu", progress=False)
+    labels = gg.isoconfigurational(system, start, labels=("propensity", "mean_displacement"), **common)
+    units = {"propensity": length, "standard_error": length, "mean_displacement": length, "energy": energy, "noise_ceiling": "1"}
+    assert {name: getattr(labels, name).attrs["units"] for name in units} == units
+    for attrs in (labels.attrs, gg.simulate.md(system, start, **common).attrs):
+        assert attrs["version"] == gg.__version__
+        assert attrs["density"] == pytest.approx(system.density)
+        assert (attrs["law"], attrs["skin"], attrs["thermostat_time"], attrs["temperature"]) == (system.law, 0.5, 0.5, 0.8)
+        assert attrs["time_unit"].startswith("sqrt")
+    other = replace(system, cutoff=0.99 * system.cutoff)
+    assert gg.simulate.md(other, start, **common).attrs["physics"] != labels.attrs["physics"]

@@ -33,6 +33,7 @@ class System:
             ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
+        length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
     """
 
     name: str
@@ -46,6 +47,8 @@ class System:
     law: str
     inner: np.ndarray
     mass: np.ndarray
+    length_unit: str = "sigma"
+    energy_unit: str = "epsilon"
 
     def __post_init__(self) -> None:
         s = len(self.species)
