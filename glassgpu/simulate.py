@@ -30,6 +30,8 @@ __all__ = ["Quench", "Trajectory", "md", "quench"]
 TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
 DT = 0.005
 SKIN = 0.5  # the fastest of 0.3 to 0.7 for N = 800 at T = 0.6 and N = 4096 at T = 0.44 on a CPU
+MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
+MOST_STEPS = 2**53
 THERMOSTATS = ("nose_hoover", None)
 
 
@@ -68,12 +70,21 @@ def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
     """The whole steps nearest to the times, (time,) int64, ascending and all different.
 
     Raises:
-        InvalidInput: not ascending, shorter than one step, or two times on one step.
+        InvalidInput: not ascending, shorter than one step, more than 1 % off a whole step, two times
+            on one step, or more steps than can be counted.
     """
-    asked = validate.array("times", np.atleast_1d(np.asarray(times, float)), np.float64, (None,))
+    asked = validate.array("times", [times] if isinstance(times, (int, float)) else times, np.float64, (None,))
+    if not len(asked) or asked.min() <= 0:
+        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each above 0")
+    validate.number("the last of times, in steps", asked.max() / dt, most=MOST_STEPS)
     steps = np.rint(asked / dt).astype(np.int64)
-    if not len(steps) or steps[0] < 1:
-        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each at least one step dt={dt:g}")
+    moved = np.flatnonzero((np.abs(steps * dt - asked) > MOVED * asked) | (asked < (1 - MOVED) * dt))
+    if len(moved):
+        k = int(moved[0])
+        raise InvalidInput(
+            f"time {asked[k]:g} is no whole number of steps dt={dt:g}: the nearest, step {max(1, steps[k])}, is at "
+            f"{max(1, steps[k]) * dt:g}; {_fitting_step(asked, dt)}"
+        )
     clash = np.flatnonzero(np.diff(steps) <= 0)
     if len(clash):
         k = int(clash[0])
@@ -82,6 +93,16 @@ def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
             "give ascending times that are at least one step apart"
         )
     return steps
+
+
+def _fitting_step(times: np.ndarray, dt: float) -> str:
+    """Advice: the largest step, not above ``dt``, on whose multiples all the times fall."""
+    first = times.min()
+    for k in range(int(np.ceil(first / dt * (1 - 1e-9))), int(np.ceil(first / dt)) + 1000):
+        steps = np.rint(times * k / first)
+        if (np.abs(steps * first / k - times) <= MOVED * times).all() and (np.diff(steps) > 0).all():
+            return f"take dt={first / k:.6g}, or multiples of dt"
+    return "take multiples of dt"
 
 
 def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:

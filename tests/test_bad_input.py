@@ -30,7 +30,18 @@ def run(system, snapshot, **changes):
         ({"times": []}, "at least one time"),
         ({"times": [0.1, 0.1]}, "fall on steps"),
         ({"times": [0.2, 0.1]}, "ascending"),
-        ({"times": [0.001]}, "at least one step"),
+        ({"times": [0.001]}, r"time 0.001 .*step 1, is at 0.005; take dt=0.001"),
+        ({"times": [0.1, 0.1125]}, r"time 0.1125 .*step 2[23], .*take dt="),
+        ({"times": [0.0]}, "above 0"),
+        ({"times": [1e300]}, "in steps"),
+        ({"times": None}, "times is not an array of real numbers"),
+        ({"times": "0.1"}, "times is not an array of real numbers"),
+        ({"times": [0.1, [0.2, 0.3]]}, "times is not an array of real numbers"),
+        ({"times": (t for t in (0.1, 0.2))}, r"give list\(times\)"),
+        ({"temperature": True}, "not a number"),
+        ({"temperature": "0.8"}, "not a number"),
+        ({"temperature": np.array([0.8])}, "not a number"),
+        ({"temperature": 0.8 + 0j}, "not a number"),
         ({"replicas": 1}, "at least 2"),
         ({"replicas": 2.5}, "whole number"),
         ({"dt": 0.5}, "at most 0.1"),
@@ -61,6 +72,12 @@ def test_snapshots():
         ((x, np.zeros(10), [6, 6]), "box has shape"),
         ((x[:, :1], np.zeros(10), [6]), "2 or 3 dimensions"),
         (("text", np.zeros(10), [6, 6, 6]), "not an array"),
+        ((x.astype(str), np.zeros(10), [6, 6, 6]), "not an array of real numbers"),
+        ((x.astype(complex), np.zeros(10), [6, 6, 6]), "complex128"),
+        ((x.astype(object), np.zeros(10), [6, 6, 6]), "object"),
+        ((np.ma.masked_greater(x, 2), np.zeros(10), [6, 6, 6]), "masked array"),
+        ((x, np.full(10, np.nan), [6, 6, 6]), "whole numbers"),
+        ((x, np.full(10, 2**40), [6, 6, 6]), "range of int32"),
     ):
         with pytest.raises(errors.InvalidInput, match=message):
             gg.Snapshot(*arguments)
@@ -178,3 +195,13 @@ def test_control_c_in_a_long_run(tmp_path):
     assert out.startswith("stopped:")
     assert "continues" in out
     assert path.exists()
+
+
+@pytest.mark.parametrize("times", [[0.001], [0.1, 0.1125], [0.0033, 0.0071, 1.0]])
+def test_the_step_advised_fits(times):
+    from glassgpu.simulate import steps_of
+
+    with pytest.raises(errors.InvalidInput) as refused:
+        steps_of(times, 0.005)
+    advised = float(str(refused.value).partition("take dt=")[2].partition(",")[0])
+    np.testing.assert_allclose(steps_of(times, advised) * advised, times, rtol=0.01)
