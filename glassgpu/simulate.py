@@ -20,7 +20,7 @@ from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.progress import Progress
 from glassgpu.systems.system import System
-from glassgpu.types import Snapshot, as_snapshots
+from glassgpu.types import Snapshot, as_snapshots, listed
 
 if TYPE_CHECKING:
     import xarray
@@ -64,6 +64,11 @@ class Trajectory:
     rebuilds: float
     observables: xarray.Dataset | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kept = "".join(f", {name}" for name in ("positions", "observables") if getattr(self, name) is not None)
+        shape = " x ".join(map(str, self.status.shape))
+        return f"Trajectory({self.attrs.get('system')}, runs={shape}, T={self.attrs.get('temperature')}, times={listed(self.times)}{kept})"
 
 
 def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
@@ -300,5 +305,5 @@ def observables_of(system: System, snapshots: list[Snapshot], plan: Plan, result
 
 
 def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:
-    images = np.floor(places / start.box + 0.5).astype(np.int32)
-    return Snapshot(places, start.types, start.box, velocities, images)
+    images = np.zeros(places.shape, np.int32) if start.images is None else start.images
+    return Snapshot(places, start.types, start.box, velocities, images)  # which adds what it subtracts from the unwrapped places

@@ -90,6 +90,47 @@ def test_snapshots_wrap_and_freeze():
         s.positions[0, 0] = 1
 
 
+def test_wrapping_loses_nothing():
+    """positions + images x box is what was given, at the faces too; what is inside keeps every bit."""
+    random = np.random.default_rng(0)
+    box = np.array([7.3, 5.1, 11.7])
+    half = box / 2
+    edges = [e for h in (-half, half) for e in (h, np.nextafter(h, np.inf), np.nextafter(h, -np.inf))]
+    x = np.concatenate([random.uniform(-40, 40, (50, 3)), random.uniform(-half, half, (50, 3)), edges])
+    given = random.integers(-3, 4, x.shape)
+    s = gg.Snapshot(x, np.zeros(len(x)), box, images=given)
+    assert ((s.positions >= -half) & (s.positions < half)).all()
+    inside = (x >= -half) & (x < half)
+    assert np.array_equal(s.positions[inside], x[inside])
+    np.testing.assert_allclose(s.positions + s.images * box, x + given * box, atol=1e-13)
+    again = gg.Snapshot(s.positions, s.types, box, images=s.images)
+    assert np.array_equal(again.images, s.images)
+    assert gg.Snapshot(x, np.zeros(len(x)), box).images is None
+    with pytest.raises(errors.InvalidInput, match="images"):
+        gg.Snapshot(x, np.zeros(len(x)), box, images=np.full(x.shape, 2**31 - 1))
+
+
+def test_final_images_unwrap(liquid):
+    """Across two runs that hand the images on, a particle can be followed through the faces."""
+    system, start = liquid
+    common = dict(temperature=2.0, times=[1.0], keep_positions=True, backend="cpu", progress=False)
+    first = gg.simulate.md(system, start, **common)
+    np.testing.assert_allclose(first.final.positions + first.final.images * start.box, first.positions[0, 0], atol=1e-9)
+    second = gg.simulate.md(system, first.final, **common)
+    followed = second.final.positions + second.final.images * start.box
+    np.testing.assert_allclose(followed, second.positions[0, 0] + first.final.images * start.box, atol=1e-9)
+    assert np.abs(first.final.images).max() == 1
+
+
+def test_results_are_shown_on_one_line(liquid):
+    system, start = liquid
+    ensemble = run(system, start)
+    assert repr(start) == "Snapshot(N=500, d=3, box=[7.46901, 7.46901, 7.46901], per type [400, 100], velocities)"
+    assert repr(ensemble) == "Ensemble(Kob-Andersen, N=500, T=0.8, replicas=2, times=[0.1])"
+    made = gg.simulate.md(system, [start] * 2, temperature=0.8, times=0.01 * np.arange(1, 9), backend="cpu", progress=False)
+    assert repr(made) == "Trajectory(Kob-Andersen, runs=2 x 1, T=0.8, times=[0.01 ... 0.08, 8 in all])"
+
+
 def test_box_too_small_names_the_smallest_n(liquid):
     with pytest.raises(errors.BoxTooSmall, match="take N >= 150"):
         run(gg.systems.kob_andersen(n=100), gg.Snapshot(np.random.default_rng(0).uniform(-2, 2, (100, 3)), np.zeros(100), [4.3, 4.3, 4.3]))
