@@ -171,7 +171,7 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: Plan, place:
         "system": system.name,
         "law": system.law,
         "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
-        "density": float(np.mean([s.n / s.box.prod() for s in snapshots])),
+        "density": float(np.mean([s.density for s in snapshots])),
         "temperature": plan.temperature if plan.draw_velocities else float("nan"),
         "thermostat": "nose_hoover" if plan.thermostat else "None",
         "thermostat_time": plan.thermostat_time,
@@ -239,6 +239,9 @@ def md(
     Raises:
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         SimulationFailed, Interrupted: with the checkpoint kept.
+
+    Warns:
+        SuspiciousInput: density or composition unlike the system's (other units, other types).
     """
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
@@ -263,6 +266,7 @@ def md(
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
     run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    system.warn_if_unlike(snapshots)
     result = run.run()
     assert result.places is not None and result.velocities is not None
 

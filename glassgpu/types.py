@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,11 @@ class Snapshot:
         return len(self.positions)
 
     @property
+    def density(self) -> float:
+        """N / V [length^-d]."""
+        return self.n / float(self.box.prod())
+
+    @property
     def dimension(self) -> int:
         """2 or 3."""
         return len(self.box)
@@ -97,9 +102,12 @@ def as_snapshots(value: Snapshot | Sequence[Snapshot]) -> tuple[list[Snapshot], 
         InvalidInput: empty, something else than snapshots, or snapshots of different N or d.
     """
     single = isinstance(value, Snapshot)
-    snapshots = [value] if isinstance(value, Snapshot) else list(value)
-    if not snapshots or not all(isinstance(s, Snapshot) for s in snapshots):
-        raise InvalidInput("expected a Snapshot or a sequence of at least one Snapshot")
+    snapshots = [value] if isinstance(value, Snapshot) else list(value) if isinstance(value, Iterable) else [value]
+    strange = [type(s).__name__ for s in snapshots if not isinstance(s, Snapshot)]
+    if strange or not snapshots:
+        got = f"got {strange[0]}" if strange else "got none"
+        order = "; the order of arguments is (system, snapshot)" if "System" in strange else ""
+        raise InvalidInput(f"expected a Snapshot or a sequence of at least one Snapshot, {got}{order}")
     if len({s.positions.shape for s in snapshots}) > 1:
         raise InvalidInput(f"snapshots of different shapes {sorted({s.positions.shape for s in snapshots})} do not belong to one System")
     return snapshots, not single

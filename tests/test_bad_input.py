@@ -132,8 +132,46 @@ def test_results_are_shown_on_one_line(liquid):
 
 
 def test_box_too_small_names_the_smallest_n(liquid):
-    with pytest.raises(errors.BoxTooSmall, match="take N >= 150"):
+    with pytest.raises(errors.BoxTooSmall, match=r"at density 1.258 take N >= 158$"):
         run(gg.systems.kob_andersen(n=100), gg.Snapshot(np.random.default_rng(0).uniform(-2, 2, (100, 3)), np.zeros(100), [4.3, 4.3, 4.3]))
+
+
+def test_other_units_are_suspected(liquid):
+    system, start = liquid
+    stretched = gg.Snapshot(1.1 * start.positions, start.types, 1.1 * start.box)
+    with pytest.warns(errors.SuspiciousInput, match=r"density 0.9016; the density of Kob-Andersen is 1.2: check the units"):
+        run(system, stretched)
+    shuffled = gg.Snapshot(start.positions, 1 - start.types, start.box)
+    with pytest.warns(errors.SuspiciousInput, match="A : B = 20 : 80, the composition of Kob-Andersen is 80 : 20"):
+        gg.simulate.md(system, shuffled, temperature=0.1, times=[0.001], dt=1e-3, backend="cpu", progress=False)
+    small = gg.Snapshot(start.positions * 0.5, start.types, start.box * 0.5)
+    with pytest.raises(errors.BoxTooSmall, match=r"at density 9.6 take N >= 1200; the density of Kob-Andersen is 1.2: check the units"):
+        run(gg.systems.kob_andersen(), small)
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        ("kob_andersen", "is not a System: give one, such as"),
+        (gg.systems.kob_andersen, "is the function kob_andersen.*call it"),
+        (None, "is not a System"),
+    ],
+)
+def test_not_a_system(liquid, system, message):
+    _, start = liquid
+    common = dict(temperature=0.8, times=[0.1], backend="cpu", progress=False)
+    for call in (lambda: run(system, start), lambda: gg.energy(system, start), lambda: gg.simulate.md(system, start, **common)):
+        with pytest.raises(errors.InvalidInput, match=message):
+            call()
+
+
+def test_not_a_snapshot(liquid):
+    system, start = liquid
+    with pytest.raises(errors.InvalidInput, match=r"got System; the order of arguments is \(system, snapshot\)"):
+        run(start, system)
+    for wrong, message in ((None, "got NoneType"), (start.positions, "got ndarray"), ([start, 3], "got int")):
+        with pytest.raises(errors.InvalidInput, match=message):
+            run(system, wrong)
 
 
 def test_unknown_species(liquid):

@@ -68,6 +68,9 @@ def isoconfigurational(
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         SimulationFailed, Interrupted: with the checkpoint kept.
 
+    Warns:
+        SuspiciousInput: density or composition unlike the system's (other units, other types).
+
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B.
     """
     validate.number("temperature", temperature, above=0)
@@ -84,6 +87,7 @@ def isoconfigurational(
     place = choose_target(backend, replicas * len(snapshots), threads)
     path = Path(checkpoint) if checkpoint else None
     run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    system.warn_if_unlike(snapshots)
     result = run.run()
     mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / square_unit(replicas))
     energy = result.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
