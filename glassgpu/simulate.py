@@ -13,7 +13,7 @@ import numpy as np
 
 from glassgpu import __version__, validate
 from glassgpu.dynamics.observables import Observe, observables_dataset
-from glassgpu.engines.checkpoint import fingerprint
+from glassgpu.engines.checkpoint import checkpoint_path, fingerprint
 from glassgpu.engines.md import MdResult, MdRun, Plan
 from glassgpu.engines.quench import Quench, quench
 from glassgpu.errors import InvalidInput
@@ -264,8 +264,7 @@ def md(
         keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
-    path = Path(checkpoint) if checkpoint else None
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
     result = run.run()
     assert result.places is not None and result.velocities is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,15 @@ def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     if value not in allowed:
         raise InvalidInput(f"{name}={value!r}: choose one of {', '.join(map(repr, allowed))}")
     return value
+
+
+def names(name: str, value: Any, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Some of the names allowed; a text alone is one name. ``InvalidInput`` otherwise."""
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Iterable):
+        raise InvalidInput(f"{name}={value!r}: give a list of {', '.join(map(repr, allowed))}")
+    return tuple(choice(name, label, allowed) for label in value)
 
 
 def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:

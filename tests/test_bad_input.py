@@ -50,6 +50,12 @@ def run(system, snapshot, **changes):
         ({"labels": ("mood",)}, "choose one of 'propensity'"),
         ({"backend": "tpu"}, "choose 'auto', 'cuda' or 'cpu'"),
         ({"seed": -1}, "at least 0"),
+        ({"threads": 0}, "threads=0: must be at least 1"),
+        ({"threads": 1.5}, "threads=1.5: give a whole number"),
+        ({"batch": 0}, "batch=0: must be at least 1"),
+        ({"chunk": "5"}, "chunk='5': give a whole number"),
+        ({"labels": "mood"}, "labels='mood'"),
+        ({"labels": None}, "labels=None"),
     ],
 )
 def test_parameters(liquid, change, message):
@@ -188,10 +194,14 @@ def test_overlapping_particles(liquid):
         run(system, gg.Snapshot(x, start.types, start.box))
 
 
-def test_a_run_that_explodes_is_stopped(liquid):
+def test_a_run_that_explodes_is_stopped(liquid, tmp_path):
     system, start = liquid
-    with pytest.raises(errors.SimulationFailed, match="smaller dt"):
-        gg.simulate.md(system, start, temperature=50.0, duration=10.0, dt=0.1, thermostat=None, backend="cpu", progress=False)
+    path = tmp_path / "run.npz"
+    common = dict(temperature=50.0, duration=10.0, dt=0.1, thermostat=None, backend="cpu", progress=False, checkpoint=path)
+    for _ in range(2):  # the checkpoint is of no use to the same call, as the message says
+        with pytest.raises(errors.SimulationFailed, match=r"smaller dt.*reduced units.*the same call fails at the same place"):
+            gg.simulate.md(system, start, **common)
+    assert path.exists()
 
 
 def test_mixed_snapshots(liquid, film):
@@ -227,6 +237,14 @@ def test_output_that_cannot_be_written(liquid, tmp_path):
     blocked.write_text("not a folder")
     with pytest.raises(errors.OutputNotWritable, match="choose another folder"):
         run(*liquid, checkpoint=blocked / "run.npz")
+    for wrong, message in (
+        (tmp_path, "is a folder; name a file in it"),
+        ("", "is a folder"),
+        (5, "give the path of a file"),
+        (True, "path of a file"),
+    ):
+        with pytest.raises(errors.InvalidInput, match=message):
+            run(*liquid, checkpoint=wrong)
     if os.getuid():
         folder = tmp_path / "locked"
         folder.mkdir(mode=0o500)

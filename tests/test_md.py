@@ -111,6 +111,23 @@ def test_interrupted_and_resumed(liquid, tmp_path, stop_after, monkeypatch):
     assert identical(plain, resumed)
 
 
+def test_resuming_is_said(liquid, tmp_path, monkeypatch, capsys):
+    system, start = liquid
+    path, original = tmp_path / "run.npz", engine.MdRun._run_chunk
+    common = dict(temperature=0.8, times=[0.1], chunk=5, backend="cpu", checkpoint=path, progress=True)
+    monkeypatch.setattr(
+        engine.MdRun,
+        "_run_chunk",
+        lambda self, steps: original(self, steps) if self.step < 10 else (_ for _ in ()).throw(KeyboardInterrupt),
+    )
+    with pytest.raises(gg.errors.Interrupted):
+        gg.simulate.md(system, start, **common)
+    assert "continuing" not in capsys.readouterr().err
+    monkeypatch.undo()
+    gg.simulate.md(system, start, **common)
+    assert f"continuing {path} at 50 %\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("moment", range(0, 60, 3))
 def test_stopped_anywhere_and_resumed(liquid, tmp_path, moment, monkeypatch):
     """Ctrl-C at any access to the arrays of the target, inside commits too."""
@@ -147,10 +164,20 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
         )
     monkeypatch.undo()
     assert path.exists()
-    with pytest.raises(gg.errors.CheckpointMismatch):
-        gg.isoconfigurational(
-            system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False
-        )
+    common = dict(temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+    moved = gg.Snapshot(start.positions + 1e-9, start.types, start.box)
+    for change, message in (
+        ({"seed": 2}, "another run: seed was 1 and is now 2. Give"),
+        ({"temperature": 0.9, "precision": "double"}, "precision was 'single' and is now 'double'; temperature was 0.8 and is now 0.9"),
+        ({"snapshot": moved}, "another run: snapshots differ"),
+        ({"system": replace(system, mass=2 * system.mass)}, "another run: mass differ"),
+    ):
+        with pytest.raises(gg.errors.CheckpointMismatch, match=message):
+            gg.isoconfigurational(**{"system": system, "snapshot": start, **common, **change})
+    monkeypatch.setattr(engine, "source_key", lambda: "other kernels")
+    with pytest.raises(gg.errors.CheckpointMismatch, match="has changed"):
+        gg.isoconfigurational(system, start, **common)
+    monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(gg.errors.FileFormatError, match="damaged"):
         gg.isoconfigurational(

@@ -12,6 +12,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
+from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
 from glassgpu.progress import Progress
 from glassgpu.simulate import DT, SKIN, choose_target, observables_of, plan_of, provenance, steps_of
@@ -75,8 +76,7 @@ def isoconfigurational(
     """
     validate.number("temperature", temperature, above=0)
     dt = validate.number("dt", dt, above=0, most=0.1)
-    for label in labels:
-        validate.choice("labels", label, ("propensity", "mean_displacement"))
+    labels = validate.names("labels", labels, ("propensity", "mean_displacement"))
     snapshots, many = as_snapshots(snapshot)
     steps = steps_of(times, dt)
     plan = plan_of(
@@ -85,8 +85,7 @@ def isoconfigurational(
         mean_displacements="mean_displacement" in labels, observe=observe,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
-    path = Path(checkpoint) if checkpoint else None
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
     result = run.run()
     mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / square_unit(replicas))
