@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from glassgpu.errors import LeakySplit
+from glassgpu.errors import InvalidInput, LeakySplit
 from glassgpu.evaluate.scores import pearson
-from glassgpu.models.moments import Moments
+from glassgpu.models.moments import Moments, penalties_of, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +37,21 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
 
     Args:
         x: per part, (rows, features) float64: whole configurations, or blocks.
-        y: per part, (rows, targets) float64.
-        alphas: candidates, per sample.
+        y: per part, (rows, targets) float64, or (rows,) for one target.
+        alphas: candidates, per sample; one number for no choice.
 
     Raises:
         LeakySplit: fewer than three parts leave nothing to choose alpha on.
+        InvalidInput: parts of x and y that do not belong together, no alpha.
     """
+    if len(x) != len(y):
+        raise InvalidInput(f"x has {len(x)} parts and y {len(y)}; give both for every part")
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
-    moments = [Moments.of(a, b) for a, b in zip(x, y, strict=True)]
+    parts = [rows_of(a, b) for a, b in zip(x, y, strict=True)]
+    x, y = [a for a, _ in parts], [b for _, b in parts]
+    penalties = penalties_of(alphas)
+    moments = [Moments.of(a, b) for a, b in parts]
 
     def without(*out: int) -> Moments:
         kept = [m for k, m in enumerate(moments) if k not in out]
@@ -57,7 +63,7 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
     inner: dict[tuple[int, int], np.ndarray] = {}  # score of a pair of parts left out, on each
     for a in range(len(x)):
         for b in range(a + 1, len(x)):
-            weights, intercept = without(a, b).ridge_path(np.asarray(alphas), standardize=True)
+            weights, intercept = without(a, b).ridge_path(penalties, standardize=True)
             for held, other in ((a, b), (b, a)):
                 inner[other, held] = np.array(
                     [
@@ -68,7 +74,7 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
     for a in range(len(x)):
         score = np.mean([inner[a, b] for b in range(len(x)) if b != a], axis=0)  # (alphas, targets)
         best = np.nan_to_num(score, nan=-np.inf).argmax(axis=0)
-        chosen[a] = np.asarray(alphas)[best]
-        weights, intercept = without(a).ridge_path(np.asarray(alphas), standardize=True)
+        chosen[a] = penalties[best]
+        weights, intercept = without(a).ridge_path(penalties, standardize=True)
         prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
     return RidgeFolds(prediction, chosen)
