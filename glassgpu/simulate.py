@@ -18,6 +18,7 @@ from glassgpu.engines.md import MdResult, MdRun, Plan
 from glassgpu.engines.quench import Quench, quench
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots, listed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Quench", "Trajectory", "md", "quench"]
+explain_missing(globals())
 
 TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
 DT = 0.005

@@ -255,6 +255,13 @@ def test_output_that_cannot_be_written(liquid, tmp_path):
 def test_unknown_names_are_explained():
     with pytest.raises(AttributeError, match="isoconfigurational"):
         gg.no_such_thing  # noqa: B018
+    with pytest.raises(
+        AttributeError, match=r"glassgpu.systems has no 'kob_anderson'; it has System, kob_andersen, ternary_2d; did you mean kob_andersen"
+    ):
+        gg.systems.kob_anderson  # noqa: B018
+    for module in ("descriptors", "dynamics", "evaluate", "io", "models", "report", "simulate", "structure"):
+        with pytest.raises(AttributeError, match=f"glassgpu.{module} has no 'mood'; it has {sorted(getattr(gg, module).__all__)[0]}"):
+            getattr(gg, module).mood  # noqa: B018
     assert "energy" in dir(gg)
 
 
