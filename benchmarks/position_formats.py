@@ -42,7 +42,7 @@ def main() -> None:
 
         def write(n: int, temperature: float, seed: int) -> tuple[str, int]:
             system = gg.systems.kob_andersen(n=n, cutoff="per_pair")
-            liquid = gg.equilibrate(system, temperature, 5.0, seed, backend="cpu", progress=False)
+            liquid = gg.equilibrate(system, temperature, 5.0, seed, accept=None, backend="cpu", progress=False)
             assert isinstance(liquid, gg.Snapshot)
             order = morton_order(liquid.positions, liquid.box)
             order = order[np.argsort(liquid.types[order], kind="stable")]

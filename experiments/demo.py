@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import glassgpu as gg
 from glassgpu import validate
 from glassgpu.descriptors.shell_expansion import RADIAL
-from glassgpu.engines.checkpoint import fingerprint, load, save, writable
 from glassgpu.evaluate import pearson, ridge_over_parts
 from glassgpu.report import figures
 from glassgpu.report.page import Page
+from glassgpu.study import Result, Study
 
 ALPHAS = 10.0 ** np.arange(-3, 3.1, 0.5)  # ridge penalties per sample, chosen inside the training set
 SPECIES = ("A", "B")
@@ -48,82 +49,74 @@ class Demo:
 
 
 def run(options: Demo) -> Path:
-    """Run what has not been run yet, and write the report; returns its path."""
+    """Run the stages that have not been run yet, and write the report; returns its path."""
     validate.whole("configurations", options.configurations, least=3)
     page = Page("Does structure tell where particles will move?", options.out)
     system = gg.systems.kob_andersen(n=options.n, cutoff="per_pair")
     describe = gg.descriptors.ShellExpansion(generations=options.generations, radial=SHELLS)
     gg.systems.system.require_box(system.box, describe.reach, system.density, "ShellExpansion")
-    started = time.monotonic()
-
-    snapshots = _equilibrated(system, options)
-    print(f"equilibrated {len(snapshots)} liquids ({time.monotonic() - started:.0f} s)", flush=True)
+    study = Study(options.out, options, stages=("liquids", "ensemble", "descriptors", "fit"))
+    engine = {"system": system, "temperature": options.temperature, "precision": "single", "backend": options.backend}
+    liquids = study.stage(
+        "liquids",
+        _equilibrated,
+        duration=options.equilibration,
+        configurations=options.configurations,
+        seed=options.seed,
+        **engine,
+    )
     shortest = options.longest / 10_000
     dt = min(gg.simulate.DT, shortest)
-    ensemble = gg.isoconfigurational(
-        system,
-        snapshots,
-        temperature=options.temperature,
-        times=dt * np.unique(np.round(shortest / dt * 10.0 ** np.linspace(0, 4, 13)).astype(int)),
-        replicas=options.replicas,
-        seed=options.seed,
-        dt=dt,
-        backend=options.backend,
-        checkpoint=options.out / "ensemble.checkpoint.npz",
+    times = dt * np.unique(np.round(shortest / dt * 10.0 ** np.linspace(0, 4, 13)).astype(int))
+    ensemble = study.stage(
+        "ensemble", _released, liquids=liquids, times=times, dt=dt, replicas=options.replicas, seed=options.seed, **engine
     )
-    print(f"ran {options.replicas} replicas of each ({time.monotonic() - started:.0f} s)", flush=True)
-    columns = describe(snapshots).values
-    print(f"described {columns.shape[-1]} columns per particle ({time.monotonic() - started:.0f} s)", flush=True)
-    predictions, scores = _learn(snapshots, columns, ensemble)
-    _write(page, options, snapshots, ensemble, predictions, scores)
-    facts = {**ensemble.attrs, "temperature": options.temperature, "seconds": round(time.monotonic() - started)}
-    return page.write(facts)
+    columns = study.stage("descriptors", _described, liquids=liquids, describe=describe)
+    fit = study.stage("fit", _learn, liquids=liquids, columns=columns, ensemble=ensemble, alphas=ALPHAS)
+    _write(page, options, liquids["snapshots"], ensemble["ensemble"], fit["predictions"], fit["scores"])
+    return page.write({**ensemble["ensemble"].attrs, **study.provenance()})
 
 
-def _equilibrated(system: gg.System, options: Demo) -> list[gg.Snapshot]:
-    """The liquids, kept in the folder once made."""
-    path = writable(options.out / "configurations.npz")
-    key = fingerprint(
-        options=(options.n, options.temperature, options.configurations, options.equilibration, options.seed), version=gg.__version__
-    )
-    found = None
-    if path.exists():
-        try:
-            found = load(path, key)
-        except gg.errors.GlassGPUError:
-            path.unlink()
-    if found is None:
-        made = gg.equilibrate(
-            system, options.temperature, options.equilibration, options.seed, configurations=options.configurations,
-            backend=options.backend, checkpoint=options.out / "equilibration.checkpoint.npz",
-        )  # fmt: skip
-        assert isinstance(made, list)
-        found = {"positions": np.stack([s.positions for s in made]), "types": np.stack([s.types for s in made]), "box": made[0].box}
-        save(path, key, found)
-    return [gg.Snapshot(x, t, found["box"]) for x, t in zip(found["positions"], found["types"], strict=True)]
+def _equilibrated(checkpoint: Path, **given: Any) -> dict[str, Any]:
+    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, **given)}
 
 
-def _learn(snapshots: list[gg.Snapshot], columns: np.ndarray, ensemble: gg.Ensemble) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _released(liquids: Result, checkpoint: Path, **given: Any) -> dict[str, Any]:
+    return {"ensemble": gg.isoconfigurational(snapshot=liquids["snapshots"], checkpoint=checkpoint, **given)}
+
+
+def _described(liquids: Result, describe: gg.descriptors.ShellExpansion) -> dict[str, Any]:
+    return {"columns": describe(liquids["snapshots"]).values}
+
+
+def _learn(liquids: Result, columns: Result, ensemble: Result, alphas: np.ndarray) -> dict[str, Any]:
     """Predictions (configuration, time, particle), and Pearson (configuration, time) by species:
     every configuration by a model of the others, one model per species and time."""
-    truth = ensemble.propensity.values
+    truth = ensemble["ensemble"].propensity.values
     predictions = np.full_like(truth, np.nan)
     scores = {}
     for s, name in enumerate(SPECIES):
-        rows = [snapshot.types == s for snapshot in snapshots]
+        rows = [snapshot.types == s for snapshot in liquids["snapshots"]]
         folds = ridge_over_parts(
-            [c[r] for c, r in zip(columns, rows, strict=True)], [y[:, r].T for y, r in zip(truth, rows, strict=True)], ALPHAS
+            [c[r] for c, r in zip(columns["columns"], rows, strict=True)],
+            [y[:, r].T for y, r in zip(truth, rows, strict=True)],
+            alphas,
         )
         scores[name] = np.array(
             [[pearson(y[k, r], p[:, k]) for k in range(truth.shape[1])] for y, r, p in zip(truth, rows, folds.prediction, strict=True)]
         )
         for c, r in enumerate(rows):
             predictions[c][:, r] = folds.prediction[c].T
-    return predictions, scores
+    return {"predictions": predictions, "scores": scores}
 
 
 def _write(
-    page: Page, options: Demo, snapshots: list[gg.Snapshot], ensemble: gg.Ensemble, predictions: np.ndarray, scores: dict[str, np.ndarray]
+    page: Page,
+    options: Demo,
+    snapshots: Sequence[gg.Snapshot],
+    ensemble: gg.Ensemble,
+    predictions: np.ndarray,
+    scores: dict[str, np.ndarray],
 ) -> None:
     times, truth = ensemble.times, ensemble.propensity.values
     types = np.stack([s.types for s in snapshots])

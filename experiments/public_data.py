@@ -5,17 +5,20 @@ Leave one configuration out, with the two leaky splits beside it, so that the le
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import glassgpu as gg
+from glassgpu.dynamics import noise_ceiling
 from glassgpu.errors import InvalidInput
-from glassgpu.evaluate import pearson, ridge_over_parts, split
+from glassgpu.evaluate import claims_table, pearson, ridge_over_parts, split
 from glassgpu.report import figures
 from glassgpu.report.page import Page
+from glassgpu.study import Result, Study
 
 ALPHAS = 10.0 ** np.arange(-3, 3.1, 0.5)
 SCALES = {"smoke": (3, 1), "laptop": (8, 3), "paper": (8, 3)}  # configurations, generations
@@ -40,7 +43,7 @@ class PublicData:
 
 
 def run(options: PublicData) -> Path:
-    """Run and write the report; returns its path."""
+    """Run the stages that have not been run yet, and write the report; returns its path."""
     if options.scale not in SCALES:
         raise InvalidInput(f"scale={options.scale!r}: choose one of {', '.join(SCALES)}")
     count, generations = SCALES[options.scale]
@@ -48,70 +51,105 @@ def run(options: PublicData) -> Path:
     if len(files) < 3:
         raise InvalidInput(f"{options.data}/botan holds {len(files)} files isoconfig_N4096T0.44_*_tc07.npz; at least 3 are needed")
     page = Page("Public glass data: what structure tells, and what a leak pretends", options.out)
-    started = time.monotonic()
-    botan, bapst = gg.io.read_botan(files), gg.io.read_bapst(options.data / "ka_t044_bapst.pickle")
-    assert isinstance(botan.snapshot, list) and isinstance(bapst.snapshot, gg.Snapshot)
     describe = gg.descriptors.ShellExpansion(generations=generations)
-    rows = []  # species A only, as the data sets' own scores
-    for k, snapshot in enumerate(botan.snapshot):
-        rows.append(describe(snapshot).values[snapshot.types == 0])
-        print(f"described configuration {k + 1} of {len(files)} ({time.monotonic() - started:.0f} s)", flush=True)
-    own = describe(bapst.snapshot).values[bapst.snapshot.types == 0] if options.scale != "smoke" else None
-    targets = [p[0, s.types == 0] for p, s in zip(botan.propensity.values, botan.snapshot, strict=True)]
-    scores: dict[str, dict[int, np.ndarray]] = {way: {} for way in WAYS}
-    transfer: dict[int, np.ndarray] = {}
+    transferred = options.scale != "smoke"
+    every = [(way, g) for g in range(1, generations + 1) for way in WAYS]
+    described = [f"descriptors-{k + 1}" for k in range(len(files))] + ["descriptors-bapst"] * transferred
+    fitted = [f"fit-{way}-{g}" for way, g in every] + [f"transfer-{g}" for g in range(1, generations + 1)] * transferred
+    study = Study(options.out, options, stages=["botan", "bapst", *described, *fitted])
+
+    botan = study.stage("botan", _read_botan, files=files)
+    bapst = study.stage("bapst", _read_bapst, file=options.data / "ka_t044_bapst.pickle")
+    columns = [
+        study.stage(f"descriptors-{k + 1}", _described, snapshot=snapshot, species=0, describe=describe)
+        for k, snapshot in enumerate(_snapshots(botan))
+    ]
     width = len(describe.columns) // generations
-    for g in range(1, generations + 1):
-        x = [r[:, : g * width] for r in rows]
-        for way in WAYS:
-            scores[way][g] = _scores(way, x, targets, botan.snapshot)
-            print(f"generations {g}, {way}: {scores[way][g].mean():.3f} ({time.monotonic() - started:.0f} s)", flush=True)
-        if own is not None:
-            transfer[g] = _transfer(x, targets, own[:, : g * width], bapst)
-    ceiling = botan.noise_ceiling.values[:, 0, 0]
-    _write(page, botan, bapst, scores, transfer, ceiling)
-    return page.write({"scale": options.scale, "configurations": len(files), "seconds": round(time.monotonic() - started)})
+    scores: dict[str, dict[int, np.ndarray]] = {way: {} for way in WAYS}
+    for way, g in every:
+        fit = study.stage(f"fit-{way}-{g}", _scores, way=way, columns=columns, width=g * width, ensemble=botan, species=0, alphas=ALPHAS)
+        scores[way][g] = fit["pearson"]
+        print(f"generations {g}, {way}: {scores[way][g].mean():.3f}", flush=True)
+    transfer: dict[int, np.ndarray] = {}
+    if transferred:
+        own = study.stage("descriptors-bapst", _described, snapshot=bapst["ensemble"].snapshot, species=0, describe=describe)
+        for g in range(1, generations + 1):
+            model = study.stage(
+                f"transfer-{g}", _transfer, columns=columns, own=own, width=g * width, botan=botan, bapst=bapst, species=0, alphas=ALPHAS
+            )
+            transfer[g] = model["pearson"]
+    _write(page, options.scale, botan["ensemble"], bapst["ensemble"], scores, transfer)
+    return page.write({"scale": options.scale, "configurations": len(files), **study.provenance()})
 
 
-def _scores(way: str, x: list[np.ndarray], y: list[np.ndarray], snapshots: list[gg.Snapshot]) -> np.ndarray:
-    """Pearson of species A in each configuration by models that have not seen the test rows.
+def _read_botan(files: Sequence[Path]) -> dict[str, Any]:
+    return {"ensemble": gg.io.read_botan(files)}
+
+
+def _read_bapst(file: Path) -> dict[str, Any]:
+    return {"ensemble": gg.io.read_bapst(file)}
+
+
+def _snapshots(ensemble: Result) -> list[gg.Snapshot]:
+    found = ensemble["ensemble"].snapshot
+    return [found] if isinstance(found, gg.Snapshot) else found
+
+
+def _targets(ensemble: Result, species: int) -> list[np.ndarray]:
+    """The propensity of one species in each configuration at the first time."""
+    return [p[0, s.types == species] for p, s in zip(ensemble["ensemble"].propensity.values, _snapshots(ensemble), strict=True)]
+
+
+def _described(snapshot: gg.Snapshot, species: int, describe: gg.descriptors.ShellExpansion) -> dict[str, Any]:
+    """Columns of one species: A only, as the data sets' own scores."""
+    return {"columns": describe(snapshot).values[snapshot.types == species]}
+
+
+def _scores(way: str, columns: Sequence[Result], width: int, ensemble: Result, species: int, alphas: np.ndarray) -> dict[str, Any]:
+    """Pearson in each configuration by models that have not seen the test rows, from the first
+    ``width`` columns.
 
     The leaky ways cut the rows of all configurations into folds: a test row's neighbours, whose
     averages it shares, are then among the training rows.
     """
+    x, y, snapshots = [c["columns"][:, :width] for c in columns], _targets(ensemble, species), _snapshots(ensemble)
     if way == "by_configuration":
-        folds = ridge_over_parts(x, [t[:, None] for t in y], ALPHAS)
-        return np.array([pearson(t, p[:, 0]) for t, p in zip(y, folds.prediction, strict=True)])
+        folds = ridge_over_parts(x, [t[:, None] for t in y], alphas)
+        return {"pearson": np.array([pearson(t, p[:, 0]) for t, p in zip(y, folds.prediction, strict=True)])}
     configuration = np.repeat(np.arange(len(x)), [len(t) for t in y])
-    positions = np.concatenate([s.positions[s.types == 0] for s in snapshots])
+    positions = np.concatenate([s.positions[s.types == species] for s in snapshots])
     all_x, all_y = np.concatenate(x), np.concatenate(y)
     tests = [test for _, test in split(configuration, way, folds=BLOCKS, positions=positions, box=snapshots[0].box, margin=0.0)]
-    folds = ridge_over_parts([all_x[t] for t in tests], [all_y[t][:, None] for t in tests], ALPHAS)
+    folds = ridge_over_parts([all_x[t] for t in tests], [all_y[t][:, None] for t in tests], alphas)
     prediction = np.empty_like(all_y)
     for test, part in zip(tests, folds.prediction, strict=True):
         prediction[test] = part[:, 0]
-    return np.array([pearson(all_y[configuration == c], prediction[configuration == c]) for c in range(len(x))])
+    return {"pearson": np.array([pearson(all_y[configuration == c], prediction[configuration == c]) for c in range(len(x))])}
 
 
-def _transfer(x: list[np.ndarray], y: list[np.ndarray], own: np.ndarray, bapst: gg.Ensemble) -> np.ndarray:
-    """A model of all BOTAN configurations, asked about the Bapst configuration: Pearson of A with
-    its propensity at each of its times. alpha is the one chosen inside the BOTAN configurations."""
-    chosen = ridge_over_parts(x, [t[:, None] for t in y], ALPHAS).alpha
+def _transfer(
+    columns: Sequence[Result], own: Result, width: int, botan: Result, bapst: Result, species: int, alphas: np.ndarray
+) -> dict[str, Any]:
+    """A model of all BOTAN configurations, asked about the Bapst configuration: Pearson with its
+    propensity at each of its times. alpha is the one chosen inside the BOTAN configurations."""
+    x, y = [c["columns"][:, :width] for c in columns], _targets(botan, species)
+    chosen = ridge_over_parts(x, [t[:, None] for t in y], alphas).alpha
     moments = gg.models.Moments.of(np.concatenate(x), np.concatenate(y))
     weights, intercept = moments.ridge_path(np.array([np.median(chosen)]), standardize=True)
-    prediction = own @ weights[0, :, 0] + intercept[0, 0]
-    assert isinstance(bapst.snapshot, gg.Snapshot)
-    return np.array([pearson(p[bapst.snapshot.types == 0], prediction) for p in bapst.propensity.values])
+    prediction = own["columns"][:, :width] @ weights[0, :, 0] + intercept[0, 0]
+    (snapshot,) = _snapshots(bapst)
+    return {"pearson": np.array([pearson(p[snapshot.types == species], prediction) for p in bapst["ensemble"].propensity.values])}
 
 
 def _write(
     page: Page,
+    scale: str,
     botan: gg.Ensemble,
     bapst: gg.Ensemble,
     scores: dict[str, dict[int, np.ndarray]],
     transfer: dict[int, np.ndarray],
-    ceiling: np.ndarray,
 ) -> None:
+    ceiling = botan.noise_ceiling.values[:, 0, 0]
     generations = sorted(scores["by_configuration"])
     last = generations[-1]
     honest, leaky = scores["by_configuration"][last].mean(), scores["random_particles"][last].mean()
@@ -163,6 +201,11 @@ def _write(
             for c in at
         ],
     )
+    page.heading("Stated before and found")
+    thermal = [scores["by_configuration"][g].mean() for g in generations]
+    found: dict[str, Any] = {"thermal_pearson_mean": thermal, "noise_ceiling": ceiling, "noise_ceiling_pooled": _pooled_ceiling(botan)}
+    found |= {"inherent_pearson": None, "inherent_pearson_goal": None}  # these states are not computed here
+    page.table(*claims_table("public_data", found, scale))
     if transfer:
         page.heading("The same model in another laboratory's data")
         page.text(
@@ -184,3 +227,10 @@ def _write(
         "map",
         "A slice; colour: average distance moved at the relaxation time (species A; B grey).",
     )
+
+
+def _pooled_ceiling(botan: gg.Ensemble) -> float:
+    """The noise ceiling of species A over the particles of all configurations together."""
+    assert isinstance(botan.snapshot, list)
+    types = np.concatenate([s.types for s in botan.snapshot])
+    return float(noise_ceiling(botan.propensity.values[:, 0].ravel(), botan.standard_error.values[:, 0].ravel() ** 2, types)[0])

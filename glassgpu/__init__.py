@@ -17,6 +17,7 @@ _MODULES = ("descriptors", "dynamics", "errors", "evaluate", "io", "models", "re
 _NAMES = {
     "Ensemble": "glassgpu.types",
     "Snapshot": "glassgpu.types",
+    "Study": "glassgpu.study",
     "System": "glassgpu.systems",
     "devices": "glassgpu.device",
     "energy": "glassgpu.engines.energy",

@@ -31,6 +31,11 @@ def devices() -> dict[str, list[str]]:
     """What kernels and JAX can run on: ``{"kernels": [...], "jax": [...]}``."""
     import jax
 
+    return {"kernels": kernel_devices(), "jax": [str(d) for d in jax.devices()]}
+
+
+def kernel_devices() -> list[str]:
+    """What kernels can run on, the GPU first; JAX is not touched."""
     from glassgpu.errors import DeviceMissing
     from glassgpu.launch import Cpu, Cuda
 
@@ -41,4 +46,4 @@ def devices() -> dict[str, list[str]]:
         kernels.insert(0, f"cuda ({name}, {gpu.multiprocessors()} multiprocessors)")
     except DeviceMissing:
         pass
-    return {"kernels": kernels, "jax": [str(d) for d in jax.devices()]}
+    return kernels

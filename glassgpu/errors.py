@@ -70,5 +70,9 @@ class CheckpointMismatch(GlassGPUError):
     """A checkpoint belongs to a run with other parameters."""
 
 
+class StudyBusy(GlassGPUError):
+    """Another process is running a stage of the same study."""
+
+
 class Interrupted(GlassGPUError, KeyboardInterrupt):
     """A run was stopped by the user; the message says how to continue it."""

@@ -233,7 +233,8 @@ def md(
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
-        checkpoint: file to save to every half minute and to continue from.
+        checkpoint: file to save to every half minute and to continue from; of a finished run it holds
+            the result, and the same call returns at once.
         progress: a bar (True), nothing (False), or a function told the fraction done.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads, batch, chunk: how the work is cut; no result depends on them, bit for bit.
@@ -295,7 +296,6 @@ def md(
         observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))) if observe else None,
         attrs=provenance(system, snapshots, plan, place),
     )
-    run.forget()
     return out
 
 

@@ -32,14 +32,14 @@ def bapst(data):
 def liquid():
     """A small equilibrated Kob-Andersen liquid, with its system: N = 500 at T = 0.8."""
     system = gg.systems.kob_andersen(n=500, cutoff="per_pair")
-    return system, gg.equilibrate(system, temperature=0.8, duration=4, seed=7, backend="cpu", progress=False)
+    return system, gg.equilibrate(system, temperature=0.8, duration=4, seed=7, accept=None, backend="cpu", progress=False)
 
 
 @pytest.fixture(scope="session")
 def film():
     """A small two-dimensional ternary liquid, with its system: N = 300 at T = 0.6."""
     system = gg.systems.ternary_2d(n=300)
-    return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, backend="cpu", progress=False)
+    return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, accept=None, backend="cpu", progress=False)
 
 
 @pytest.fixture

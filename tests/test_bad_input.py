@@ -285,7 +285,7 @@ def test_control_c_in_a_long_run(tmp_path):
     code = (
         "import sys, glassgpu as gg\n"
         "s = gg.systems.kob_andersen(n=500, cutoff='per_pair')\n"
-        "x = gg.equilibrate(s, 1.0, 0.5, seed=1, backend='cpu', progress=False)\n"
+        "x = gg.equilibrate(s, 1.0, 0.5, seed=1, accept=None, backend='cpu', progress=False)\n"
         "print('ready', flush=True)\n"
         "try:\n"
         "    e = gg.isoconfigurational(s, x, temperature=1.0, times=[float(sys.argv[1])], replicas=4, seed=1, backend='cpu', checkpoint=sys.argv[2], progress=False)\n"

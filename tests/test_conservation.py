@@ -25,7 +25,7 @@ def drift_and_spread(energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def starts():
     """Eight starts near equilibrium at T = 0.5, with velocities of total momentum zero."""
     system = gg.systems.kob_andersen(n=N, cutoff="per_pair")
-    made = gg.equilibrate(system, temperature=0.5, duration=30, seed=11, configurations=STARTS, backend="cpu")
+    made = gg.equilibrate(system, temperature=0.5, duration=30, seed=11, configurations=STARTS, accept=None, backend="cpu")
     return [gg.Snapshot(s.positions, s.types, s.box, s.velocities - s.velocities.mean(axis=0)) for s in made]
 
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import glassgpu as gg
 from glassgpu.dynamics import displacements, ensemble_moments, noise_ceiling, propensity, reliability
-from glassgpu.evaluate import pearson, r2, report, ridge_over_parts, split
+from glassgpu.evaluate import learning_curve, pearson, r2, report, ridge_over_parts, split
 from glassgpu.models import Ridge
 
 CONFIGURATION = np.repeat(np.arange(5), 40)
@@ -128,6 +128,9 @@ def test_folds_equal_explicit_refits():
             alpha = alphas[int(np.argmax(score))]
             assert folds.alpha[out, t] == alpha
             np.testing.assert_allclose(folds.prediction[out][:, t], fitted(inside, alpha).predict(x[out])[:, t], rtol=1e-7, atol=1e-9)
+            path = [pearson(y[out][:, t], fitted(inside, a).predict(x[out])[:, t]) for a in alphas]
+            np.testing.assert_allclose(folds.path[:, out, t], path, rtol=1e-7)
+            assert folds.pearson[out, t] == pytest.approx(path[int(np.argmax(score))])
     with pytest.raises(gg.errors.LeakySplit, match="at least 3"):
         ridge_over_parts(x[:2], y[:2], alphas)
 
@@ -163,6 +166,40 @@ def test_what_does_not_belong_together(call, message):
     random = np.random.default_rng(9)
     with pytest.raises(gg.errors.InvalidInput, match=message):
         call(random.normal(size=(3, 5, 2)), random.normal(size=(3, 5)))
+
+
+def test_further_parts_are_always_in_training():
+    random = np.random.default_rng(9)
+    x = [random.normal(size=(40, 3)) for _ in range(5)]
+    y = [a @ [[1.0], [2.0], [0.0]] + random.normal(size=(40, 1)) for a in x]
+    folds = ridge_over_parts(x[:3], y[:3], [0.1], also=(x[3:], y[3:]))
+    model = make_pipeline(StandardScaler(), Ridge(0.1)).fit(np.concatenate(x[1:]), np.concatenate(y[1:]))
+    np.testing.assert_allclose(folds.prediction[0], model.predict(x[0]).reshape(-1, 1), rtol=1e-7)
+    assert len(folds.prediction) == 3
+
+
+def test_learning_curve_equals_explicit_refits():
+    random = np.random.default_rng(10)
+    x = [random.normal(size=(30, 8)) for _ in range(5)]
+    y = [a[:, :1] - a[:, 1:2] + 2 * random.normal(size=(30, 1)) for a in x]
+    alphas = [1e-2, 1.0]
+    curve = learning_curve(x, y, alphas, [2, 4])
+    assert curve.shape == (2, 5, 1)
+
+    def score(train, test, alpha):
+        model = make_pipeline(StandardScaler(), Ridge(alpha)).fit(
+            np.concatenate([x[k] for k in train]), np.concatenate([y[k] for k in train])
+        )
+        return pearson(y[test][:, 0], model.predict(x[test]).ravel())
+
+    for s, size in enumerate((2, 4)):
+        for part in range(5):
+            train = [(part + 1 + k) % 5 for k in range(size)]
+            inner = [np.mean([score([k for k in train if k != h], h, a) for h in train]) for a in alphas]
+            assert curve[s, part, 0] == pytest.approx(score(train, part, alphas[int(np.argmax(inner))]), rel=1e-9)
+    assert curve[1].mean() > curve[0].mean()
+    with pytest.raises(gg.errors.InvalidInput, match="sizes"):
+        learning_curve(x, y, alphas, [1])
 
 
 def test_a_leak_is_seen():

@@ -11,12 +11,22 @@ import numpy as np
 import pytest
 from glassgpu.experiments import demo, public_data
 
+from glassgpu.study.status import stage_status
 
-def test_demo_in_small(tmp_path):
+
+def test_demo_in_small(tmp_path, monkeypatch):
     options = demo.Demo(
         out=tmp_path, configurations=3, replicas=2, longest=1.0, equilibration=1.0, temperature=1.0, generations=1, backend="cpu"
     )
+    with monkeypatch.context() as patch:  # stopped before its last stage, then started again
+        patch.setattr(demo, "_learn", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            demo.run(options)
+    assert [s.state for s in stage_status(tmp_path)] == ["done", "done", "done", "in progress"]
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
     page = demo.run(options)
+    assert [s.state for s in stage_status(tmp_path)] == ["done"] * 4
+    assert before == {p: p.stat().st_mtime_ns for p in before}  # not made twice
     text = page.read_text()
     assert text.count('src="data:image/png;base64,') == text.count("src=") == 3  # self-contained
     assert "://" not in text
@@ -29,9 +39,8 @@ def test_demo_in_small(tmp_path):
     assert displacement[0] == pytest.approx(np.sqrt(8 / np.pi) * numbers["times"][0], rel=0.05)
     for name in ("maps", "pearson", "displacement"):
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
-    before = (tmp_path / "configurations.npz").stat().st_mtime_ns
-    demo.run(options)
-    assert (tmp_path / "configurations.npz").stat().st_mtime_ns == before  # not made twice
+    assert set(numbers["provenance"]["seconds"]) == {"liquids", "ensemble", "descriptors", "fit"}
+    assert numbers["provenance"]["options"]["replicas"] == 2
 
 
 def test_public_data_smoke(data, tmp_path):
@@ -40,7 +49,12 @@ def test_public_data_smoke(data, tmp_path):
     honest = np.mean(numbers["pearson_A"]["by_configuration"]["1"])
     leaky = np.mean(numbers["pearson_A"]["random_particles"]["1"])
     assert 0.3 < honest < leaky
-    assert page.exists()
+    assert page.read_text().count("not reachable") == 5  # no claim can be checked at this scale
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    assert len(numbers["provenance"]["files"]) == 4
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
 
 
 def test_gpu_check_cpu_half(tmp_path):

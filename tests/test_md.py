@@ -17,7 +17,7 @@ def small(name, heavy):
     system = gg.systems.ternary_2d(n=120) if name == "film" else gg.systems.kob_andersen(n=160, density=1.0, cutoff="per_pair", law=name)
     if heavy:
         system = replace(system, mass=np.linspace(1, 3, len(system.species)))
-    start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, backend="cpu", progress=False)
+    start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, accept=None, backend="cpu", progress=False)
     return system, start
 
 
@@ -65,7 +65,7 @@ def identical(a, b):
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_no_bit_depends_on_how_the_work_is_cut(which, precision, request):
     system, start = request.getfixturevalue(which)
-    starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, backend="cpu", progress=False)]
+    starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
     plain = ensemble(system, starts, precision=precision)
     assert plain.sums.any()
     ways = {

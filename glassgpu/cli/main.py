@@ -1,11 +1,21 @@
-"""The command line: ``glassgpu doctor``, ``demo`` and ``experiment NAME``."""
+"""The command line: ``glassgpu doctor``, ``demo``, ``experiment NAME`` and ``status DIR``."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from glassgpu.errors import GlassGPUError
+
+# An experiment is a module of glassgpu.experiments with this dataclass of options and a function run.
+EXPERIMENTS = {
+    "demo": "Demo",
+    "kob_andersen_relaxation": "KobAndersenRelaxation",
+    "public_data": "PublicData",
+}
 
 
 @dataclass(frozen=True)
@@ -13,34 +23,65 @@ class Doctor:
     """What is installed here, what is missing, and the command that mends it."""
 
 
+@dataclass(frozen=True)
+class Status:
+    """How far a demo or an experiment has come: its stages, done, in progress or not begun."""
+
+    folder: Path
+    """the folder that was given as --out"""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Run a study and write its report. 'glassgpu experiment --help' lists the names."""
+
+
 def main() -> None:
     """Entry point; an error of this package is one message on stderr and exit status 1."""
+    words = sys.argv[1:]
+    try:
+        _run(words)
+    except GlassGPUError as error:
+        sys.exit(f"glassgpu: {type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        print("glassgpu: stopped; the same command continues", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(words: list[str]) -> None:
+    if words[:1] == ["doctor"] and len(words) == 1:  # it must also answer where other imports fail
+        from glassgpu.cli.doctor import report
+
+        sys.exit(report())
+    if words == ["--version"]:
+        from glassgpu import __version__
+
+        print(f"glassgpu {__version__}")
+        return
+    if words[:1] == ["experiment"]:
+        chosen = _parse({name: _options(name) for name in EXPERIMENTS}, words[1:], "glassgpu experiment")
+    else:
+        chosen = _parse({"doctor": Doctor, "demo": _options("demo"), "experiment": Experiment, "status": Status}, words, "glassgpu")
+    if isinstance(chosen, Status):
+        from glassgpu.study.status import status_table
+
+        print(status_table(chosen.folder))
+        return
+    print(f"report: {sys.modules[type(chosen).__module__].run(chosen)}")
+
+
+def _options(name: str) -> type:
+    return getattr(importlib.import_module(f"glassgpu.experiments.{name}"), EXPERIMENTS[name])
+
+
+def _parse(commands: dict[str, type], words: list[str], program: str) -> Any:
     import tyro
-    from glassgpu.experiments import demo, public_data
     from tyro.extras import SubcommandApp
 
     app = SubcommandApp()
-    experiments = {"public_data": public_data.PublicData, "demo": demo.Demo}
-    for name, options in {"doctor": Doctor, "demo": demo.Demo}.items():
-        app.command(name=name)(options)
-    words = sys.argv[1:]
-    try:
-        if words[:1] == ["experiment"]:
-            studies = SubcommandApp()
-            for name, options in experiments.items():
-                studies.command(name=name)(options)
-            chosen = studies.cli(prog="glassgpu experiment", args=words[1:])
-        else:
-            app.command(name="experiment")(public_data.PublicData)  # listed here, parsed above
-            chosen = app.cli(prog="glassgpu", args=words, config=(tyro.conf.OmitArgPrefixes,))
-        if isinstance(chosen, Doctor):
-            from glassgpu.cli.doctor import report
-
-            sys.exit(report())
-        path = demo.run(chosen) if isinstance(chosen, demo.Demo) else public_data.run(chosen)
-        print(f"report: {path}")
-    except GlassGPUError as error:
-        sys.exit(f"glassgpu: {type(error).__name__}: {error}")
+    for name, options in commands.items():
+        app.command(name=name)(tyro.conf.configure(tyro.conf.PositionalRequiredArgs)(options) if options is Status else options)
+    return app.cli(prog=program, args=words, config=(tyro.conf.OmitArgPrefixes,))
 
 
 if __name__ == "__main__":

@@ -78,11 +78,11 @@ def writable(path: Path) -> Path:
     """The path, once its folder exists and can be written.
 
     Raises:
-        InvalidInput: it is a folder.
+        InvalidInput: it has no name.
         OutputNotWritable
     """
-    if path.is_dir():
-        raise InvalidInput(f"{path} is a folder; name a file in it, such as {path / 'run.npz'}")
+    if not path.name:
+        raise _is_a_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
@@ -93,6 +93,10 @@ def writable(path: Path) -> Path:
             f"{path.parent} cannot be written ({error.strerror}); choose another folder or change its permissions"
         ) from error
     return path
+
+
+def _is_a_folder(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} is a folder; name a file in it, such as {path / 'run.npz'}")
 
 
 def save(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -111,9 +115,12 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
     """What was saved under the same key, or None when there is no file.
 
     Raises:
+        InvalidInput: it is a folder.
         CheckpointMismatch: the file belongs to a run with other inputs.
         FileFormatError: the file is damaged.
     """
+    if path.is_dir():
+        raise _is_a_folder(path)
     if not path.exists():
         return None
     try:

@@ -1,22 +1,31 @@
-"""Equilibrated configurations from random ones or from given ones."""
+"""Equilibrated configurations from random ones or from given ones, accepted by test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.progress import Progress
+from glassgpu.dynamics.displacement import displacements
+from glassgpu.dynamics.observables import self_intermediate_scattering
+from glassgpu.dynamics.stationarity import Stationarity, Window, compare, octants
+from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.errors import Interrupted, NotConverged
+from glassgpu.progress import Progress, uninterrupted
 from glassgpu.simulate import DT, md
+from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.systems.system import System
-from glassgpu.types import Snapshot
+from glassgpu.types import Snapshot, as_snapshots
 
 # A random start holds far more potential energy than the liquid. Rounds of short runs, each
 # with fresh velocities, carry it away before the time step of the liquid can be used.
 MELT_ROUNDS, MELT_STEPS, MELT_DT = 20, 50, 0.001
+ENERGIES, SCATTERINGS = 50, 10  # samples of a window
+MOST_DOUBLINGS = 4
 
 
 def equilibrate(
@@ -27,6 +36,7 @@ def equilibrate(
     *,
     configurations: int = 1,
     start: Snapshot | Sequence[Snapshot] | None = None,
+    accept: str | None = "test",
     dt: float = DT,
     precision: str = "single",
     checkpoint: str | Path | None = None,
@@ -34,56 +44,186 @@ def equilibrate(
     backend: str = "auto",
     threads: int | None = None,
 ) -> Snapshot | list[Snapshot]:
-    """Run at constant temperature (Nose-Hoover chain) and return where it ends.
+    """Run at constant temperature (Nose-Hoover chain) until the liquid no longer changes.
 
-    Whether ``duration`` suffices is the caller's judgement: a few tau_alpha at the temperature
-    asked for (about 13 at T = 0.60 and 100 at 0.50 for Kob-Andersen).
+    The run is cut into windows, at first half of ``duration`` long. The state is accepted when
+    two consecutive windows agree (``dynamics.stationarity``): F_s(k, t) of the majority species at
+    ``system.wavenumber`` has fallen below 1/e and does not age, the potential energy is stationary,
+    both within 3 standard errors, and, in three dimensions, the largest crystalline cluster holds
+    less than 2 % of the particles. Otherwise another window follows, twice as long when F_s had not
+    yet fallen to 1/e.
 
     Args:
         system: what to equilibrate.
         temperature: of the bath.
-        duration: length of the run [time].
+        duration: the least length of the run, a few relaxation times [time].
         seed: equal seeds give equal snapshots; configurations of one seed are independent.
         configurations: more than one gives a list, run side by side.
         start: begin here instead of at ``system.random_snapshot``.
+        accept: ``"test"``, or None to run for ``duration`` and return without a test.
         dt, precision, checkpoint, progress, backend, threads: as for ``simulate.md``.
 
     Returns:
         Snapshot, or a list of them, with velocities.
 
     Raises:
+        NotConverged: still changing, or not relaxed, after 16 times the duration; the message says
+            what was seen, and the checkpoint, if any, is kept.
         As ``simulate.md``.
+
+    Source: spec section 1 (a state is accepted by test, not by step count).
     """
     validate.number("temperature", temperature, above=0)
     validate.number("duration", duration, above=0)
     validate.whole("seed", seed, least=0)
+    validate.choice("accept", accept, ("test", None))
     configurations = validate.whole("configurations", configurations, least=1)
-    common: dict[str, Any] = {"temperature": temperature, "precision": precision, "backend": backend, "threads": threads}
-    if start is None:
-        states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
-        for part in range(MELT_ROUNDS):
-            run = md(
-                system,
-                states,
-                duration=MELT_STEPS * MELT_DT,
-                dt=MELT_DT,
-                thermostat=None,
-                seed=_part_seed(seed, part),
-                progress=False,
-                **common,
-            )
-            states = _snapshots(run.final)
-    else:
-        states = [start] * configurations if isinstance(start, Snapshot) else list(start)
-    run = md(
-        system, states, duration=duration, dt=dt, seed=_part_seed(seed, MELT_ROUNDS), checkpoint=checkpoint, progress=progress, **common
+    single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
+    run = _Run(system, temperature, seed, {"dt": dt, "precision": precision, "backend": backend, "threads": threads, "progress": progress})
+    if checkpoint:
+        run.path = checkpoints.writable(Path(checkpoint))
+        given = [] if start is None else [start] if isinstance(start, Snapshot) else list(start)
+        run.key = checkpoints.fingerprint(
+            what=("equilibrate", temperature, duration, seed, configurations, accept, dt, precision),
+            **system.physics(),
+            start=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in given]) if given else np.zeros(0),
+            counts=(system.counts, system.density),
+        )
+    if not run.restore(system):
+        if start is None:
+            run.states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
+            run.melt()
+        else:
+            run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
+        run.save()
+    if not run.done:
+        if accept is None:
+            run.window(duration, watch=False)
+        else:
+            _until_accepted(run, duration)
+        run.done = True
+        run.save()  # finished: the same call returns at once, until the caller deletes the file
+    return run.states[0] if single else run.states
+
+
+def _until_accepted(run: _Run, duration: float) -> None:
+    length = duration / 2 * 2**run.doublings
+    while run.total < 16 * duration * (1 - 1e-9):
+        previous = run.last
+        run.window(length)
+        if previous is None:
+            continue
+        assert run.last is not None
+        run.verdict = compare(previous, run.last, run.crystalline())
+        if run.verdict.accepted:
+            return
+        if not run.verdict.relaxed and run.doublings < MOST_DOUBLINGS:
+            run.doublings += 1
+            run.last, length = None, 2 * length
+            run.save()
+    raise NotConverged(
+        f"{run.system.name} at T = {run.temperature:g} is not in equilibrium after a run of {run.total:g}: {run.verdict}. Give a longer "
+        "duration=, start= from a state that is better equilibrated, or accept=None to take it as it is"
     )
-    final = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in _snapshots(run.final)]
-    return final if len(final) > 1 or configurations > 1 else final[0]
 
 
-def _snapshots(final: Snapshot | list) -> list[Snapshot]:
-    return [final] if isinstance(final, Snapshot) else final
+@dataclass
+class _Run:
+    """A liquid under way: its states, its last window, and where both are kept."""
+
+    system: System
+    temperature: float
+    seed: int
+    options: dict[str, Any]
+    path: Path | None = None
+    key: str = ""
+    states: list[Snapshot] = field(default_factory=list)
+    last: Window | None = None
+    verdict: Stationarity | None = None
+    windows: int = 0
+    doublings: int = 0
+    total: float = 0.0
+    done: bool = False
+
+    def save(self) -> None:
+        if self.path:
+            arrays = {
+                "positions": np.stack([s.positions for s in self.states]),
+                "types": np.stack([s.types for s in self.states]),
+                "box": np.stack([s.box for s in self.states]),
+                "counters": np.array([self.windows, self.doublings, self.total, self.done]),
+            }
+            if self.states[0].velocities is not None:
+                arrays["velocities"] = np.stack([s.velocities for s in self.states if s.velocities is not None])
+            if self.last:
+                arrays |= {"energy": self.last.energy, "scattering": self.last.scattering}
+            checkpoints.save(self.path, self.key, arrays)
+
+    def restore(self, system: System) -> bool:
+        """Continue from the file; False when there is none."""
+        found = checkpoints.load(self.path, self.key) if self.path else None
+        if found is None:
+            return False
+        velocities = found.get("velocities", [None] * len(found["positions"]))
+        parts = zip(found["positions"], found["types"], found["box"], velocities, strict=True)
+        self.states = [Snapshot(x, t, b, v) for x, t, b, v in parts]
+        windows, doublings, self.total, done = found["counters"].tolist()
+        self.windows, self.doublings, self.done = int(windows), int(doublings), bool(done)
+        self.last = Window(found["energy"], found["scattering"]) if "energy" in found else None
+        return True
+
+    def melt(self) -> None:
+        """From random positions to something that the time step of the liquid can run."""
+        options = {**self.options, "dt": MELT_DT, "progress": False}
+        try:
+            for part in range(MELT_ROUNDS):
+                run = md(
+                    self.system, self.states, temperature=self.temperature, duration=MELT_STEPS * MELT_DT, thermostat=None,
+                    seed=_part_seed(self.seed, part), **options,
+                )  # fmt: skip
+                self.states = as_snapshots(run.final)[0]
+        except Interrupted:
+            raise Interrupted(
+                "stopped while the random start was melting; nothing is lost but these seconds, the same call starts anew"
+            ) from None
+
+    def window(self, length: float, watch: bool = True) -> None:
+        """One more window, and what it was like."""
+        dt = self.options["dt"]
+        steps = max(1, round(length / dt))
+        even = np.unique(np.round(np.linspace(0, steps, ENERGIES + 1)[1:]).astype(int)) if watch else np.array([steps])
+        part = self.path.with_name(f"{self.path.name}.window") if self.path else None
+        origin = self.states
+        run = md(
+            self.system, origin, temperature=self.temperature, times=(dt * even).tolist(), seed=_part_seed(self.seed, MELT_ROUNDS + self.windows),
+            keep_positions=watch, checkpoint=part, **self.options,
+        )  # fmt: skip
+        last = None
+        if watch:
+            assert run.positions is not None
+            kept = np.unique(np.round(np.geomspace(1, len(even), SCATTERINGS)).astype(int)) - 1
+            scattering = [self._scattering(s, x[0, kept]) for s, x in zip(origin, run.positions, strict=True)]
+            last = Window(run.potential[:, 0] / origin[0].n, np.concatenate(scattering))
+        with uninterrupted():
+            self.states = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in as_snapshots(run.final)[0]]
+            self.last = last
+            self.windows += 1
+            self.total += length
+            self.save()
+        if part:
+            part.unlink(missing_ok=True)  # what it held stands in the run's own checkpoint now
+
+    def _scattering(self, origin: Snapshot, positions: np.ndarray) -> np.ndarray:
+        """F_s of the majority species in each octant of the box, (octant, time)."""
+        mine = origin.types == np.argmax(np.bincount(origin.types))
+        moved = displacements(origin.positions, positions, mass=self.system.mass[origin.types])
+        part = octants(origin.positions, origin.box)
+        inside = [mine & (part == o) for o in range(2**origin.dimension)]
+        return np.stack([self_intermediate_scattering(moved[:, of], self.system.wavenumber) for of in inside if of.any()])
+
+    def crystalline(self) -> float:
+        """The largest crystalline cluster of any configuration."""
+        return max(largest_crystalline_cluster(s) for s in self.states) if self.system.dimension == 3 else float("nan")
 
 
 def _part_seed(seed: int, part: int) -> int:

@@ -59,7 +59,8 @@ def isoconfigurational(
         thermostat: ``"nose_hoover"``, or None for constant energy.
         labels: ``"propensity"`` always; ``"mean_displacement"``, <dr_i>, when named.
         observe: observables of every replica, summed inside the run.
-        checkpoint: file to save to every half minute and to continue from after an interruption.
+        checkpoint: file to save to every half minute and to continue from after an interruption; of a
+            finished run it holds the result, and the same call returns at once.
         dt, thermostat_time, precision, skin, progress, backend, threads, batch, chunk: as there.
 
     Returns:
@@ -95,8 +96,8 @@ def isoconfigurational(
     if result.drift is not None:
         out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
     if observe:
-        out = replace(out, observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))))
-    run.forget()
+        observables = observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float)))
+        out = replace(out, observables=observables.assign_coords(step=("time", steps)))
     return out
 
 

@@ -353,11 +353,6 @@ class MdRun:
                     )
                 )
 
-    def forget(self) -> None:
-        """Delete the checkpoint, once the result is in safe hands."""
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
-
     def run(self) -> MdResult:
         """Run to the end, or continue from the checkpoint.
 
@@ -370,7 +365,12 @@ class MdRun:
         done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
         rate, saved = None, time.monotonic()
         if done and self.progress is True:
-            print(f"continuing {self.checkpoint} at {100 * done / total:.3g} %", file=sys.stderr)
+            how = (
+                f"continuing {self.checkpoint} at {100 * done / total:.3g} %"
+                if done < total
+                else f"{self.checkpoint} holds the finished run"
+            )
+            print(how, file=sys.stderr)
         try:
             with bar(total, "particle-steps", self.progress, done) as advance:
                 while self.first_row < self.rows:
@@ -385,6 +385,7 @@ class MdRun:
                             self._save()
                             saved = time.monotonic()
                     self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"

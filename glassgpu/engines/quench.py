@@ -69,7 +69,7 @@ def quench(
         force_tolerance: every particle's force ends below it [energy / length].
         most_steps: after so many a configuration counts as not converged.
         keep_energies: keep the energy after every accepted step.
-        checkpoint: file to save to and to continue from.
+        checkpoint: file to save to and to continue from; of a finished quench it holds the result.
         progress: a bar (True), nothing (False), or a function told the fraction done.
         backend, threads: as for ``simulate.md``.
         batch, chunk: how the work is cut; no result depends on them, bit for bit.
@@ -90,7 +90,6 @@ def quench(
     run.run()
     final = [Snapshot(x, s.types, s.box) for x, s in zip(run.places, snapshots, strict=True)]
     out = Quench(final, run.potential, run.largest_force, run.steps, run.energies if keep_energies else None)
-    run.forget()
     if many:
         return out
     return Quench(final[0], out.potential[0], out.largest_force[0], out.steps[0], run.energies[0] if keep_energies else None)
@@ -161,11 +160,6 @@ class QuenchRun:
         if self.state:
             self.batch = len(self.state["place"])
             self._make_problem()
-
-    def forget(self) -> None:
-        """Delete the checkpoint, once the result is in safe hands."""
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
 
     # ------------------------------------------------------------ state
 
@@ -257,6 +251,7 @@ class QuenchRun:
                             )
                         self._save()
                     self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"

@@ -1,10 +1,23 @@
-"""Honest splits and scores."""
+"""Honest splits and scores, and claims judged by computed words."""
 
-from glassgpu.evaluate.ridge_folds import RidgeFolds, ridge_over_parts
+from glassgpu.evaluate.claims import Claim, claims_table, read_claims, verdict
+from glassgpu.evaluate.ridge_folds import RidgeFolds, learning_curve, ridge_over_parts
 from glassgpu.evaluate.scores import pearson, r2, report
 from glassgpu.evaluate.split import split
 from glassgpu.names import explain_missing
 
-__all__ = ["RidgeFolds", "pearson", "r2", "report", "ridge_over_parts", "split"]
+__all__ = [
+    "Claim",
+    "RidgeFolds",
+    "claims_table",
+    "learning_curve",
+    "pearson",
+    "r2",
+    "read_claims",
+    "report",
+    "ridge_over_parts",
+    "split",
+    "verdict",
+]
 
 explain_missing(globals())

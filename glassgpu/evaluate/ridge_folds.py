@@ -22,13 +22,24 @@ class RidgeFolds:
     Attributes:
         prediction: for each part, (rows, targets), by the model that has not seen the part.
         alpha: (parts, targets) chosen inside the training parts.
+        pearson: (parts, targets) of the predictions.
+        path: (alphas, parts, targets) Pearson on each part left out, for every alpha: to look at,
+            not to choose from. Its largest mean is the score that a choice with knowledge of the
+            answers would have reached.
     """
 
     prediction: list[np.ndarray]
     alpha: np.ndarray
+    pearson: np.ndarray
+    path: np.ndarray
 
 
-def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: ArrayLike) -> RidgeFolds:
+def ridge_over_parts(
+    x: Sequence[np.ndarray],
+    y: Sequence[np.ndarray],
+    alphas: ArrayLike,
+    also: tuple[Sequence[np.ndarray], Sequence[np.ndarray]] | None = None,
+) -> RidgeFolds:
     """Leave one part out: train on the others, standardised on training rows, and predict it.
 
     alpha is chosen by leaving out, one after another, each part of the training set (mean
@@ -39,42 +50,95 @@ def ridge_over_parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: A
         x: per part, (rows, features) float64: whole configurations, or blocks.
         y: per part, (rows, targets) float64, or (rows,) for one target.
         alphas: candidates, per sample; one number for no choice.
+        also: further parts (x, y) that are in every training set and never predicted.
 
     Raises:
         LeakySplit: fewer than three parts leave nothing to choose alpha on.
         InvalidInput: parts of x and y that do not belong together, no alpha.
     """
-    if len(x) != len(y):
-        raise InvalidInput(f"x has {len(x)} parts and y {len(y)}; give both for every part")
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
-    parts = [rows_of(a, b) for a, b in zip(x, y, strict=True)]
-    x, y = [a for a, _ in parts], [b for _, b in parts]
+    x, y = _parts(x, y)
     penalties = penalties_of(alphas)
-    moments = [Moments.of(a, b) for a, b in parts]
+    moments = _moments(x, y)
+    always = _moments(*_parts(*also)) if also else []
+    each = range(len(x))
 
-    def without(*out: int) -> Moments:
-        kept = [m for k, m in enumerate(moments) if k not in out]
-        return functools.reduce(operator.add, kept)
+    @functools.cache  # leaving out a and b serves the choice for both
+    def path(*out: int) -> tuple[np.ndarray, np.ndarray]:
+        return _total([m for k, m in enumerate(moments) if k not in out] + always).ridge_path(penalties, standardize=True)
 
-    targets = y[0].shape[1]
-    chosen = np.zeros((len(x), targets))
-    prediction = []
-    inner: dict[tuple[int, int], np.ndarray] = {}  # score of a pair of parts left out, on each
-    for a in range(len(x)):
-        for b in range(a + 1, len(x)):
-            weights, intercept = without(a, b).ridge_path(penalties, standardize=True)
-            for held, other in ((a, b), (b, a)):
-                inner[other, held] = np.array(
-                    [
-                        [pearson(y[held][:, t], x[held] @ w[:, t] + c[t]) for t in range(targets)]
-                        for w, c in zip(weights, intercept, strict=True)
-                    ]
-                )
-    for a in range(len(x)):
-        score = np.mean([inner[a, b] for b in range(len(x)) if b != a], axis=0)  # (alphas, targets)
-        best = np.nan_to_num(score, nan=-np.inf).argmax(axis=0)
-        chosen[a] = penalties[best]
-        weights, intercept = without(a).ridge_path(penalties, standardize=True)
+    def score(part: int, *out: int) -> np.ndarray:
+        return _scores(*path(*sorted((part, *out))), x[part], y[part])
+
+    chosen, prediction, tested = [], [], []
+    for a in each:
+        best = _best(np.mean([score(b, a) for b in each if b != a], axis=0))
+        weights, intercept = path(a)
+        chosen.append(penalties[best])
         prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
-    return RidgeFolds(prediction, chosen)
+        tested.append(_scores(weights, intercept, x[a], y[a]))
+    found = np.array([[pearson(t, p) for t, p in zip(b.T, c.T, strict=True)] for b, c in zip(y, prediction, strict=True)])
+    return RidgeFolds(prediction, np.array(chosen), found, np.stack(tested, axis=1))
+
+
+def learning_curve(x: Sequence[np.ndarray], y: Sequence[np.ndarray], alphas: ArrayLike, sizes: Sequence[int]) -> np.ndarray:
+    """Pearson on each part of models trained on 2, 3 ... others.
+
+    Part k is predicted by a model of the next ``size`` parts, counted round; alpha is chosen by
+    leaving out one after another of these.
+
+    Args:
+        x, y, alphas: as for ``ridge_over_parts``.
+        sizes: numbers of training parts, from 2 to one less than there are.
+
+    Returns:
+        (sizes, parts, targets) float64.
+
+    Raises:
+        InvalidInput: a size out of range.
+    """
+    parts = len(x)
+    if not all(2 <= size < parts for size in sizes):
+        raise InvalidInput(f"sizes={list(sizes)}: with {parts} parts give numbers from 2 to {parts - 1}")
+    x, y = _parts(x, y)
+    moments, penalties = _moments(x, y), penalties_of(alphas)
+    out = np.zeros((len(sizes), parts, y[0].shape[1]))
+    for s, size in enumerate(sizes):
+        for part in range(parts):
+            train = [(part + 1 + k) % parts for k in range(size)]
+            inner = [
+                _scores(*_total([moments[k] for k in train if k != held]).ridge_path(penalties, standardize=True), x[held], y[held])
+                for held in train
+            ]
+            best = _best(np.mean(inner, axis=0))
+            weights, intercept = _total([moments[k] for k in train]).ridge_path(penalties, standardize=True)
+            tested = _scores(weights, intercept, x[part], y[part])
+            out[s, part] = tested[best, np.arange(tested.shape[1])]
+    return out
+
+
+def _parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Plain float64 arrays, (rows, features) and (rows, targets), of every part."""
+    if len(x) != len(y):
+        raise InvalidInput(f"x has {len(x)} parts and y {len(y)}; give both for every part")
+    parts = [rows_of(a, b) for a, b in zip(x, y, strict=True)]
+    return [a for a, _ in parts], [b for _, b in parts]
+
+
+def _moments(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> list[Moments]:
+    return [Moments.of(a, b) for a, b in zip(x, y, strict=True)]
+
+
+def _total(moments: list[Moments]) -> Moments:
+    return functools.reduce(operator.add, moments)
+
+
+def _best(score: np.ndarray) -> np.ndarray:
+    """Which alpha has the highest score for each target, from (alphas, targets)."""
+    return np.nan_to_num(score, nan=-np.inf).argmax(axis=0)
+
+
+def _scores(weights: np.ndarray, intercept: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson of every alpha and target, (alphas, targets)."""
+    return np.array([[pearson(y[:, t], x @ w[:, t] + c[t]) for t in range(y.shape[1])] for w, c in zip(weights, intercept, strict=True)])

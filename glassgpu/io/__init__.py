@@ -1,9 +1,22 @@
-"""Data from elsewhere."""
+"""Data from elsewhere, and files for other programs."""
 
 from glassgpu.io.bapst import read_bapst
 from glassgpu.io.botan import read_botan
+from glassgpu.io.datasets import load_ensemble, open_dataset, save_dataset
+from glassgpu.io.ensembles import ensemble_dataset, ensemble_from
+from glassgpu.io.gsd_files import read_gsd, write_gsd
 from glassgpu.names import explain_missing
 
-__all__ = ["read_bapst", "read_botan"]
+__all__ = [
+    "ensemble_dataset",
+    "ensemble_from",
+    "load_ensemble",
+    "open_dataset",
+    "read_bapst",
+    "read_botan",
+    "read_gsd",
+    "save_dataset",
+    "write_gsd",
+]
 
 explain_missing(globals())

@@ -86,7 +86,7 @@ class Page:
             **provenance,
         }
         (self.folder / "numbers.json").write_text(json.dumps({"provenance": facts, **self.numbers}, indent=1, default=_plain))
-        foot = "<br>".join(f"{html.escape(str(k))}: {html.escape(str(v))}" for k, v in facts.items())
+        foot = "<br>".join(f"{html.escape(str(k))}: {html.escape(_words(v))}" for k, v in facts.items())
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title><style>{STYLE}</style>'
             f"<h1>{html.escape(self.title)}</h1>{''.join(self._parts)}<footer>{foot}</footer></html>"
@@ -94,6 +94,10 @@ class Page:
         path = self.folder / "report.html"
         path.write_text(page)
         return path
+
+
+def _words(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def _plain(value: Any) -> Any:

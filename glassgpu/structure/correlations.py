@@ -141,9 +141,10 @@ def _wave_vectors(box: np.ndarray, k_max: float, bins: int, per_bin: int, seed: 
     unit = 2 * np.pi / box
     most = np.floor(k_max / unit).astype(int)
     n = np.stack(np.meshgrid(*[np.arange(-m if d else 0, m + 1) for d, m in enumerate(most)], indexing="ij"), -1).reshape(-1, len(box))
-    k = n * unit
+    first = np.take_along_axis(n, np.argmax(n != 0, axis=1)[:, None], axis=1)[:, 0]
+    k = n[first > 0] * unit
     length = np.linalg.norm(k, axis=1)
-    k, length = k[(length > 0) & (length < k_max)], length[(length > 0) & (length < k_max)]
+    k, length = k[length < k_max], length[length < k_max]
     bin_of = np.minimum((length * (bins / k_max)).astype(np.int64), bins - 1)
     order = np.random.default_rng(seed).permutation(len(k))
     sorted_by_bin = order[np.argsort(bin_of[order], kind="stable")]

@@ -37,6 +37,7 @@ class System:
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
         length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
+        wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
     """
 
     name: str
@@ -52,6 +53,7 @@ class System:
     mass: np.ndarray
     length_unit: str = "sigma"
     energy_unit: str = "epsilon"
+    wavenumber: float = 7.2
 
     def __post_init__(self) -> None:
         s = len(self.species)

@@ -1,0 +1,89 @@
+"""Is a liquid in equilibrium? Two windows of its run are compared, and the answer is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIGNIFICANT = 3.0  # standard errors
+MOST_CRYSTALLINE = 0.02  # share of particles in the largest crystalline cluster
+BLOCKS = 5  # of a time series
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One window of a run.
+
+    Attributes:
+        energy: (configuration, sample) potential energy per particle, evenly in time.
+        scattering: (block, time) F_s(k, t) since the window's start, in blocks of particles that
+            stand together.
+    """
+
+    energy: np.ndarray
+    scattering: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stationarity:
+    """What two consecutive windows say.
+
+    Attributes:
+        relaxed: F_s falls below 1/e within a window. Without that no test could see ageing.
+        ageing: largest difference between the windows' F_s(k, t), in standard errors.
+        energy_change: difference between the windows' mean energies, in standard errors.
+        crystalline: share of particles in the largest crystalline cluster; NaN where not defined.
+    """
+
+    relaxed: bool
+    ageing: float
+    energy_change: float
+    crystalline: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.relaxed and self.ageing < SIGNIFICANT and self.energy_change < SIGNIFICANT and not self.crystalline >= MOST_CRYSTALLINE
+
+    def __str__(self) -> str:
+        fell = "F_s falls below 1/e" if self.relaxed else "F_s stays above 1/e"
+        crystal = (
+            "" if np.isnan(self.crystalline) else f", largest crystalline cluster {self.crystalline:.1%} (below {MOST_CRYSTALLINE:.0%})"
+        )
+        return (
+            f"{fell}, F_s changes by {self.ageing:.1f} and the energy by {self.energy_change:.1f} standard errors "
+            f"(below {SIGNIFICANT:g}){crystal}"
+        )
+
+
+def blocked_error(series: np.ndarray, blocks: int = BLOCKS) -> float:
+    """Standard error of the mean of time series, (run, sample), from means over blocks of time.
+
+    The blocks must be longer than the memory of the series. Source: Flyvbjerg and Petersen,
+    J. Chem. Phys. 91, 461 (1989).
+    """
+    runs, samples = series.shape
+    blocks = min(blocks, samples)
+    means = series[:, : samples // blocks * blocks].reshape(runs, blocks, -1).mean(axis=2)
+    return float(means.std(ddof=1) / np.sqrt(means.size)) if runs == 1 else float(_within(means))
+
+
+def _within(means: np.ndarray) -> float:
+    """The error of the mean over runs and blocks, apart from the runs' own differences in level."""
+    runs, blocks = means.shape
+    variance = means.var(axis=1, ddof=1).mean()
+    return float(np.sqrt(variance / (runs * blocks)))
+
+
+def compare(first: Window, second: Window, crystalline: float) -> Stationarity:
+    """The verdict on two consecutive windows of equal length."""
+    means = [w.scattering.mean(axis=0) for w in (first, second)]
+    errors = [w.scattering.std(axis=0, ddof=1) / np.sqrt(len(w.scattering)) for w in (first, second)]
+    ageing = np.abs(means[0] - means[1]) / np.hypot(*errors)
+    change = abs(first.energy.mean() - second.energy.mean()) / np.hypot(blocked_error(first.energy), blocked_error(second.energy))
+    return Stationarity(bool(max(m[-1] for m in means) < np.exp(-1)), float(ageing.max()), float(change), crystalline)
+
+
+def octants(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Which of 2^d equal parts of the box each particle stands in, (N,)."""
+    return ((positions >= 0) * 2 ** np.arange(len(box))).sum(axis=1)
