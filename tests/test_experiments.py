@@ -83,13 +83,14 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate",
+        "correctness,md_rate,quench",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     result = json.loads(out.read_text())
     assert result["correctness"]["figures"]["philox"] is True
     assert result["md_rate"]["figures"]
+    assert result["quench"]["figures"]["strict bit for bit"] is True
 
 
 def test_command_line(tmp_path):
