@@ -16,7 +16,8 @@ demo: $(VENV)/.run
 	$(BIN)/glassgpu demo --out demo
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/test_kernels.py
+	$(BIN)/python -m pytest tests/test_kernels.py
 
 # About an hour: canonical distributions, drift, other people's runs. Keeps its figures.
 validate: $(VENV)/.dev

@@ -24,6 +24,7 @@ import numpy as np
 import glassgpu as gg
 from glassgpu.engines.md import MdRun, Plan
 from glassgpu.engines.problem import Problem
+from glassgpu.engines.quench import QuenchRun
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill
 
 PHILOX_COUNTER, PHILOX_KEY = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], 0x299F31D0A4093822
@@ -142,6 +143,29 @@ def md_rate(backend: str) -> dict[str, Any]:
     return out
 
 
+def quench(backend: str) -> dict[str, Any]:
+    """Inherent structures: strict builds bit for bit, minima, and the rate in particle-steps/s."""
+    out: dict[str, Any] = {}
+    system, starts = liquids(*((4096, 264) if backend == "cuda" else (300, 2)))
+
+    def run(place: Cpu | Cuda, count: int, steps: int) -> QuenchRun:
+        made = QuenchRun(system, starts[:count], place, 1e-8, steps, progress=False, chunk=min(200, steps))
+        made.run()
+        return made
+
+    here, there = (run(place, 2, 20_000) for place in (Cpu(2, strict=True), target_of(backend, strict=True)))
+    out["strict bit for bit"] = bool(np.array_equal(here.places, there.places))
+    out["largest force below 1e-8"] = bool(there.largest_force.max() < 1e-8)
+    if backend == "cuda":
+        place = Cuda()
+        run(place, 2, 20_000)  # compiled
+        began = time.perf_counter()
+        every = run(place, len(starts), 20_000)
+        seconds = time.perf_counter() - began
+        out[f"{len(starts)} configurations of N=4096, accepted particle-steps/s"] = float(every.steps.sum() * 4096 / seconds)
+    return out
+
+
 def physics(backend: str) -> dict[str, Any]:
     """Drift at constant energy; the published configuration and its propensities where data are."""
     out: dict[str, Any] = {}
@@ -219,6 +243,7 @@ def tests(backend: str) -> dict[str, Any]:
 PARTS = {
     "correctness": (correctness, 240),
     "md_rate": (md_rate, 120),
+    "quench": (quench, 120),
     "physics": (physics, 200),
     "descriptors": (descriptors, 90),
     "tests": (tests, 120),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from glassgpu.names import missing
+
 __version__ = "0.1.0"
 
 _MODULES = ("descriptors", "dynamics", "errors", "evaluate", "io", "models", "report", "simulate", "structure", "systems")
@@ -33,7 +35,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_NAMES[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"glassgpu has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    raise missing(__name__, name, __all__)
 
 
 def __dir__() -> list[str]:

@@ -49,8 +49,8 @@ NO_GATHER = (
 )
 DEVICE_FLAGS = ("-std=c++17", "--ptxas-options=-v", "-default-device", "--fmad=false")
 COMPILER_HELP = (
-    "no C++ compiler was found; run 'sudo apt install g++' (Debian, Ubuntu), "
-    "'pip install glassgpu[compiler]' (no system package needed), or set GLASSGPU_CXX"
+    "run 'sudo apt install g++' (Debian, Ubuntu), "
+    "'pip install glassgpu[compiler]' (no system package needed), or set GLASSGPU_CXX to the command of one"
 )
 
 
@@ -117,11 +117,12 @@ def compiler() -> tuple[str, ...]:
     named = os.environ.get("GLASSGPU_CXX")
     for candidate in [named] if named else ["g++", "clang++", "c++"]:
         words = candidate.split()
-        if shutil.which(words[0]):
+        if words and shutil.which(words[0]):
             return tuple(words)
     if not named and importlib.util.find_spec("ziglang"):
         return (sys.executable, "-m", "ziglang", "c++")
-    raise CompilerMissing(f"GLASSGPU_CXX={named} is not a command; {COMPILER_HELP}" if named else COMPILER_HELP)
+    what = f"GLASSGPU_CXX={named!r} is not a command here; unset it" if named else "no C++ compiler was found"
+    raise CompilerMissing(f"{what}; {COMPILER_HELP}")
 
 
 @functools.cache

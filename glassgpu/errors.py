@@ -1,4 +1,4 @@
-"""Every error that glassgpu raises on purpose. Each message says what was given, what is allowed
+"""Every error that glassgpu raises on purpose, and the warning it gives. Each message says what was given, what is allowed
 and what to do."""
 
 
@@ -20,6 +20,10 @@ class UnknownSpecies(InvalidInput):
 
 class ParticlesOverlap(InvalidInput):
     """Two particles of a configuration are so close that no dynamics can start from it."""
+
+
+class SuspiciousInput(UserWarning):
+    """Nothing forbids these numbers, but they look like a mistake, such as other units."""
 
 
 class LeakySplit(InvalidInput):

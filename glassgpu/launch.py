@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import compile as compiling
+from glassgpu import validate
 from glassgpu.errors import DeviceMissing, InvalidInput
 
 # The bits of kernels/status.cuh that a caller has to tell apart.
@@ -212,15 +213,17 @@ def target(backend: str = "auto", threads: int | None = None, strict: bool = Fal
 
     Args:
         backend: ``"cuda"``, ``"cpu"``, or ``"auto"``: CUDA where a device is, else the CPU.
-        threads: CPU worker threads; the processor affinity by default.
+        threads: CPU worker threads, at least 1; the processor affinity by default.
         strict: no fused multiply-add and no vector sums, so that CPU and GPU round alike.
 
     Raises:
-        InvalidInput: another name.
+        InvalidInput: another name, or threads that cannot be counted.
         DeviceMissing: ``"cuda"`` without a device.
     """
     if backend not in ("auto", "cpu", "cuda"):
         raise InvalidInput(f"backend={backend!r}: choose 'auto', 'cuda' or 'cpu'")
+    if threads is not None:
+        validate.whole("threads", threads, least=1)
     if backend != "cpu":
         try:
             return Cuda(strict=strict)

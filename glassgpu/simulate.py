@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassgpu import validate
+from glassgpu import __version__, validate
 from glassgpu.dynamics.observables import Observe, observables_dataset
+from glassgpu.engines.checkpoint import checkpoint_path, fingerprint
 from glassgpu.engines.md import MdResult, MdRun, Plan
 from glassgpu.engines.quench import Quench, quench
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
 from glassgpu.systems.system import System
-from glassgpu.types import Snapshot, as_snapshots
+from glassgpu.types import Snapshot, as_snapshots, listed
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Quench", "Trajectory", "md", "quench"]
+explain_missing(globals())
 
 TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
 DT = 0.005
 SKIN = 0.5  # the fastest of 0.3 to 0.7 for N = 800 at T = 0.6 and N = 4096 at T = 0.44 on a CPU
+MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
+MOST_STEPS = 2**53
 THERMOSTATS = ("nose_hoover", None)
 
 
@@ -46,6 +52,7 @@ class Trajectory:
         rebuilds: neighbour-list builds per step, for tuning ``skin``.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
             for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
+        attrs: provenance, as of an ``Ensemble``.
     """
 
     times: np.ndarray
@@ -58,18 +65,33 @@ class Trajectory:
     status: np.ndarray
     rebuilds: float
     observables: xarray.Dataset | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kept = "".join(f", {name}" for name in ("positions", "observables") if getattr(self, name) is not None)
+        shape = " x ".join(map(str, self.status.shape))
+        return f"Trajectory({self.attrs.get('system')}, runs={shape}, T={self.attrs.get('temperature')}, times={listed(self.times)}{kept})"
 
 
 def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
     """The whole steps nearest to the times, (time,) int64, ascending and all different.
 
     Raises:
-        InvalidInput: not ascending, shorter than one step, or two times on one step.
+        InvalidInput: not ascending, shorter than one step, more than 1 % off a whole step, two times
+            on one step, or more steps than can be counted.
     """
-    asked = validate.array("times", np.atleast_1d(np.asarray(times, float)), np.float64, (None,))
+    asked = validate.array("times", [times] if isinstance(times, (int, float)) else times, np.float64, (None,))
+    if not len(asked) or asked.min() <= 0:
+        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each above 0")
+    validate.number("the last of times, in steps", asked.max() / dt, most=MOST_STEPS)
     steps = np.rint(asked / dt).astype(np.int64)
-    if not len(steps) or steps[0] < 1:
-        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each at least one step dt={dt:g}")
+    moved = np.flatnonzero((np.abs(steps * dt - asked) > MOVED * asked) | (asked < (1 - MOVED) * dt))
+    if len(moved):
+        k = int(moved[0])
+        raise InvalidInput(
+            f"time {asked[k]:g} is no whole number of steps dt={dt:g}: the nearest, step {max(1, steps[k])}, is at "
+            f"{max(1, steps[k]) * dt:g}; {_fitting_step(asked, dt)}"
+        )
     clash = np.flatnonzero(np.diff(steps) <= 0)
     if len(clash):
         k = int(clash[0])
@@ -78,6 +100,16 @@ def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
             "give ascending times that are at least one step apart"
         )
     return steps
+
+
+def _fitting_step(times: np.ndarray, dt: float) -> str:
+    """Advice: the largest step, not above ``dt``, on whose multiples all the times fall."""
+    first = times.min()
+    for k in range(int(np.ceil(first / dt * (1 - 1e-9))), int(np.ceil(first / dt)) + 1000):
+        steps = np.rint(times * k / first)
+        if (np.abs(steps * first / k - times) <= MOVED * times).all() and (np.diff(steps) > 0).all():
+            return f"take dt={first / k:.6g}, or multiples of dt"
+    return "take multiples of dt"
 
 
 def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
@@ -129,6 +161,33 @@ def plan_of(
         skin=validate.number("skin", skin, above=0, most=5),
         **more,
     )
+
+
+def provenance(system: System, snapshots: Sequence[Snapshot], plan: Plan, place: Cpu | Cuda) -> dict[str, Any]:
+    """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
+
+    ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
+    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion.
+    """
+    return {
+        "system": system.name,
+        "law": system.law,
+        "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
+        "density": float(np.mean([s.density for s in snapshots])),
+        "temperature": plan.temperature if plan.draw_velocities else float("nan"),
+        "thermostat": "nose_hoover" if plan.thermostat else "None",
+        "thermostat_time": plan.thermostat_time,
+        "dt": plan.dt,
+        "skin": plan.skin,
+        "replicas": plan.replicas,
+        "seed": plan.seed,
+        "precision": plan.precision,
+        "backend": place.name,
+        "version": __version__,
+        "time_unit": TIME_UNIT,
+        "length_unit": system.length_unit,
+        "energy_unit": system.energy_unit,
+    }
 
 
 def md(
@@ -183,6 +242,9 @@ def md(
     Raises:
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         SimulationFailed, Interrupted: with the checkpoint kept.
+
+    Warns:
+        SuspiciousInput: density or composition unlike the system's (other units, other types).
     """
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
@@ -205,8 +267,8 @@ def md(
         keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
-    path = Path(checkpoint) if checkpoint else None
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    system.warn_if_unlike(snapshots)
     result = run.run()
     assert result.places is not None and result.velocities is not None
 
@@ -232,6 +294,7 @@ def md(
         status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
         rebuilds=result.rebuilds,
         observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))) if observe else None,
+        attrs=provenance(system, snapshots, plan, place),
     )
     return out
 
@@ -247,5 +310,5 @@ def observables_of(system: System, snapshots: list[Snapshot], plan: Plan, result
 
 
 def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:
-    images = np.floor(places / start.box + 0.5).astype(np.int32)
-    return Snapshot(places, start.types, start.box, velocities, images)
+    images = np.zeros(places.shape, np.int32) if start.images is None else start.images
+    return Snapshot(places, start.types, start.box, velocities, images)  # which adds what it subtracts from the unwrapped places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ class Snapshot:
         types: (N,) int32, species numbered from 0.
         box: (d,) float64, sides of the rectangular box; d is 2 or 3.
         velocities: (N, d) float64 or None.
-        images: (N, d) int32 or None: how many boxes were subtracted from the positions.
+        images: (N, d) int32 or None: how many boxes were subtracted from the positions. Those that
+            wrapping here subtracts are added, so that positions + images x box stays what was given.
+            None stays None: only the configuration in the periodic box is meant.
 
     Raises:
         InvalidInput: wrong shape or dtype, NaN, a negative type, a side that is not positive.
@@ -47,14 +49,19 @@ class Snapshot:
         types = validate.array("types", self.types, np.int32, (n,))
         if types.min() < 0:
             raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
-        wrapped = _wrapped(positions, box)
+        wrapped, subtracted = _wrap(positions, box)
         wrapped.setflags(write=False)
         for name, value in (("positions", wrapped), ("types", types), ("box", box)):
             object.__setattr__(self, name, value)
         if self.velocities is not None:
             object.__setattr__(self, "velocities", validate.array("velocities", self.velocities, np.float64, (n, d)))
         if self.images is not None:
-            object.__setattr__(self, "images", validate.array("images", self.images, np.int32, (n, d)))
+            images = validate.array("images", self.images, np.int32, (n, d)) + subtracted
+            object.__setattr__(self, "images", validate.array("images", images, np.int32, (n, d)))
+
+    def __repr__(self) -> str:
+        more = "".join(f", {name}" for name in ("velocities", "images") if getattr(self, name) is not None)
+        return f"Snapshot(N={self.n}, d={self.dimension}, box={listed(self.box)}, per type {np.bincount(self.types).tolist()}{more})"
 
     @property
     def n(self) -> int:
@@ -62,17 +69,30 @@ class Snapshot:
         return len(self.positions)
 
     @property
+    def density(self) -> float:
+        """N / V [length^-d]."""
+        return self.n / float(self.box.prod())
+
+    @property
     def dimension(self) -> int:
         """2 or 3."""
         return len(self.box)
 
 
-def _wrapped(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Positions in [-L/2, L/2). Those inside keep every bit: the quotient of one just below L/2 rounds to 1/2."""
-    out = positions - box * np.floor(positions / box + 0.5)
-    out = np.where(out >= box / 2, out - box, out)
-    out = np.maximum(out, -box / 2)
-    return np.where((positions >= -box / 2) & (positions < box / 2), positions, out)
+def _wrap(positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in [-L/2, L/2), and how many boxes were subtracted (float64). What is inside keeps every bit."""
+    inside = (positions >= -box / 2) & (positions < box / 2)
+    subtracted = np.where(inside, 0.0, np.floor(positions / box + 0.5))
+    wrapped = np.where(inside, positions, positions - box * subtracted)
+    for beyond, boxes in ((wrapped < -box / 2, -1.0), (wrapped >= box / 2, 1.0)):  # what rounding left outside
+        subtracted, wrapped = subtracted + boxes * beyond, np.where(beyond, wrapped - boxes * box, wrapped)
+    return wrapped, subtracted
+
+
+def listed(values: np.ndarray) -> str:
+    """A short list of numbers: the middle of a long one is left out."""
+    words = [f"{v:.6g}" for v in values]
+    return f"[{', '.join(words)}]" if len(words) < 5 else f"[{words[0]} ... {words[-1]}, {len(words)} in all]"
 
 
 def as_snapshots(value: Snapshot | Sequence[Snapshot]) -> tuple[list[Snapshot], bool]:
@@ -82,9 +102,12 @@ def as_snapshots(value: Snapshot | Sequence[Snapshot]) -> tuple[list[Snapshot], 
         InvalidInput: empty, something else than snapshots, or snapshots of different N or d.
     """
     single = isinstance(value, Snapshot)
-    snapshots = [value] if isinstance(value, Snapshot) else list(value)
-    if not snapshots or not all(isinstance(s, Snapshot) for s in snapshots):
-        raise InvalidInput("expected a Snapshot or a sequence of at least one Snapshot")
+    snapshots = [value] if isinstance(value, Snapshot) else list(value) if isinstance(value, Iterable) else [value]
+    strange = [type(s).__name__ for s in snapshots if not isinstance(s, Snapshot)]
+    if strange or not snapshots:
+        got = f"got {strange[0]}" if strange else "got none"
+        order = "; the order of arguments is (system, snapshot)" if "System" in strange else ""
+        raise InvalidInput(f"expected a Snapshot or a sequence of at least one Snapshot, {got}{order}")
     if len({s.positions.shape for s in snapshots}) > 1:
         raise InvalidInput(f"snapshots of different shapes {sorted({s.positions.shape for s in snapshots})} do not belong to one System")
     return snapshots, not single
@@ -103,7 +126,8 @@ class Ensemble:
         energy: mean over runs of the potential energy per particle, ([configuration,] time).
         mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
         observables: Dataset over (configuration, replica, time, species), when asked for.
-        attrs: provenance: temperature, replicas, seed, dt, time unit, version.
+        attrs: provenance (``simulate.provenance``): system, law, a hash of its physics, density,
+            temperature, thermostat, dt, skin, replicas, seed, precision, backend, version, units.
     """
 
     snapshot: Snapshot | list[Snapshot]
@@ -114,6 +138,11 @@ class Ensemble:
     energy: xarray.DataArray | None = None
     mean_displacement: xarray.DataArray | None = None
     observables: xarray.Dataset | None = None
+
+    def __repr__(self) -> str:
+        many = f"{len(self.snapshot)} configurations, " if isinstance(self.snapshot, list) else ""
+        n = self.propensity.sizes["particle"]
+        return f"Ensemble({self.attrs.get('system')}, {many}N={n}, T={self.attrs.get('temperature')}, replicas={self.attrs.get('replicas')}, times={listed(self.times)})"
 
     @property
     def times(self) -> np.ndarray:

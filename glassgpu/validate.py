@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ def number(name: str, value: Any, *, above: float | None = None, least: float | 
     ]
     allowed = " and ".join(part for part in limits if part) or "finite"
     try:
+        if isinstance(value, (bool, np.bool_, str, bytes, np.complexfloating)) or getattr(value, "ndim", 0) != 0:
+            raise TypeError  # float() would take these
         out = float(value)
     except (TypeError, ValueError):
         raise InvalidInput(f"{name}={value!r} is not a number; give one that is {allowed}") from None
@@ -46,17 +48,34 @@ def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     return value
 
 
+def names(name: str, value: Any, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Some of the names allowed; a text alone is one name. ``InvalidInput`` otherwise."""
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Iterable):
+        raise InvalidInput(f"{name}={value!r}: give a list of {', '.join(map(repr, allowed))}")
+    return tuple(choice(name, label, allowed) for label in value)
+
+
 def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """A read-only, contiguous, finite copy of the shape named (``None``: any length).
 
     Raises:
-        InvalidInput: wrong shape, not a number, or values that the dtype cannot hold exactly.
+        InvalidInput: wrong shape, ragged, masked, complex, text or objects, NaN, or values that the
+            dtype cannot hold exactly.
     """
+    if isinstance(value, Iterator):
+        raise InvalidInput(f"{name} is a {type(value).__name__}, which can be read only once; give list({name})")
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidInput(f"{name} is a masked array, whose mask would be lost; give a plain array, such as {name}.filled(...)")
     try:
         given = np.asarray(value)
-        out = np.array(given, dtype=dtype, order="C")
+        if given.dtype.kind not in "biuf":
+            raise TypeError(f"dtype {given.dtype}")
+        with np.errstate(invalid="ignore"):
+            out = np.array(given, dtype=dtype, order="C")
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{name} is not an array of numbers ({error})") from None
+        raise InvalidInput(f"{name} is not an array of real numbers ({error})") from None
     if out.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, out.shape, strict=True)):
         wanted = tuple("any" if want is None else want for want in shape)
         raise InvalidInput(f"{name} has shape {out.shape}; expected {wanted}")

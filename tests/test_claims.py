@@ -146,4 +146,4 @@ def test_the_claims_of_this_project():
     np.testing.assert_allclose([relaxation["tau_alpha_060"].low[0], relaxation["tau_alpha_060"].high[0]], [9.1, 16.9])
     np.testing.assert_allclose([relaxation["tau_alpha_050"].low[0], relaxation["tau_alpha_050"].high[0]], [70, 130])
     assert len(public["noise_ceiling"].low) == 8 and public["thermal_pearson_mean"].low.tolist() == [0.47, 0.52, 0.54]
-    assert public["inherent_pearson"].low[0] == 0.71 < public["inherent_pearson_goal"].low[0] == 0.76
+    assert public["inherent_pearson"].low[0] == 0.71 < public["best_pearson"].low[0] == 0.76

@@ -136,6 +136,39 @@ def test_folds_equal_explicit_refits():
         ridge_over_parts(x[:2], y[:2], alphas)
 
 
+def test_folds_take_what_users_have():
+    """One target as a vector, one alpha as a number, labelled arrays: the same folds."""
+    import xarray
+
+    random = np.random.default_rng(9)
+    x = [random.normal(size=(30, 4)) for _ in range(3)]
+    y = [a @ [1, 2, 3, 4] + random.normal(size=30) for a in x]
+    plain = ridge_over_parts(x, [b[:, None] for b in y], [0.1])
+    for given in (ridge_over_parts(x, y, 0.1), ridge_over_parts([xarray.DataArray(a) for a in x], [xarray.DataArray(b) for b in y], [0.1])):
+        assert all(np.array_equal(a, b) for a, b in zip(given.prediction, plain.prediction, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, y: ridge_over_parts(x, y, []), "at least one"),
+        (lambda x, y: ridge_over_parts(x, y[:2], [0.1]), "x has 3 parts and y 2"),
+        (lambda x, y: ridge_over_parts(x, [b[:-1] for b in y], [0.1]), r"y \(4,\)"),
+        (lambda x, y: ridge_over_parts([], [], [0.1]), "0 parts"),
+        (lambda x, y: r2(y[0], y[0][:-1]), "one shape"),
+        (lambda x, y: report(y[0], y[0], np.zeros(4), np.zeros(5), ("A",)), "one shape"),
+        (lambda x, y: report(x[0], x[0], np.zeros(5), np.zeros(5), ("A",)), "one shape"),
+        (lambda x, y: split(np.zeros(5), "spatial_blocks", positions=x[0][:4], box=[9, 9], margin=0.1), "positions has shape"),
+        (lambda x, y: split(np.zeros(5), "spatial_blocks", positions=x[0], box=[9, 9, 9], margin=0.1), "box has shape"),
+        (lambda x, y: split(np.zeros(5), "random_particles", seed=1.5), "seed"),
+    ],
+)
+def test_what_does_not_belong_together(call, message):
+    random = np.random.default_rng(9)
+    with pytest.raises(gg.errors.InvalidInput, match=message):
+        call(random.normal(size=(3, 5, 2)), random.normal(size=(3, 5)))
+
+
 def test_further_parts_are_always_in_training():
     random = np.random.default_rng(9)
     x = [random.normal(size=(40, 3)) for _ in range(5)]

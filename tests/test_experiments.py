@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from glassgpu.experiments import demo, public_data
+from glassgpu.experiments import demo, kob_andersen_relaxation, public_data
 
 from glassgpu.study.status import stage_status
 
 
 def test_demo_in_small(tmp_path, monkeypatch):
     options = demo.Demo(
-        out=tmp_path, configurations=3, replicas=2, longest=1.0, equilibration=1.0, temperature=1.0, generations=1, backend="cpu"
+        out=tmp_path, configurations=3, replicas=2, longest=1.0, equilibration=8.0, temperature=1.5, generations=1, backend="cpu"
     )
     with monkeypatch.context() as patch:  # stopped before its last stage, then started again
         patch.setattr(demo, "_learn", lambda **_: 1 / 0)
@@ -36,7 +36,7 @@ def test_demo_in_small(tmp_path, monkeypatch):
     displacement = numbers["mean_displacement"]["A"]
     assert all(b > a for a, b in pairwise(displacement))
     # Ballistic at first: <|v|> t with <|v|> = sqrt(8 T / pi).
-    assert displacement[0] == pytest.approx(np.sqrt(8 / np.pi) * numbers["times"][0], rel=0.05)
+    assert displacement[0] == pytest.approx(np.sqrt(8 * 1.5 / np.pi) * numbers["times"][0], rel=0.05)
     for name in ("maps", "pearson", "displacement"):
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
     assert set(numbers["provenance"]["seconds"]) == {"liquids", "ensemble", "descriptors", "fit"}
@@ -46,14 +46,27 @@ def test_demo_in_small(tmp_path, monkeypatch):
 def test_public_data_smoke(data, tmp_path):
     page = public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    honest = np.mean(numbers["pearson_A"]["by_configuration"]["1"])
-    leaky = np.mean(numbers["pearson_A"]["random_particles"]["1"])
+    honest = np.mean(numbers["pearson_A"]["thermal, 1 generation"])
+    leaky = np.mean(numbers["leaky_A"]["random_particles"])
     assert 0.3 < honest < leaky
-    assert page.read_text().count("not reachable") == 5  # no claim can be checked at this scale
+    assert page.read_text().count("not reachable") == 6  # no claim can be checked at this scale
     assert {s.state for s in stage_status(tmp_path)} == {"done"}
     assert len(numbers["provenance"]["files"]) == 4
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
     public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+
+
+def test_relaxation_smoke(tmp_path):
+    options = kob_andersen_relaxation.KobAndersenRelaxation(out=tmp_path, scale="smoke", backend="cpu")
+    page = kob_andersen_relaxation.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    hot, cold = numbers["tau_alpha"]
+    assert 0.2 < hot < cold < 5
+    assert numbers["potential_energy_per_particle"][0] > numbers["potential_energy_per_particle"][1]
+    assert page.read_text().count("data:image/png") == 5
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    kob_andersen_relaxation.run(options)
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
 
 
@@ -70,13 +83,14 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate",
+        "correctness,md_rate,quench",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     result = json.loads(out.read_text())
     assert result["correctness"]["figures"]["philox"] is True
     assert result["md_rate"]["figures"]
+    assert result["quench"]["figures"]["strict bit for bit"] is True
 
 
 def test_command_line(tmp_path):

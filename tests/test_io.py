@@ -69,6 +69,24 @@ def test_unknown_time_code(tmp_path):
     assert gg.io.read_botan(path, time=5.0).times.tolist() == [5.0]
 
 
+@pytest.mark.parametrize("read", [gg.io.read_botan, gg.io.read_bapst])
+@pytest.mark.parametrize("path", [[], None, 5, ["a", None]])
+def test_no_file_name(read, path):
+    with pytest.raises(gg.errors.InvalidInput, match="give a file name, or a list of at least one"):
+        read(path)
+
+
+def test_the_other_format_is_named(tmp_path):
+    pickled, array = tmp_path / "a.pickle", tmp_path / "a.npy"
+    pickled.write_bytes(pickle.dumps({"positions": np.zeros((3, 3))}))
+    np.save(array, np.zeros(3))
+    for path in (pickled, array):
+        with pytest.raises(gg.errors.FileFormatError, match="not an npz file; read_bapst reads"):
+            gg.io.read_botan(path)
+    with pytest.raises(gg.errors.FileFormatError, match="is an npz file, not a pickle; read_botan reads"):
+        gg.io.read_bapst(botan_file(tmp_path / "isoconfig_N4096T0.44_9_tc07.npz"))
+
+
 class Evil:
     def __reduce__(self):
         return (exec, ("raise SystemExit('this pickle ran code')",))

@@ -111,6 +111,23 @@ def test_interrupted_and_resumed(liquid, tmp_path, stop_after, monkeypatch):
     assert identical(plain, resumed)
 
 
+def test_resuming_is_said(liquid, tmp_path, monkeypatch, capsys):
+    system, start = liquid
+    path, original = tmp_path / "run.npz", engine.MdRun._run_chunk
+    common = dict(temperature=0.8, times=[0.1], chunk=5, backend="cpu", checkpoint=path, progress=True)
+    monkeypatch.setattr(
+        engine.MdRun,
+        "_run_chunk",
+        lambda self, steps: original(self, steps) if self.step < 10 else (_ for _ in ()).throw(KeyboardInterrupt),
+    )
+    with pytest.raises(gg.errors.Interrupted):
+        gg.simulate.md(system, start, **common)
+    assert "continuing" not in capsys.readouterr().err
+    monkeypatch.undo()
+    gg.simulate.md(system, start, **common)
+    assert f"continuing {path} at 50 %\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("moment", range(0, 60, 3))
 def test_stopped_anywhere_and_resumed(liquid, tmp_path, moment, monkeypatch):
     """Ctrl-C at any access to the arrays of the target, inside commits too."""
@@ -147,10 +164,20 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
         )
     monkeypatch.undo()
     assert path.exists()
-    with pytest.raises(gg.errors.CheckpointMismatch):
-        gg.isoconfigurational(
-            system, start, temperature=0.8, times=[0.1], replicas=2, seed=2, backend="cpu", checkpoint=path, progress=False
-        )
+    common = dict(temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", checkpoint=path, progress=False)
+    moved = gg.Snapshot(start.positions + 1e-9, start.types, start.box)
+    for change, message in (
+        ({"seed": 2}, "another run: seed was 1 and is now 2. Give"),
+        ({"temperature": 0.9, "precision": "double"}, "precision was 'single' and is now 'double'; temperature was 0.8 and is now 0.9"),
+        ({"snapshot": moved}, "another run: snapshots differ"),
+        ({"system": replace(system, mass=2 * system.mass)}, "another run: mass differ"),
+    ):
+        with pytest.raises(gg.errors.CheckpointMismatch, match=message):
+            gg.isoconfigurational(**{"system": system, "snapshot": start, **common, **change})
+    monkeypatch.setattr(engine, "source_key", lambda: "other kernels")
+    with pytest.raises(gg.errors.CheckpointMismatch, match="has changed"):
+        gg.isoconfigurational(system, start, **common)
+    monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(gg.errors.FileFormatError, match="damaged"):
         gg.isoconfigurational(
@@ -253,3 +280,19 @@ def test_continuing_with_velocities_is_one_run(liquid):
     half = gg.simulate.md(system, start, duration=0.2, **common).final
     rest = gg.simulate.md(system, half, duration=0.2, **common).final
     np.testing.assert_allclose(rest.velocities, whole.velocities, atol=1e-9)
+
+
+@pytest.mark.parametrize(("which", "length", "energy"), [("liquid", "sigma_AA", "epsilon_AA"), ("film", "sigma_LS", "epsilon_LS")])
+def test_results_say_what_made_them_and_in_which_units(which, length, energy, request):
+    system, start = request.getfixturevalue(which)
+    common = dict(temperature=0.8, times=[0.05], replicas=2, seed=4, backend="cpu", progress=False)
+    labels = gg.isoconfigurational(system, start, labels=("propensity", "mean_displacement"), **common)
+    units = {"propensity": length, "standard_error": length, "mean_displacement": length, "energy": energy, "noise_ceiling": "1"}
+    assert {name: getattr(labels, name).attrs["units"] for name in units} == units
+    for attrs in (labels.attrs, gg.simulate.md(system, start, **common).attrs):
+        assert attrs["version"] == gg.__version__
+        assert attrs["density"] == pytest.approx(system.density)
+        assert (attrs["law"], attrs["skin"], attrs["thermostat_time"], attrs["temperature"]) == (system.law, 0.5, 0.5, 0.8)
+        assert attrs["time_unit"].startswith("sqrt")
+    other = replace(system, cutoff=0.99 * system.cutoff)
+    assert gg.simulate.md(other, start, **common).attrs["physics"] != labels.attrs["physics"]

@@ -90,6 +90,20 @@ def test_bad_input(rows):
     x, y = rows
     with pytest.raises(gg.errors.InvalidInput, match="alpha"):
         Ridge(-1.0).fit(x, y)
+    with pytest.raises(gg.errors.InvalidInput, match="alpha='a' is not a number"):
+        Ridge(alpha="a").fit(x, y)
+    for arguments, message in (
+        ((x, y, "a"), "alphas is not an array of real numbers"),
+        ((x, y, []), "at least one"),
+        ((x, y, [0.1, -1]), "at least 0"),
+        ((x, y[:9], [0.1]), r"y \(9, 3\)"),
+        ((x[0], y, [0.1]), "expected \\(rows, features\\)"),
+        ((x.tolist(), "text", [0.1]), "arrays of numbers"),
+        ((np.where(x > 9, np.nan, x), y, [0.1]), "NaN"),
+    ):
+        with pytest.raises(gg.errors.InvalidInput, match=message):
+            ridge_path(*arguments)
+    assert np.array_equal(ridge_path(x.tolist(), y[:, 0], 0.1)[0], ridge_path(x, y[:, :1], [0.1])[0])
     with pytest.raises(gg.errors.InvalidInput, match="largest eigenvalue"):
         Moments.of(x, y).ridge_path([1e-12], standardize=True)
     with pytest.raises(ValueError, match="NaN"):

@@ -157,7 +157,7 @@ def test_few_compilations(snapshot):
 
 
 def test_bad_input(snapshot):
-    with pytest.raises(gg.errors.BoxTooSmall, match="N >= 1200"):
+    with pytest.raises(gg.errors.BoxTooSmall, match=r"ShellExpansion reaches 5.*N >= 1200, or give ShellExpansion smaller shells"):
         ShellExpansion()(gg.systems.kob_andersen(n=1000).random_snapshot(1))
     with pytest.raises(gg.errors.UnknownSpecies):
         ShellExpansion(species=("A",))(snapshot)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glassgpu.errors import InvalidInput, UnknownSpecies
+from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot, as_snapshots
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ class Descriptor(ABC):
         Raises:
             InvalidInput: other dimension.
             UnknownSpecies: a type without a name.
+            BoxTooSmall: a side shorter than twice the reach.
         """
         if snapshot.dimension not in self.dimensions:
             raise InvalidInput(f"{type(self).__name__} is defined in {self.dimensions} dimensions, the snapshot has {snapshot.dimension}")
         if snapshot.types.max() >= len(self.species):
             raise UnknownSpecies(f"the snapshot holds type {snapshot.types.max()}, but species={self.species}; name every species")
+        name = type(self).__name__
+        require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} smaller shells (its reach is {self.reach:g})")
 
     def __call__(self, snapshot: Snapshot | Sequence[Snapshot]) -> xarray.DataArray:
         """Columns of one snapshot, dims (particle, feature), or of several, dims

@@ -13,6 +13,7 @@ from glassgpu.dynamics.observables import (
     van_hove,
 )
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling, reliability
+from glassgpu.names import explain_missing
 
 __all__ = [
     "Arrhenius",
@@ -33,3 +34,5 @@ __all__ = [
     "self_intermediate_scattering",
     "van_hove",
 ]
+
+explain_missing(globals())

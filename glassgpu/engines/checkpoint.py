@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
 import zipfile
 from collections.abc import Mapping
@@ -11,27 +13,76 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu.errors import CheckpointMismatch, FileFormatError, OutputNotWritable
+from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+
+READABLE = 60  # a longer value is told by its hash
 
 
 def fingerprint(**inputs: Any) -> str:
-    """A hash of arrays, numbers and texts that fix a run's numbers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(inputs.items()):
-        digest.update(name.encode())
-        if isinstance(value, np.ndarray):
-            digest.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+    """What fixes a run's numbers, as JSON of name and value: short values as they are, arrays and
+    long values as a hash, dataclasses field by field, so that two runs can be told apart by name."""
+    flat: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if dataclasses.is_dataclass(value):
+            flat.update({f"{name}.{field.name}": getattr(value, field.name) for field in dataclasses.fields(value)})
         else:
-            digest.update(repr(value).encode())
-    return digest.hexdigest()
+            flat[name] = value
+    return json.dumps({name: _told(value) for name, value in sorted(flat.items())})
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        data = f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
+    elif len(repr(value)) <= READABLE:
+        return repr(value)
+    else:
+        data = repr(value).encode()
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def differences(found: str, wanted: str) -> str:
+    """Which inputs of two fingerprints differ, in words."""
+    try:
+        before = {str(name): str(value) for name, value in json.loads(found).items()}
+    except (ValueError, AttributeError):
+        return "it was written by another version of glassgpu"
+    now = json.loads(wanted)
+    words = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name, "absent"), now.get(name, "absent")
+        if old == new:
+            continue
+        if name == "code":
+            words.append("the code (version or kernels) has changed")
+        elif (old + new).count("sha256:") or len(old) > READABLE:
+            words.append(f"{name.rpartition('.')[2]} differ")
+        else:
+            words.append(f"{name.rpartition('.')[2]} was {old} and is now {new}")
+    return "; ".join(words)
+
+
+def checkpoint_path(checkpoint: Any) -> Path | None:
+    """What users give as ``checkpoint=``, as a path.
+
+    Raises:
+        InvalidInput: neither a path nor None.
+    """
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, (str, os.PathLike)):
+        raise InvalidInput(f"checkpoint={checkpoint!r}: give the path of a file, such as 'run.npz', or None")
+    return Path(checkpoint)
 
 
 def writable(path: Path) -> Path:
     """The path, once its folder exists and can be written.
 
     Raises:
+        InvalidInput: it has no name.
         OutputNotWritable
     """
+    if not path.name:
+        raise _is_a_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
@@ -42,6 +93,10 @@ def writable(path: Path) -> Path:
             f"{path.parent} cannot be written ({error.strerror}); choose another folder or change its permissions"
         ) from error
     return path
+
+
+def _is_a_folder(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} is a folder; name a file in it, such as {path / 'run.npz'}")
 
 
 def save(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -60,16 +115,24 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
     """What was saved under the same key, or None when there is no file.
 
     Raises:
+        InvalidInput: it is a folder.
         CheckpointMismatch: the file belongs to a run with other inputs.
         FileFormatError: the file is damaged.
     """
+    if path.is_dir():
+        raise _is_a_folder(path)
     if not path.exists():
         return None
     try:
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read ({error})") from error
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise FileFormatError(f"the checkpoint {path} is damaged ({error}); delete it to start anew") from error
-    if str(found.pop("key", "")) != key:
-        raise CheckpointMismatch(f"{path} belongs to a run with other parameters; name another checkpoint or delete it to start anew")
+    written = str(found.pop("key", ""))
+    if written != key:
+        raise CheckpointMismatch(
+            f"{path} belongs to another run: {differences(written, key)}. Give those again, name another checkpoint, or delete it to start anew"
+        )
     return found

@@ -18,7 +18,7 @@ from glassgpu.errors import Interrupted, NotConverged
 from glassgpu.progress import Progress, uninterrupted
 from glassgpu.simulate import DT, md
 from glassgpu.structure.crystal import largest_crystalline_cluster
-from glassgpu.systems.system import System
+from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
 # A random start holds far more potential energy than the liquid. Rounds of short runs, each
@@ -73,6 +73,7 @@ def equilibrate(
 
     Source: spec section 1 (a state is accepted by test, not by step count).
     """
+    system = as_system(system)
     validate.number("temperature", temperature, above=0)
     validate.number("duration", duration, above=0)
     validate.whole("seed", seed, least=0)
@@ -80,11 +81,19 @@ def equilibrate(
     configurations = validate.whole("configurations", configurations, least=1)
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
     run = _Run(system, temperature, seed, {"dt": dt, "precision": precision, "backend": backend, "threads": threads, "progress": progress})
-    if checkpoint:
-        run.path = checkpoints.writable(Path(checkpoint))
+    path = checkpoints.checkpoint_path(checkpoint)
+    if path:
+        run.path = checkpoints.writable(path)
         given = [] if start is None else [start] if isinstance(start, Snapshot) else list(start)
         run.key = checkpoints.fingerprint(
-            what=("equilibrate", temperature, duration, seed, configurations, accept, dt, precision),
+            what="equilibrate",
+            temperature=temperature,
+            duration=duration,
+            seed=seed,
+            configurations=configurations,
+            accept=accept,
+            dt=dt,
+            precision=precision,
             **system.physics(),
             start=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in given]) if given else np.zeros(0),
             counts=(system.counts, system.density),

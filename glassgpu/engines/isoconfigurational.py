@@ -12,9 +12,10 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
+from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
 from glassgpu.progress import Progress
-from glassgpu.simulate import DT, SKIN, TIME_UNIT, choose_target, observables_of, plan_of, steps_of
+from glassgpu.simulate import DT, SKIN, choose_target, observables_of, plan_of, provenance, steps_of
 from glassgpu.systems.system import System
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
 
@@ -69,12 +70,14 @@ def isoconfigurational(
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         SimulationFailed, Interrupted: with the checkpoint kept.
 
+    Warns:
+        SuspiciousInput: density or composition unlike the system's (other units, other types).
+
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B.
     """
     validate.number("temperature", temperature, above=0)
     dt = validate.number("dt", dt, above=0, most=0.1)
-    for label in labels:
-        validate.choice("labels", label, ("propensity", "mean_displacement"))
+    labels = validate.names("labels", labels, ("propensity", "mean_displacement"))
     snapshots, many = as_snapshots(snapshot)
     steps = steps_of(times, dt)
     plan = plan_of(
@@ -83,22 +86,12 @@ def isoconfigurational(
         mean_displacements="mean_displacement" in labels, observe=observe,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
-    path = Path(checkpoint) if checkpoint else None
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=path, progress=progress)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    system.warn_if_unlike(snapshots)
     result = run.run()
     mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / square_unit(replicas))
     energy = result.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
-    attrs = {
-        "temperature": float(temperature),
-        "replicas": replicas,
-        "seed": plan.seed,
-        "dt": dt,
-        "thermostat": str(thermostat),
-        "precision": precision,
-        "backend": place.name,
-        "system": system.name,
-        "time_unit": TIME_UNIT,
-    }
+    attrs = provenance(system, snapshots, plan, place)
     out = make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
     if result.drift is not None:
         out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
@@ -138,17 +131,19 @@ def make_ensemble(
     ceiling = np.stack([noise_ceiling(m, v, s.types, len(species)) for m, v, s in zip(mean, variance, snapshots, strict=True)])
     named = np.array([species[s] for s in range(ceiling.shape[-1])])
 
-    def labelled(values: np.ndarray, last: str | None, name: str) -> xarray.DataArray:
+    length = attrs.get("length_unit", "sigma_AA")  # the public data sets are Kob-Andersen mixtures
+
+    def labelled(values: np.ndarray, last: str | None, name: str, units: str) -> xarray.DataArray:
         dims = ["configuration", "time"] + ([last] if last else [])
         coords = {**coordinates, **({"species": named} if last == "species" else {})}
-        data = xarray.DataArray(values, dims=dims, coords=coords, name=name, attrs={"units": attrs.get("length_unit", "sigma_AA"), **attrs})
+        data = xarray.DataArray(values, dims=dims, coords=coords, name=name, attrs={**attrs, "units": units})
         return data if many else data.isel(configuration=0)
 
     return Ensemble(
         snapshot=snapshots if many else snapshots[0],
-        propensity=labelled(mean, "particle", "propensity"),
-        standard_error=labelled(np.sqrt(variance), "particle", "standard_error"),
-        noise_ceiling=labelled(ceiling, "species", "noise_ceiling"),
-        energy=None if energy is None else labelled(energy, None, "energy"),
+        propensity=labelled(mean, "particle", "propensity", length),
+        standard_error=labelled(np.sqrt(variance), "particle", "standard_error", length),
+        noise_ceiling=labelled(ceiling, "species", "noise_ceiling", "1"),
+        energy=None if energy is None else labelled(energy, None, "energy", attrs.get("energy_unit", "epsilon_AA")),
         attrs=attrs,
     )

@@ -7,6 +7,7 @@ changes a bit of the result: batch size, chunk length, threads and interruptions
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import __version__
+from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines import checkpoint as checkpoints
@@ -34,9 +35,10 @@ SECONDS_PER_CHECKPOINT = 30.0
 CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
 BATCH_BYTES = 512 << 20  # of state that one batch of replicas may hold
 
+UNITS = "and check that temperature and dt are in reduced units (epsilon / k_B and sqrt(m sigma^2 / epsilon))"
 ADVICE = {
-    RUNAWAY: "a particle moved more than 0.5 in one step; take a smaller dt or a better equilibrated start",
-    OVERLAP: "the force on a particle was above 1e7 or not a number; take a smaller dt or a better equilibrated start",
+    RUNAWAY: "a particle moved more than 0.5 in one step; take a smaller dt or a better equilibrated start, " + UNITS,
+    OVERLAP: "the force on a particle was above 1e7 or not a number; take a smaller dt or a better equilibrated start, " + UNITS,
     LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
 }
 
@@ -128,6 +130,9 @@ class MdRun:
         checkpoint: Path | None = None,
         progress: Progress = True,
     ):
+        for name, value in (("batch", batch), ("chunk", chunk)):
+            if value is not None:
+                validate.whole(name, value, least=1)
         self.plan, self.target, self.snapshots = plan, target, snapshots
         self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity)
         self.rows = len(snapshots) * plan.replicas
@@ -341,9 +346,10 @@ class MdRun:
                     f"configuration {c}, replica {r}, between t = {self.step * self.plan.dt:g} and {(self.step + steps) * self.plan.dt:g} "
                     f"(T = {self.plan.temperature:g}, dt = {self.plan.dt:g}): {advice}. "
                     + (
-                        f"What was computed before stands in {self.checkpoint}"
+                        f"{self.checkpoint} holds the state before it, to look at with numpy.load: the same call fails at the same place, and "
+                        "a call with other parameters needs another checkpoint="
                         if self.checkpoint
-                        else "Nothing was kept: no checkpoint= was given"
+                        else "Nothing was kept"
                     )
                 )
 
@@ -358,6 +364,13 @@ class MdRun:
         total = float(self.rows) * self.plan.steps * self.problem.n
         done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
         rate, saved = None, time.monotonic()
+        if done and self.progress is True:
+            how = (
+                f"continuing {self.checkpoint} at {100 * done / total:.3g} %"
+                if done < total
+                else f"{self.checkpoint} holds the finished run"
+            )
+            print(how, file=sys.stderr)
         try:
             with bar(total, "particle-steps", self.progress, done) as advance:
                 while self.first_row < self.rows:

@@ -14,7 +14,7 @@ import numpy as np
 from glassgpu.errors import ParticlesOverlap
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill, struct_dtype
 from glassgpu.systems.starts import closest_pair
-from glassgpu.systems.system import LAWS, System, smooth_coefficients
+from glassgpu.systems.system import LAWS, System, as_system, smooth_coefficients
 from glassgpu.types import Snapshot
 
 TOO_CLOSE = 0.5  # r / sigma_ab below which no dynamics starts
@@ -97,6 +97,7 @@ class Problem:
         capacity: int | None = None,
         allow_overlap: bool = False,
     ):
+        as_system(system)
         for k, snapshot in enumerate(snapshots):
             system.check(snapshot)
             pair = closest_pair(system, snapshot, COINCIDENT if allow_overlap else TOO_CLOSE)

@@ -16,7 +16,7 @@ from glassgpu.engines.problem import Problem
 from glassgpu.errors import Interrupted, NotConverged, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, target
 from glassgpu.progress import Progress, bar, uninterrupted
-from glassgpu.systems.system import System
+from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
 FIRE_STATE = 8  # kernels/run_quench.cu
@@ -26,7 +26,7 @@ STEPS_PER_CHUNK = 200
 BATCH_BYTES = 256 << 20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quench:
     """What ``quench`` returns. A sequence of snapshots adds a leading configuration axis.
 
@@ -43,6 +43,10 @@ class Quench:
     largest_force: np.ndarray
     steps: np.ndarray
     energies: Any = None
+
+    def __repr__(self) -> str:
+        count = np.size(self.steps)
+        return f"Quench(configurations={count}, largest_force={np.max(self.largest_force):.2g}, steps={np.max(self.steps)})"
 
 
 def quench(
@@ -82,10 +86,14 @@ def quench(
     """
     validate.number("force_tolerance", force_tolerance, above=0)
     validate.whole("most_steps", most_steps, least=1)
+    system = as_system(system)
     snapshots, many = as_snapshots(snapshot)
+    for name, value in (("batch", batch), ("chunk", chunk)):
+        if value is not None:
+            validate.whole(name, value, least=1)
     run = QuenchRun(
         system, snapshots, target(backend, threads), force_tolerance, most_steps, keep_energies,
-        batch=batch, chunk=chunk, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
+        batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress,
     )  # fmt: skip
     run.run()
     final = [Snapshot(x, s.types, s.box) for x, s in zip(run.places, snapshots, strict=True)]

@@ -4,6 +4,7 @@ from glassgpu.evaluate.claims import Claim, claims_table, read_claims, verdict
 from glassgpu.evaluate.ridge_folds import RidgeFolds, learning_curve, ridge_over_parts
 from glassgpu.evaluate.scores import pearson, r2, report
 from glassgpu.evaluate.split import split
+from glassgpu.names import explain_missing
 
 __all__ = [
     "Claim",
@@ -18,3 +19,5 @@ __all__ = [
     "split",
     "verdict",
 ]
+
+explain_missing(globals())

@@ -162,7 +162,7 @@ def _claim(name: str, entry: Mapping[str, Any]) -> Claim:
     else:
         given = entry["tolerance"]
         share = isinstance(given, str) and given.endswith("%")
-        width = validate.number("tolerance", given.removesuffix("%") if share else given, least=0)
+        width = validate.number("tolerance", float(given.removesuffix("%")) if share else given, least=0)
         margin = np.abs(numbers) * width / 100 if share else width
         low, high, expected = numbers - margin, numbers + margin, f"{expected} ± {given}"
     return Claim(name, str(entry["what"]), str(entry["source"]), expected, low, high, needs_error, entry["scale"])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from glassgpu.errors import InvalidInput, LeakySplit
 from glassgpu.evaluate.scores import pearson
-from glassgpu.models.moments import Moments
+from glassgpu.models.moments import Moments, penalties_of, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,23 +51,25 @@ def ridge_over_parts(
 
     Args:
         x: per part, (rows, features) float64: whole configurations, or blocks.
-        y: per part, (rows, targets) float64.
-        alphas: candidates, per sample.
+        y: per part, (rows, targets) float64, or (rows,) for one target.
+        alphas: candidates, per sample; one number for no choice.
         also: further parts (x, y) that are in every training set and never predicted.
 
     Raises:
         LeakySplit: fewer than three parts leave nothing to choose alpha on.
+        InvalidInput: parts of x and y that do not belong together, no alpha.
     """
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
-    alphas = np.asarray(alphas, float)
+    x, y = _parts(x, y)
+    penalties = penalties_of(alphas)
     moments = _moments(x, y)
-    always = _moments(*also) if also else []
+    always = _moments(*_parts(*also)) if also else []
     each = range(len(x))
 
     @functools.cache  # leaving out a and b serves the choice for both
     def path(*out: int) -> tuple[np.ndarray, np.ndarray]:
-        return _total([m for k, m in enumerate(moments) if k not in out] + always).ridge_path(alphas, standardize=True)
+        return _total([m for k, m in enumerate(moments) if k not in out] + always).ridge_path(penalties, standardize=True)
 
     def score(part: int, *out: int) -> np.ndarray:
         return _scores(*path(*sorted((part, *out))), x[part], y[part])
@@ -78,7 +80,7 @@ def ridge_over_parts(
         best = _best(inside)
         inner.append(inside[best, np.arange(len(best))])
         weights, intercept = path(a)
-        chosen.append(alphas[best])
+        chosen.append(penalties[best])
         prediction.append(np.stack([x[a] @ weights[k, :, t] + intercept[k, t] for t, k in enumerate(best)], axis=1))
         tested.append(_scores(weights, intercept, x[a], y[a]))
     found = np.array([[pearson(t, p) for t, p in zip(b.T, c.T, strict=True)] for b, c in zip(y, prediction, strict=True)])
@@ -109,7 +111,8 @@ def learning_curve(
     least = 1 if blocks is not None else 2
     if not all(least <= size < parts for size in sizes):
         raise InvalidInput(f"sizes={list(sizes)}: with {parts} parts give numbers from {least} to {parts - 1}; size 1 needs blocks=")
-    moments, alphas = _moments(x, y), np.asarray(alphas, float)
+    x, y = _parts(x, y)
+    moments, penalties = _moments(x, y), penalties_of(alphas)
     out = np.zeros((len(sizes), parts, y[0].shape[1]))
     for s, size in enumerate(sizes):
         for part in range(parts):
@@ -120,14 +123,22 @@ def learning_curve(
                 inside = [blocks[train[0]] == b for b in np.unique(blocks[train[0]])]
                 groups = [(x[train[0]][i], y[train[0]][i], Moments.of(x[train[0]][i], y[train[0]][i])) for i in inside]
             inner = [
-                _scores(*_total([m for j, (_, _, m) in enumerate(groups) if j != k]).ridge_path(alphas, standardize=True), a, b)
+                _scores(*_total([m for j, (_, _, m) in enumerate(groups) if j != k]).ridge_path(penalties, standardize=True), a, b)
                 for k, (a, b, _) in enumerate(groups)
             ]
             best = _best(np.mean(inner, axis=0))
-            weights, intercept = _total([m for _, _, m in groups]).ridge_path(alphas, standardize=True)
+            weights, intercept = _total([m for _, _, m in groups]).ridge_path(penalties, standardize=True)
             tested = _scores(weights, intercept, x[part], y[part])
             out[s, part] = tested[best, np.arange(tested.shape[1])]
     return out
+
+
+def _parts(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Plain float64 arrays, (rows, features) and (rows, targets), of every part."""
+    if len(x) != len(y):
+        raise InvalidInput(f"x has {len(x)} parts and y {len(y)}; give both for every part")
+    parts = [rows_of(a, b) for a, b in zip(x, y, strict=True)]
+    return [a for a, _ in parts], [b for _, b in parts]
 
 
 def _moments(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> list[Moments]:

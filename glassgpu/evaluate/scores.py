@@ -23,6 +23,8 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
 def r2(truth: np.ndarray, prediction: np.ndarray) -> float:
     """1 - sum of squared errors / sum of squares about the mean of the truth."""
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
+    if truth.shape != prediction.shape or truth.size < 2:
+        raise InvalidInput(f"r2 needs two arrays of one shape with at least 2 values, got {truth.shape} and {prediction.shape}")
     return float(1 - ((truth - prediction) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
@@ -46,8 +48,17 @@ def report(
         For each species present: ``pooled`` (all rows together), ``per_configuration`` (list in
         ascending order of configuration), ``mean`` and ``deviation`` over configurations,
         ``ceiling`` (list) and ``r2`` (pooled).
+
+    Raises:
+        InvalidInput: unequal lengths.
     """
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
+    types, configuration = np.asarray(types), np.asarray(configuration)
+    shapes = [a.shape for a in (truth, prediction, types, configuration)]
+    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        raise InvalidInput(
+            "report needs truth, prediction, types and configuration of one shape (rows,), got " + ", ".join(map(str, shapes))
+        )
     out: dict[str, dict[str, Any]] = {}
     for s, name in enumerate(species):
         of = types == s

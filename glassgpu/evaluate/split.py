@@ -47,7 +47,7 @@ def split(
     validate.choice("how", how, WAYS)
     configuration = validate.array("configuration", configuration, np.int64, (None,))
     rows = np.arange(len(configuration))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(validate.whole("seed", seed, least=0))
     if how == "by_configuration":
         names = np.unique(configuration)
         folds = validate.whole("folds", len(names) if folds is None else folds, least=1)
@@ -65,8 +65,12 @@ def split(
     if positions is None or box is None or margin is None:
         raise InvalidInput("how='spatial_blocks' needs positions=, box= and margin= (the descriptors' reach; 0 leaks)")
     validate.number("margin", margin, least=0)
-    side = np.broadcast_to(np.asarray(box, float), np.shape(positions))[:, 0]
-    turn = (np.asarray(positions, float)[:, 0] / side) % 1.0
+    places = validate.array("positions", positions, np.float64, (len(rows), None))
+    sides = np.asarray(box, float)
+    if sides.shape not in (places.shape, places.shape[1:]) or not (sides > 0).all():
+        raise InvalidInput(f"box has shape {sides.shape}; expected {places.shape[1:]} or {places.shape} sides above 0")
+    side = np.broadcast_to(sides, places.shape)[:, 0]
+    turn = (places[:, 0] / side) % 1.0
     out = []
     for k in range(folds):
         inside = (turn * folds).astype(int) % folds == k

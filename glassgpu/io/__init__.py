@@ -5,6 +5,7 @@ from glassgpu.io.botan import read_botan
 from glassgpu.io.datasets import load_ensemble, open_dataset, save_dataset
 from glassgpu.io.ensembles import ensemble_dataset, ensemble_from
 from glassgpu.io.gsd_files import read_gsd, write_gsd
+from glassgpu.names import explain_missing
 
 __all__ = [
     "ensemble_dataset",
@@ -17,3 +18,5 @@ __all__ = [
     "save_dataset",
     "write_gsd",
 ]
+
+explain_missing(globals())

@@ -28,7 +28,8 @@ def read_bapst(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Ensembl
 
     Raises:
         ForbiddenPickle: anything but NumPy arrays in it.
-        FileFormatError: truncated, a key missing, NaN or shapes that do not fit.
+        InvalidInput: no file name.
+        FileFormatError: of another format, truncated, a key missing, NaN or shapes that do not fit.
     """
     paths, many = file_names(path)
     parts = [_read_one(p) for p in paths]

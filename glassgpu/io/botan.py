@@ -29,7 +29,8 @@ def read_botan(path: str | os.PathLike | Sequence[str | os.PathLike], time: floa
         Ensemble with one time. Displacements are without the drift of the centre of mass.
 
     Raises:
-        FileFormatError: truncated, a key missing, NaN, or an unknown time code.
+        InvalidInput: no file name.
+        FileFormatError: of another format, truncated, a key missing, NaN, or an unknown time code.
     """
     paths, many = file_names(path)
     snapshots, means, variances = [], [], []

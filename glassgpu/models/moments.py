@@ -14,11 +14,40 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
+from glassgpu import validate
 from glassgpu.device import in_double
 from glassgpu.errors import InvalidInput
 
 # Below this share of the largest eigenvalue a Gram matrix no longer knows its eigenvalues.
 GRAM_LIMIT = 1e-8
+
+
+def rows_of(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """X (n, features) and Y (n, targets) in float64 without a copy where they are; y (n,) is one target.
+
+    Raises:
+        InvalidInput: not numbers, or shapes that do not belong together.
+    """
+    try:
+        a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"x and y must be arrays of numbers ({error})") from None
+    b = b[:, None] if b.ndim == 1 else b
+    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or not len(a):
+        raise InvalidInput(f"x has shape {np.shape(x)} and y {np.shape(y)}; expected (rows, features) and (rows, targets) or (rows,)")
+    return a, b
+
+
+def penalties_of(alphas: ArrayLike) -> np.ndarray:
+    """Candidates for alpha, (alphas,) float64: one number or several, each at least 0.
+
+    Raises:
+        InvalidInput
+    """
+    out = validate.array("alphas", [alphas] if isinstance(alphas, (str, int, float)) else alphas, np.float64, (None,))
+    if not len(out) or out.min() < 0:
+        raise InvalidInput(f"alphas={out.tolist()}: give at least one, each at least 0")
+    return out
 
 
 @functools.cache
@@ -59,8 +88,12 @@ class Moments:
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 65536) -> Moments:
         """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
-        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64).reshape(len(x), -1)
+        x, y = rows_of(x, y)
         mean = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
+        if not np.isfinite(mean).all():
+            raise InvalidInput(
+                f"columns {np.flatnonzero(~np.isfinite(mean)).tolist()} of [X, Y] hold NaN or infinity; leave their rows out"
+            )
         total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
         for first in range(0, len(x), chunk):
             rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
@@ -116,7 +149,7 @@ class Moments:
             varies = (self.high > self.low)[:f]
             scale = np.where(varies, np.sqrt(np.maximum(np.diag(covariance)[:f], np.finfo(float).tiny)), np.inf)
         values, vectors = scipy.linalg.eigh(covariance[:f, :f] / np.outer(scale, scale))
-        penalties = np.atleast_1d(np.asarray(alphas, float))
+        penalties = penalties_of(alphas)
         if penalties.min() < GRAM_LIMIT * values[-1]:
             raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
         projected = vectors.T @ (covariance[:f, f:] / scale[:, None])

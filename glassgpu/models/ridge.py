@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassgpu import validate
-from glassgpu.models.moments import GRAM_LIMIT, Moments
+from glassgpu.models.moments import GRAM_LIMIT, Moments, penalties_of, rows_of
 
 
 def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -27,11 +27,13 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: b
     Returns:
         Weights (alphas, features, targets) and intercepts (alphas, targets).
 
+    Raises:
+        InvalidInput
+
     Source: LIN equation 23. scikit-learn's alpha is n times this one.
     """
-    penalties = np.atleast_1d(np.asarray(alphas, float))
-    for alpha in penalties:
-        validate.number("alpha", alpha, least=0)
+    penalties = penalties_of(alphas)
+    x, y = rows_of(x, y)
     moments = Moments.of(x, y)
     scatter = moments.covariance[: x.shape[1], : x.shape[1]]
     largest = np.trace(scatter)  # at least the largest eigenvalue
@@ -72,8 +74,9 @@ class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         """X (n, features), y (n,) or (n, targets)."""
+        alpha = validate.number("alpha", self.alpha, least=0)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        weights, intercept = ridge_path(X, y.reshape(len(X), -1), [self.alpha], self.fit_intercept)
+        weights, intercept = ridge_path(X, y.reshape(len(X), -1), [alpha], self.fit_intercept)
         self.coef_ = weights[0, :, 0] if y.ndim == 1 else weights[0].T
         self.intercept_ = intercept[0, 0] if y.ndim == 1 else intercept[0]
         return self

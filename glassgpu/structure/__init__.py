@@ -1,5 +1,6 @@
 """What stands where: neighbours, inherent and cage states, correlations, crystals."""
 
+from glassgpu.names import explain_missing
 from glassgpu.structure.correlations import radial_distribution, structure_factor
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.structure.neighbors import Neighbors, neighbors
@@ -14,3 +15,5 @@ __all__ = [
     "radial_distribution",
     "structure_factor",
 ]
+
+explain_missing(globals())

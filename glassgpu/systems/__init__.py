@@ -1,7 +1,10 @@
 """The glass formers, one file each."""
 
+from glassgpu.names import explain_missing
 from glassgpu.systems.kob_andersen import kob_andersen
 from glassgpu.systems.system import System
 from glassgpu.systems.ternary_2d import ternary_2d
 
 __all__ = ["System", "kob_andersen", "ternary_2d"]
+
+explain_missing(globals())

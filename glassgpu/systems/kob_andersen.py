@@ -40,4 +40,6 @@ def kob_andersen(n: int = 4096, density: float = 1.2, cutoff: str = "sigma_AA", 
         law=law,
         inner=2.0 * SIGMA,
         mass=np.ones(2),
+        length_unit="sigma_AA",
+        energy_unit="epsilon_AA",
     )

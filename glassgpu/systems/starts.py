@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from glassgpu import validate
 from glassgpu.errors import ParticlesOverlap
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
@@ -25,9 +26,10 @@ def random_snapshot(system: System, seed: int) -> Snapshot:
         seed: equal seeds give equal snapshots.
 
     Raises:
+        InvalidInput: a seed that is not a whole number.
         ParticlesOverlap: the density is too high for it.
     """
-    random = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    random = np.random.default_rng(np.random.SeedSequence([validate.whole("seed", seed, least=0), 0]))
     box, d = system.box, system.dimension
     types = random.permutation(np.repeat(np.arange(len(system.counts)), system.counts)).astype(np.int32)
     x = random.random((system.n, d)) * box

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall, InvalidInput, UnknownSpecies
+from glassgpu.errors import BoxTooSmall, InvalidInput, SuspiciousInput, UnknownSpecies
 from glassgpu.types import Snapshot
 
+UNLIKE_DENSITY, UNLIKE_COMPOSITION = 0.15, 0.10  # relative; share of the particles. Public data are within 0.01
 LAWS = ("shifted", "smooth")
 
 
@@ -33,6 +36,7 @@ class System:
             ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
+        length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
         wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
     """
 
@@ -47,6 +51,8 @@ class System:
     law: str
     inner: np.ndarray
     mass: np.ndarray
+    length_unit: str = "sigma"
+    energy_unit: str = "epsilon"
     wavenumber: float = 7.2
 
     def __post_init__(self) -> None:
@@ -101,7 +107,35 @@ class System:
                 + ", ".join(f"{k} = {name}" for k, name in enumerate(self.species))
                 + "; number species from 0"
             )
-        require_box(snapshot.box, self.cutoff.max(), self.density, f"the pair law of {self.name}")
+        require_box(snapshot.box, self.cutoff.max(), snapshot.density, f"the pair law of {self.name}", self._check_units(snapshot))
+
+    def _check_units(self, snapshot: Snapshot) -> str:
+        """Advice when the density is far from the system's, else nothing."""
+        if abs(snapshot.density / self.density - 1) <= UNLIKE_DENSITY:
+            return ""
+        return f"; the density of {self.name} is {self.density:g}: check the units of positions and box"
+
+    def warn_if_unlike(self, snapshots: Sequence[Snapshot]) -> None:
+        """Warn of the first snapshot that looks like one in other units or of another mixture.
+
+        Warns:
+            SuspiciousInput: a density 15 % off the system's, or 10 % of the particles of another
+                species than in its composition.
+        """
+        expected = np.array(self.counts) / self.n
+        for snapshot in snapshots:
+            advice = self._check_units(snapshot)
+            if advice:
+                text = f"the snapshot has the density {snapshot.density:.4g}{advice}, or give the system this density"
+                return warnings.warn(text, SuspiciousInput, stacklevel=3)
+            share = np.bincount(snapshot.types, minlength=len(self.species)) / snapshot.n
+            if np.abs(share - expected).max() > UNLIKE_COMPOSITION:
+                found, wanted = (" : ".join(f"{100 * s:.0f}" for s in shares) for shares in (share, expected))
+                text = (
+                    f"the snapshot holds {' : '.join(self.species)} = {found}, the composition of {self.name} is {wanted}: "
+                    "check how its types are numbered, or give the system these counts"
+                )
+                return warnings.warn(text, SuspiciousInput, stacklevel=3)
 
     def random_snapshot(self, seed: int) -> Snapshot:
         """A random configuration in which no two particles overlap (``systems/starts.py``)."""
@@ -110,13 +144,29 @@ class System:
         return random_snapshot(self, seed)
 
 
-def require_box(box: np.ndarray, reach: float, density: float, what: str) -> None:
-    """Raise ``BoxTooSmall`` unless every side is at least twice ``reach``."""
+def as_system(value: Any) -> System:
+    """The value, if it is a System.
+
+    Raises:
+        InvalidInput: that says what was taken for one.
+    """
+    if isinstance(value, System):
+        return value
+    if isinstance(value, Snapshot):
+        raise InvalidInput("system= is a Snapshot: the order of arguments is (system, snapshot)")
+    if callable(value):
+        name = getattr(value, "__name__", repr(value))
+        raise InvalidInput(f"system= is the function {name}, not what it returns: call it, as in {name}(n=1000)")
+    raise InvalidInput(f"system={value!r} is not a System: give one, such as glassgpu.systems.kob_andersen(n=1000)")
+
+
+def require_box(box: np.ndarray, reach: float, density: float, what: str, advice: str = "") -> None:
+    """Raise ``BoxTooSmall`` unless every side is at least twice ``reach``; ``advice`` ends the message."""
     if box.min() < 2 * reach * (1 - 1e-12):  # N = 1200 gives a side of 10 but for rounding
         smallest = int(np.ceil(density * (2 * reach) ** len(box) * (1 - 1e-9)))
         raise BoxTooSmall(
             f"{what} reaches {reach:g}, so every side of the box must be at least {2 * reach:g}, "
-            f"but the shortest is {box.min():.6g}; at density {density:g} take N >= {smallest}"
+            f"but the shortest is {box.min():.6g}; at density {density:.4g} take N >= {smallest}{advice}"
         )
 
 

@@ -41,5 +41,7 @@ def ternary_2d(n: int = 4000, density: float = 1.024, inner: float = 2.0) -> Sys
         law="smooth",
         inner=inner * SIGMA,
         mass=np.ones(3),
+        length_unit="sigma_LS",
+        energy_unit="epsilon_LS",
         wavenumber=6.3,
     )

@@ -1,0 +1,27 @@
+// The real quench kernel under the threads reader: two small mixtures off their lattice. Built with
+// sanitizers by tests/test_races.py. Prints a checksum of the final places.
+#include "run_quench.cu"
+#include "small_mixture.hpp"
+
+int main() {
+  const int steps = 60;
+  SmallMixture mixture(0.3, 0.3);
+  const int n = mixture.n;
+  std::vector<place_t> place = mixture.origin, before(D * n);
+  std::vector<real> velocity(D * n), force(D * n);
+  std::vector<packed_t> reference(D * n);
+  std::vector<double> fire(FIRE_STATE), trace(steps);
+  std::vector<int32> status(1), accepted(1);
+
+  QuenchArguments a{};
+  a.problem = mixture.problem();
+  a.scratch = mixture.scratch();
+  a.replicas = 1, a.steps = steps, a.fresh = 1;
+  a.skin = 0.3, a.first_dt = 0.01, a.largest_dt = 0.05, a.force_tolerance = 1e-8;
+  a.place = place.data(), a.before = before.data(), a.velocity = velocity.data(), a.reference = reference.data();
+  a.fire = fire.data(), a.force = force.data(), a.trace = trace.data(), a.accepted = accepted.data(), a.status = status.data();
+  run_quench_entry(&a, 1);
+
+  std::printf("status %d accepted %d checksum %016llx\n", status[0], accepted[0], checksum(checksum(0, place, 1e12), trace, 1e6));
+  return status[0] || accepted[0] < 20 || !(trace[accepted[0] - 1] < trace[0]);
+}
