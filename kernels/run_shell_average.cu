@@ -3,9 +3,9 @@
 #include "cells.cuh"
 
 #if defined(__CUDACC__)
-constexpr int TILE = 1;  // columns that one item treats
+constexpr int WIDTH = 1;  // columns that one item treats
 #else
-constexpr int TILE = 64;
+constexpr int WIDTH = 64;
 #endif
 
 struct AverageArguments {
@@ -36,9 +36,9 @@ GG_FUNCTION void run_shell_average(const AverageArguments& a, int replica, int s
       neighbour[j] = w.order[w.number[c]];
       weight[j] = exponential(-static_cast<double>(bond_to(w, k, c).r) / a.r_c);
     });
-    phase((a.columns + TILE - 1) / TILE, [&](int tile) {
-      const int first = tile * TILE, width = least(TILE, a.columns - first);
-      double sum[TILE], all = 1;
+    phase((a.columns + WIDTH - 1) / WIDTH, [&](int tile) {
+      const int first = tile * WIDTH, width = least(WIDTH, a.columns - first);
+      double sum[WIDTH], all = 1;
       for (int t = 0; t < width; ++t) sum[t] = x[int64(i) * a.row + first + t];
       for (int j = 0; j < count; ++j) {
         const double* from = x + int64(neighbour[j]) * a.row + first;

@@ -27,7 +27,7 @@ struct Shells {
   const int32* column;  // (slot) from 0, -1 for padding
 };
 
-struct ShellArguments {
+struct ShellsArguments {
   Cells cells;
   Shells radial;
   Shells angular;
@@ -55,7 +55,7 @@ GG_FUNCTION void add_weights(const Shells& s, int first, real r, lanes* sum) {
   }
 }
 
-GG_FUNCTION void radial_columns(const ShellArguments& a, const Surroundings& w, const real* distance, double* row) {
+GG_FUNCTION void radial_columns(const ShellsArguments& a, const Surroundings& w, const real* distance, double* row) {
   const Shells& s = a.radial;
   const int tiles = s.slots / TILE;
   phase(w.species * tiles, [&](int item) {
@@ -93,7 +93,7 @@ GG_FUNCTION void add_products(int shells, int neighbours, const real* harmonic, 
   });
 }
 
-GG_FUNCTION void angular_columns(const ShellArguments& a, const real* inner, int stride, int count, int slot, double* row) {
+GG_FUNCTION void angular_columns(const ShellsArguments& a, const real* inner, int stride, int count, int slot, double* row) {
   const Shells& s = a.angular;
   real* weight = a.weight + int64(slot) * CHUNK * s.slots;
   real* harmonic = a.harmonic + int64(slot) * ROWS * CHUNK;
@@ -127,7 +127,7 @@ GG_FUNCTION void angular_columns(const ShellArguments& a, const real* inner, int
   });
 }
 
-GG_FUNCTION void run_shells(const ShellArguments& a, int replica, int slot) {
+GG_FUNCTION void run_shells(const ShellsArguments& a, int replica, int slot) {
   const Surroundings w = gather_surroundings(a.cells, replica, slot);
   const int capacity = w.capacity, stride = capacity + LANES;
   real* distance = a.distance + int64(slot) * capacity;
@@ -156,4 +156,4 @@ GG_FUNCTION void run_shells(const ShellArguments& a, int replica, int slot) {
   });
 }
 
-GG_ENTRY(run_shells, ShellArguments)
+GG_ENTRY(run_shells, ShellsArguments)

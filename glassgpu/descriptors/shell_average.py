@@ -10,13 +10,11 @@ from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import target
 from glassgpu.structure.cells import Cells
-from glassgpu.structure.neighbors import require_reach
+from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
 
 
-def shell_average(
-    x: np.ndarray, snapshot: Snapshot, r_c: float = 2.1, backend: str = "auto", threads: int | None = None
-) -> np.ndarray:
+def shell_average(x: np.ndarray, snapshot: Snapshot, r_c: float = 2.1, backend: str = "auto", threads: int | None = None) -> np.ndarray:
     """x_i' = sum_j x_j e^(-r_ij / r_c) / sum_j e^(-r_ij / r_c) over r_ij < r_c, i itself included.
 
     Args:
@@ -37,7 +35,8 @@ def shell_average(
     x = validate.array("x", x, np.float64, (None, None))
     if len(x) != snapshot.n:
         raise InvalidInput(f"x has {len(x)} rows, the snapshot {snapshot.n} particles")
-    require_reach(snapshot, r_c)
+    validate.number("r_c", r_c, above=0)
+    require_box(snapshot.box, r_c, snapshot.density, "shell_average")
     place = target(backend, threads)
     cells = Cells([snapshot], r_c, int(snapshot.types.max()) + 1, place)
     given, out = place.xp.asarray(x), place.xp.empty(x.shape)

@@ -11,17 +11,18 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.descriptors.shell_average import average
+from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.structure.cells import Cells
-from glassgpu.structure.neighbors import require_reach
 from glassgpu.types import Snapshot
 
 TAIL = 5.0  # a shell at c with width delta counts neighbours up to c + 5 delta
 L_MAX = 12
+# Sizes of kernels/harmonics.cuh and kernels/run_shells.cu.
 ROWS = (L_MAX + 1) ** 2  # real harmonics, l = 0 included
-# Sizes of kernels/run_shells.cu.
-CHUNK = {"cpu": 32, "cuda": 256}
-MOST_LANES = 8
+CHUNK = {"cpu": 32, "cuda": 256}  # neighbours whose harmonics are in memory at once
+LANES = 4  # or 1
+PADDING = 16  # a whole number of tiles of shells
 
 # (first centre, last centre, number, delta): CMP I.C; CMP prints no delta, these follow Boattini
 # et al., PRL 127, 088007 (2021).
@@ -29,7 +30,14 @@ RADIAL = ((0.86, 2.0, 46, 0.025), (2.05, 3.0, 20, 0.05), (3.1, 4.5, 15, 0.1))
 ANGULAR = (1.0, 2.5, 16, 0.1)
 
 
-PADDING = 16  # shells are padded to multiples of this: a whole number of tiles of run_shells.cu
+def _shells(name: str, group: tuple[float, float, int, float]) -> tuple[float, float, int, float]:
+    """A group of shells, or ``InvalidInput``."""
+    if not isinstance(group, Sequence) or len(group) != 4:
+        raise InvalidInput(f"{name}: a group of shells is (first, last, number, delta), got {group!r}")
+    first, last, count, delta = group
+    first = validate.number(f"{name} first", first, above=0)
+    last = validate.number(f"{name} last", last, least=first)
+    return first, last, validate.whole(f"{name} number", count, least=1), validate.number(f"{name} delta", delta, above=0)
 
 
 def _shell_table(groups: Sequence[tuple[float, float, int, float]], xp: Any) -> dict[str, Any]:
@@ -102,8 +110,8 @@ class ShellExpansion(Descriptor):
     ):
         self.generations = validate.whole("generations", generations, least=1)
         self.species = tuple(species)
-        self.radial = tuple(radial)
-        self.angular = angular
+        self.radial = tuple(_shells("radial", group) for group in radial)
+        self.angular = _shells("angular", angular)
         self.r_c = validate.number("r_c", r_c, above=0)
         self.backend = validate.choice("backend", backend, ("auto", "cuda", "cpu"))
         self.threads = threads
@@ -127,22 +135,23 @@ class ShellExpansion(Descriptor):
         return self.compute_all([snapshot])[0]
 
     def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
+        for snapshot in snapshots:
+            self.check(snapshot)
         return self._compute_on(target(self.backend, self.threads), snapshots)
 
     def _compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> np.ndarray:
-        for snapshot in snapshots:
-            require_reach(snapshot, self.reach)
+        """``compute_all`` on a given target."""
         species, width = len(self.species), len(self.columns) // self.generations
         out = place.xp.empty((len(snapshots), snapshots[0].n, width * self.generations))
         cells = Cells(snapshots, self.reach, species, place)
         angular = _shell_table([self.angular], place.xp)
         chunk, capacity = CHUNK[place.name], cells.capacity
         cells.run(
-            "run_shells", "ShellArguments",
+            "run_shells", "ShellsArguments",
             radial=_shell_table(self.radial, place.xp), angular=angular, columns=out.shape[2], reach=self.reach,
             legendre=place.xp.asarray(_legendre()), out=out,
             **cells.scratch(
-                "ShellArguments", distance=(capacity,), bond=(3, capacity), inner=(4, capacity + MOST_LANES),
+                "ShellsArguments", distance=(capacity,), bond=(3, capacity), inner=(4, capacity + LANES),
                 weight=(chunk, angular["slots"]), harmonic=(ROWS, chunk), sum=(ROWS, angular["slots"]),
             ),
         )  # fmt: skip
