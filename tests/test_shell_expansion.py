@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import sph_harm_y
 
 import glassgpu as gg
+from benchmarks.peers import sparse_shells
 from glassgpu import compile as compiling
 from glassgpu import launch
 from glassgpu.descriptors import ShellExpansion, shell_average
@@ -66,6 +67,14 @@ def test_generations_equal_a_slow_average(snapshot, columns):
         _, r = apart(snapshot, i)
         weight = np.where(r < 2.1, np.exp(-r / 2.1), 0.0)  # i itself at r = 0 with weight 1
         np.testing.assert_allclose(columns.values[i, 354:], weight @ first / weight.sum(), rtol=1e-10, atol=1e-14)
+
+
+def test_all_columns_equal_an_independent_form():
+    """The peer of benchmarks/descriptor_rate.py: SciPy's k-d tree, sparse products, spherical harmonics."""
+    some = gg.systems.kob_andersen(n=1300).random_snapshot(3)
+    ours, theirs = ShellExpansion(generations=3).compute(some), sparse_shells.columns(some, 3)
+    assert ours.shape == (1300, 1062)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-12)
 
 
 def test_names_and_order(columns):

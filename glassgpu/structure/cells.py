@@ -92,5 +92,5 @@ def most_around(occupied: np.ndarray, grid: np.ndarray) -> np.int64:
         if cells < 2 * REACH + 1:
             count = np.broadcast_to(count.sum(axis=axis, keepdims=True), count.shape)
         else:
-            count = sum(np.roll(count, shift, axis) for shift in range(-REACH, REACH + 1))
+            count = np.sum([np.roll(count, shift, axis) for shift in range(-REACH, REACH + 1)], axis=0)
     return count.max()
