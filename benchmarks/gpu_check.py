@@ -104,6 +104,11 @@ def correctness(backend: str) -> dict[str, Any]:
     alone = md(system, starts[:1], place, replicas=3)
     crowd = md(system, starts[:1], place, replicas=many)
     out["several replicas per block"] = bool(np.array_equal(alone.places, crowd.places[:3]))
+    snapshots = [gg.systems.kob_andersen(n=1200).random_snapshot(seed) for seed in (1, 2)]
+    describe = gg.descriptors.ShellExpansion(generations=2)
+    there, here = (describe._compute_on(p, snapshots) for p in (place, Cpu()))
+    out["largest difference of ShellExpansion"] = float(np.abs(there - here).max())
+    out["ShellExpansion agrees"] = bool(np.allclose(there, here, rtol=1e-9, atol=1e-12))
     return out
 
 
@@ -220,9 +225,9 @@ def physics(backend: str) -> dict[str, Any]:
 
 
 def descriptors(backend: str) -> dict[str, Any]:
-    """ShellExpansion on the default JAX device, second call."""
+    """ShellExpansion, second call."""
     snapshot = gg.systems.kob_andersen(n=4096 if backend == "cuda" else 1200).random_snapshot(1)
-    describe = gg.descriptors.ShellExpansion(generations=3 if backend == "cuda" else 1)
+    describe = gg.descriptors.ShellExpansion(generations=3 if backend == "cuda" else 1, backend=backend)
     describe.compute(snapshot)
     began = time.perf_counter()
     describe.compute(snapshot)
