@@ -2,9 +2,10 @@
 
     python -m benchmarks.descriptor_rate --out benchmarks/results/descriptor_rate.json
 
-354 columns in 3 generations of Kob-Andersen, N = 4096, rho = 1.2, neighbour search included. Each does what it can: ours uses all cores, SciPy's sparse products one. Processor seconds, less
-disturbed by what else the machine does, stand beside wall times. The columns of both are compared, so
-that nobody is fast by being wrong.
+354 columns in 3 generations of Kob-Andersen, N = 4096, rho = 1.2, neighbour search included. Each
+does what it can: ours uses all cores, SciPy's sparse products one. Processor seconds, less
+disturbed by what else the machine does, stand beside wall times. The columns of both are compared,
+so that nobody is fast by being wrong.
 """
 
 from __future__ import annotations
