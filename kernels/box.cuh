@@ -98,3 +98,6 @@ GG_FUNCTION int slice(packed_t x, [[maybe_unused]] const Box& box, [[maybe_unuse
 #endif
   return cell;
 }
+
+// A cell's number after stepping over a periodic boundary.
+GG_FUNCTION int around(int cell, int cells) { return cell < 0 ? cell + cells : cell >= cells ? cell - cells : cell; }

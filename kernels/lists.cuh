@@ -59,8 +59,6 @@ GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first,
   return true;
 }
 
-GG_FUNCTION int around(int cell, int cells) { return cell < 0 ? cell + cells : cell >= cells ? cell - cells : cell; }
-
 // The rows of cells around a particle: where each begins and how far away it is.
 struct Rows {
   int count;

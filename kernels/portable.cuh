@@ -59,7 +59,10 @@ GG_FUNCTION void turn(double turns, double& cosine, double& sine) {
   cosine = cos(6.283185307179586 * turns), sine = sin(6.283185307179586 * turns);
 #endif
 }
+GG_FUNCTION float exponential(float x) { return expf(x); }
+GG_FUNCTION double exponential(double x) { return exp(x); }
 GG_FUNCTION int least(int a, int b) { return a < b ? a : b; }
+GG_FUNCTION int greatest(int a, int b) { return a < b ? b : a; }
 
 // ---------------------------------------------------------------- lanes
 //
@@ -113,6 +116,35 @@ template <class Mask>
 GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
   return which ? a : b;
 }
+#if GG_DOUBLE
+// e^x for x <= 0, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
+// adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
+GG_FUNCTION lanes exponential(lanes x) {
+  typedef uint64 bits __attribute__((vector_size(32)));
+  const auto zero = x < -708.0;
+  const lanes y = select(zero, lanes{}, x);
+  const lanes shifted = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
+  const lanes k = shifted - 6755399441055744.0;
+  const lanes f = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
+  lanes e = lanes{} + 1 / 6227020800.0;
+  e = fused(e, f, lanes{} + 1 / 479001600.0);
+  e = fused(e, f, lanes{} + 1 / 39916800.0);
+  e = fused(e, f, lanes{} + 1 / 3628800.0);
+  e = fused(e, f, lanes{} + 1 / 362880.0);
+  e = fused(e, f, lanes{} + 1 / 40320.0);
+  e = fused(e, f, lanes{} + 1 / 5040.0);
+  e = fused(e, f, lanes{} + 1 / 720.0);
+  e = fused(e, f, lanes{} + 1 / 120.0);
+  e = fused(e, f, lanes{} + 1 / 24.0);
+  e = fused(e, f, lanes{} + 1 / 6.0);
+  e = fused(e, f, lanes{} + 0.5);
+  e = fused(e, f, lanes{} + 1.0);
+  e = fused(e, f, lanes{} + 1.0);
+  return select(zero, lanes{}, (lanes)((bits)e + ((bits)shifted << 52)));
+}
+#else
+GG_FUNCTION lanes exponential(lanes x) { GG_LANEWISE(expf(x[l])); }
+#endif
 GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
   real part[LANES];
   for (int l = 0; l < LANES; ++l) part[l] = x[l];
@@ -146,6 +178,15 @@ GG_FUNCTION int keep_marked(uint32 marks, const int32* values, int scale, index_
 #endif
 }
 
+// LANES numbers one after another in memory, aligned as single numbers are.
+#if GG_VECTORS
+typedef real loose_lanes __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
+GG_FUNCTION lanes load_lanes(const real* at) { return *reinterpret_cast<const loose_lanes*>(at); }
+GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*>(at) = x; }
+#else
+GG_FUNCTION lanes load_lanes(const real* at) { return *at; }
+GG_FUNCTION void store_lanes(real* at, lanes x) { *at = x; }
+#endif
 GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
 GG_FUNCTION packed_lanes everywhere_packed(packed_t x) { return x - packed_lanes{}; }
 
@@ -254,8 +295,8 @@ GG_FUNCTION double block_sum(int n, F f) {
   return total;
 }
 
-// Exclusive prefix sum of x[0 .. n-1] in place; x[n] becomes the total.
-GG_FUNCTION void block_scan(int32* x, int n) {
+// Exclusive prefix sum of x[0 .. n-1] in place; x[n] becomes the total, which is returned.
+GG_FUNCTION int32 block_scan(int32* x, int n) {
   __shared__ int32 sums[GG_THREADS];
   const int each = (n + GG_THREADS - 1) / GG_THREADS;
   const int first = least(n, static_cast<int>(threadIdx.x) * each), last = least(n, first + each);
@@ -268,7 +309,9 @@ GG_FUNCTION void block_scan(int32* x, int n) {
   }
   __syncthreads();
   scan_in_order(x, first, last, sums[threadIdx.x]);
+  const int32 total = x[n];
   __syncthreads();
+  return total;
 }
 
 // Memory of the block: shared memory when the launch gave some, else the global scratch.
@@ -331,7 +374,7 @@ GG_FUNCTION double block_sum(int n, F f) {
   return fold(partial);
 }
 
-GG_FUNCTION void block_scan(int32* x, int n) { x[n] = scan_in_order(x, 0, n, 0); }
+GG_FUNCTION int32 block_scan(int32* x, int n) { return x[n] = scan_in_order(x, 0, n, 0); }
 
 #endif
 

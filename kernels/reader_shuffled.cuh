@@ -38,4 +38,4 @@ double block_sum(int n, F f) {
   return fold(partial);
 }
 
-inline void block_scan(int32* x, int n) { x[n] = scan_in_order(x, 0, n, 0); }
+inline int32 block_scan(int32* x, int n) { return x[n] = scan_in_order(x, 0, n, 0); }

@@ -33,7 +33,9 @@ def run(program: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
-@pytest.mark.parametrize(("kernel", "dimension", "law", "double"), [("md", 3, 0, 0), ("md", 2, 1, 0), ("md", 3, 1, 1), ("quench", 3, 0, 1)])
+@pytest.mark.parametrize(
+    ("kernel", "dimension", "law", "double"), [("md", 3, 0, 0), ("md", 2, 1, 0), ("md", 3, 1, 1), ("quench", 3, 0, 1), ("shells", 3, 0, 1)]
+)
 def test_the_real_kernel_is_clean(tmp_path, sanitizer, kernel, dimension, law, double):
     defines = [
         f"-DGG_DIMENSION={dimension}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import freud
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import sph_harm_y
 
 import glassgpu as gg
+from glassgpu import compile as compiling
+from glassgpu import launch
 from glassgpu.descriptors import ShellExpansion, shell_average
 from glassgpu.structure import neighbors
 
@@ -144,16 +148,41 @@ def test_neighbours_equal_all_pairs(snapshot):
             assert np.isinf(near.distance[i, k:]).all()
 
 
-def test_few_compilations(snapshot):
-    """Ten configurations compile a handful of shapes, not ten."""
-    from glassgpu.descriptors import shell_expansion
+def test_sizes_are_those_of_the_kernels():
+    """Scratch is allocated in Python: it must be what the kernels write."""
+    from glassgpu.descriptors import shell_expansion as python
+    from glassgpu.structure import cells
 
+    text = "".join(compiling.sources()[f] for f in ("run_shells.cu", "harmonics.cuh", "cells.cuh"))
+    assert [int(t) for t in re.findall(r"constexpr int CHUNK = (\d+);", text)] == [python.CHUNK["cuda"], python.CHUNK["cpu"]]
+    assert all(python.PADDING % int(t) == 0 for t in re.findall(r"constexpr int TILE = (\d+);", text))
+    assert f"constexpr int L_MAX = {python.L_MAX};" in text
+    assert f"constexpr int REACH = {cells.REACH};" in text
+
+
+def test_no_order_reaches_a_column():
+    """Threads, the order within phases, company and the boxes of others change no bit; all share one library."""
     system = gg.systems.kob_andersen(n=1210)
-    before = shell_expansion._angular_kernel()._cache_size() + shell_expansion._radial_kernel()._cache_size()
-    for seed in range(10):
-        ShellExpansion().compute(system.random_snapshot(seed))
-    after = shell_expansion._angular_kernel()._cache_size() + shell_expansion._radial_kernel()._cache_size()
-    assert after - before <= 8  # four calls a configuration, at most two widths each
+    some = [system.random_snapshot(seed) for seed in range(2)] + [gg.systems.kob_andersen(n=1210, density=1.0).random_snapshot(2)]
+    alone = [ShellExpansion(generations=2, backend="cpu", threads=1).compute(s) for s in some]
+    libraries = launch._host_entry.cache_info().misses
+    together = ShellExpansion(generations=2, backend="cpu", threads=3).compute_all(some)
+    assert np.array_equal(together, alone)
+    assert launch._host_entry.cache_info().misses == libraries
+    shuffled = ShellExpansion(generations=2)._compute_on(launch.Cpu(2, shuffled=True), some[:1])
+    assert np.array_equal(shuffled[0], alone[0])
+
+
+def test_two_dimensions_average():
+    """The average alone works in two dimensions, and in a box with few cells."""
+    film = gg.systems.ternary_2d(n=200).random_snapshot(1)
+    x = np.random.default_rng(1).normal(size=(200, 70))
+    for r_c in (1.2, float(film.box.min() / 2)):
+        ours = shell_average(x, film, r_c)
+        for i in (0, 150):
+            _, r = apart(film, i)
+            weight = np.where(r < r_c, np.exp(-r / r_c), 0.0)
+            np.testing.assert_allclose(ours[i], weight @ x / weight.sum(), rtol=1e-10, atol=1e-13)
 
 
 def test_bad_input(snapshot):
@@ -165,6 +194,20 @@ def test_bad_input(snapshot):
         ShellExpansion()(gg.systems.ternary_2d(n=500).random_snapshot(1))
     with pytest.raises(gg.errors.InvalidInput, match="generations"):
         ShellExpansion(generations=0)
+    with pytest.raises(gg.errors.InvalidInput, match="radial delta"):
+        ShellExpansion(radial=((0.9, 2.0, 10, 0.0),))
+    with pytest.raises(gg.errors.InvalidInput, match="angular number"):
+        ShellExpansion(angular=(1.0, 2.0, 0, 0.1))
+    with pytest.raises(gg.errors.InvalidInput, match="first, last, number, delta"):
+        ShellExpansion(angular=(1.0, 2.0))
+    with pytest.raises(gg.errors.InvalidInput, match="backend"):
+        ShellExpansion(backend="tpu")
+    with pytest.raises(gg.errors.InvalidInput, match="r_c"):
+        shell_average(np.zeros((snapshot.n, 2)), snapshot, r_c=-1)
+    with pytest.raises(gg.errors.BoxTooSmall, match="shell_average"):
+        shell_average(np.zeros((snapshot.n, 2)), snapshot, r_c=6)
+    with pytest.raises(gg.errors.InvalidInput, match="x"):
+        shell_average(np.full((snapshot.n, 2), np.nan), snapshot)
     with pytest.raises(gg.errors.InvalidInput, match="rows"):
         shell_average(np.zeros((3, 2)), snapshot)
 

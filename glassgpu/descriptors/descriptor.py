@@ -40,6 +40,10 @@ class Descriptor(ABC):
     def compute(self, snapshot: Snapshot) -> np.ndarray:
         """(N, columns) float64."""
 
+    def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
+        """(configuration, N, columns) float64 of snapshots of one shape."""
+        return np.stack([self.compute(s) for s in snapshots])
+
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the descriptor is defined for the snapshot.
 
@@ -67,9 +71,8 @@ class Descriptor(ABC):
         snapshots, many = as_snapshots(snapshot)
         for s in snapshots:
             self.check(s)
-        values = np.stack([self.compute(s) for s in snapshots])
         data = xarray.DataArray(
-            values,
+            self.compute_all(snapshots),
             dims=("configuration", "particle", "feature"),
             coords={"feature": self.columns},
             name=type(self).__name__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +10,19 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
-from glassgpu.descriptors.shell_average import shell_average
-from glassgpu.device import in_double
-from glassgpu.structure.neighbors import Neighbors, neighbors
+from glassgpu.descriptors.shell_average import average
+from glassgpu.errors import InvalidInput
+from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.structure.cells import Cells
 from glassgpu.types import Snapshot
 
 TAIL = 5.0  # a shell at c with width delta counts neighbours up to c + 5 delta
-CHUNK = 64  # particles in work at once
 L_MAX = 12
+# Sizes of kernels/harmonics.cuh and kernels/run_shells.cu.
+ROWS = (L_MAX + 1) ** 2  # real harmonics, l = 0 included
+CHUNK = {"cpu": 32, "cuda": 256}  # neighbours whose harmonics are in memory at once
+LANES = 4  # or 1
+PADDING = 16  # a whole number of tiles of shells
 
 # (first centre, last centre, number, delta): CMP I.C; CMP prints no delta, these follow Boattini
 # et al., PRL 127, 088007 (2021).
@@ -26,93 +30,49 @@ RADIAL = ((0.86, 2.0, 46, 0.025), (2.05, 3.0, 20, 0.05), (3.1, 4.5, 15, 0.1))
 ANGULAR = (1.0, 2.5, 16, 0.1)
 
 
-@functools.cache
-def _radial_kernel():
-    import jax
-    import jax.numpy as jnp
-
-    @functools.partial(jax.jit, static_argnames="species")
-    def radial(distance, type_of, centre, delta, species):
-        """(n, k) distances and types -> (n, species, centres)."""
-
-        def chunk(rows):
-            r, kind = rows
-            bell = jnp.exp(-((r[..., None] - centre) ** 2) / (2 * delta**2)) * (r[..., None] < centre + TAIL * delta)
-            one_hot = (kind[..., None] == jnp.arange(species)).astype(r.dtype)
-            return jnp.einsum("pks,pkc->psc", one_hot, bell, precision="highest")
-
-        return _in_chunks(chunk, (distance, type_of), (species, centre.shape[0]))
-
-    return radial
+def _shells(name: str, group: tuple[float, float, int, float]) -> tuple[float, float, int, float]:
+    """A group of shells, or ``InvalidInput``."""
+    if not isinstance(group, Sequence) or len(group) != 4:
+        raise InvalidInput(f"{name}: a group of shells is (first, last, number, delta), got {group!r}")
+    first, last, count, delta = group
+    first = validate.number(f"{name} first", first, above=0)
+    last = validate.number(f"{name} last", last, least=first)
+    return first, last, validate.whole(f"{name} number", count, least=1), validate.number(f"{name} delta", delta, above=0)
 
 
-def _in_chunks(chunk, arrays, shape):
-    """Map ``chunk`` over blocks of CHUNK rows; distances of padding rows are infinite."""
-    import jax
-    import jax.numpy as jnp
-
-    n = arrays[0].shape[0]
-
-    def cut(a):
-        fill = jnp.inf if jnp.issubdtype(a.dtype, jnp.floating) and a.ndim == 2 else 0
-        a = jnp.pad(a, ((0, -n % CHUNK),) + ((0, 0),) * (a.ndim - 1), constant_values=fill)
-        return a.reshape(-1, CHUNK, *a.shape[1:])
-
-    return jax.lax.map(chunk, tuple(cut(a) for a in arrays)).reshape(-1, *shape)[:n]
-
-
-def _harmonics(u):
-    """Y_l^m of unit vectors (..., 3) for l = 1 .. 12, m = 0 .. l, as real and imaginary columns
-    weighted so that the sum of squares over the columns of one l is sum_m |q_lm|^2 4 pi/(2l+1)."""
-    import jax.numpy as jnp
-
-    x, y, z = u[..., 0], u[..., 1], u[..., 2]
-    power_re, power_im = [jnp.ones_like(x)], [jnp.zeros_like(x)]
-    for _ in range(L_MAX):  # (x + iy)^m
-        re, im = power_re[-1], power_im[-1]
-        power_re.append(re * x - im * y)
-        power_im.append(re * y + im * x)
-    columns = []
-    legendre: dict[tuple[int, int], Any] = {(0, 0): jnp.ones_like(z)}
-    for m in range(L_MAX + 1):  # P_lm / sin^m, without the sign (-1)^m
-        if m:
-            legendre[m, m] = (2 * m - 1) * legendre[m - 1, m - 1]
-        if m < L_MAX:
-            legendre[m + 1, m] = z * (2 * m + 1) * legendre[m, m]
-        for l in range(m + 2, L_MAX + 1):
-            legendre[l, m] = (z * (2 * l - 1) * legendre[l - 1, m] - (l + m - 1) * legendre[l - 2, m]) / (l - m)
-    for l in range(1, L_MAX + 1):
-        for m in range(l + 1):
-            norm = math.sqrt(math.factorial(l - m) / math.factorial(l + m) * (1 if m == 0 else 2))
-            columns += [norm * legendre[l, m] * power_re[m], norm * legendre[l, m] * power_im[m]]
-    return jnp.stack(columns, axis=-1)
+def _shell_table(groups: Sequence[tuple[float, float, int, float]], xp: Any) -> dict[str, Any]:
+    """The ``Shells`` of kernels/run_shells.cu: one slot per centre, each group padded."""
+    parts = []
+    count = 0
+    for first, last, number, delta in groups:
+        centre = np.linspace(first, last, number)
+        rows = np.stack([centre, centre + TAIL * delta, np.full(number, 1 / (2 * delta**2)), count + np.arange(number)])
+        padding = np.repeat([[0.0], [-1.0], [0.0], [-1.0]], -number % PADDING, axis=1)
+        parts.append(np.concatenate([rows, padding], axis=1))
+        count += number
+    centre, edge, narrow, column = np.concatenate(parts, axis=1)
+    return {
+        "slots": len(edge),
+        "count": count,
+        "reach": edge.max(),
+        "centre": xp.asarray(centre),
+        "edge": xp.asarray(edge),
+        "narrow": xp.asarray(narrow),
+        "column": xp.asarray(column.astype(np.int32)),
+    }
 
 
-@functools.cache
-def _angular_kernel():
-    import jax
-    import jax.numpy as jnp
-
-    of_l = np.repeat(np.arange(L_MAX), [2 * (l + 1) for l in range(1, L_MAX + 1)])
-    select = (of_l[:, None] == np.arange(L_MAX)).astype(float)
-
-    @jax.jit
-    def angular(distance, vector, centre, delta):
-        """(n, k) distances, (n, k, 3) vectors -> (n, l, centres)."""
-
-        def chunk(rows):
-            r, v = rows
-            inside = jnp.isfinite(r)
-            unit = v / jnp.where(inside, r, 1.0)[..., None]
-            bell = jnp.exp(-((r[..., None] - centre) ** 2) / (2 * delta**2)) * (r[..., None] < centre + TAIL * delta)
-            q = jnp.einsum("pkc,pkm->pcm", bell, _harmonics(unit), precision="highest")
-            z = bell.sum(axis=1)
-            q = jnp.where(z[..., None] > 0, q / jnp.where(z > 0, z, 1.0)[..., None], 0.0)
-            return jnp.sqrt(jnp.einsum("pcm,ml->plc", q**2, select, precision="highest"))
-
-        return _in_chunks(chunk, (distance, vector), (L_MAX, centre.shape[0]))
-
-    return angular
+def _legendre() -> np.ndarray:
+    """((m, l >= m), 2): P_mm / sin^m for l = m, else a and b of P_l = a z P_(l-1) - b P_(l-2), for
+    Legendre functions P_l^m whose real harmonics' squares sum to 1 over the m of one l."""
+    rows = []
+    for m in range(L_MAX + 1):
+        double_factorial = math.prod(range(1, 2 * m, 2))
+        rows.append((double_factorial * math.sqrt((1 if m == 0 else 2) / math.factorial(2 * m)), 0.0))
+        for l in range(m + 1, L_MAX + 1):
+            both = (l - m) * (l + m)
+            rows.append(((2 * l - 1) / math.sqrt(both), math.sqrt((l - m - 1) * (l + m - 1) / both)))
+    return np.array(rows)
 
 
 class ShellExpansion(Descriptor):
@@ -129,6 +89,8 @@ class ShellExpansion(Descriptor):
         radial: (first, last, number, delta) of each group of shells [length].
         angular: (first, last, number, delta) [length].
         r_c: of the averages [length].
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        threads: CPU threads; they do not reach the result.
 
     Source: CMP section I.C, equations 2 to 6 (order: species-major radial, l-major angular, then
     generation). Tails are cut at c + 5 delta.
@@ -143,12 +105,16 @@ class ShellExpansion(Descriptor):
         radial: Sequence[tuple[float, float, int, float]] = RADIAL,
         angular: tuple[float, float, int, float] = ANGULAR,
         r_c: float = 2.1,
+        backend: str = "auto",
+        threads: int | None = None,
     ):
         self.generations = validate.whole("generations", generations, least=1)
         self.species = tuple(species)
-        self.radial = tuple(radial)
-        self.angular = angular
+        self.radial = tuple(_shells("radial", group) for group in radial)
+        self.angular = _shells("angular", angular)
         self.r_c = validate.number("r_c", r_c, above=0)
+        self.backend = validate.choice("backend", backend, ("auto", "cuda", "cpu"))
+        self.threads = threads
 
     def __repr__(self) -> str:
         return f"ShellExpansion(generations={self.generations}, species={self.species}, radial={self.radial}, angular={self.angular}, r_c={self.r_c})"
@@ -166,21 +132,31 @@ class ShellExpansion(Descriptor):
 
     def compute(self, snapshot: Snapshot) -> np.ndarray:
         """(N, 354 generations) float64 for two species."""
-        near = neighbors(snapshot, self.reach)
-        parts = [self._first_generation(snapshot, near)]
-        for _ in range(1, self.generations):
-            parts.append(shell_average(parts[-1], snapshot, self.r_c))
-        return np.concatenate(parts, axis=1)
+        return self.compute_all([snapshot])[0]
 
-    def _first_generation(self, snapshot: Snapshot, near: Neighbors) -> np.ndarray:
-        kinds = snapshot.types[near.index]
-        groups = []
-        for first, last, number, delta in self.radial:  # neighbours are sorted: near shells need few of them
-            k = near.within(last + TAIL * delta)
-            centre = np.linspace(first, last, number)
-            groups.append(in_double(_radial_kernel(), near.distance[:, :k], kinds[:, :k], centre, float(delta), species=len(self.species)))
-        radial = np.concatenate(groups, axis=2).reshape(snapshot.n, -1)
-        first, last, number, delta = self.angular
-        k = near.within(last + TAIL * delta)
-        angular = in_double(_angular_kernel(), near.distance[:, :k], near.vector[:, :k], np.linspace(first, last, number), float(delta))
-        return np.concatenate([radial, angular.reshape(snapshot.n, -1)], axis=1)
+    def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
+        for snapshot in snapshots:
+            self.check(snapshot)
+        return self._compute_on(target(self.backend, self.threads), snapshots)
+
+    def _compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> np.ndarray:
+        """``compute_all`` on a given target."""
+        species, width = len(self.species), len(self.columns) // self.generations
+        out = place.xp.empty((len(snapshots), snapshots[0].n, width * self.generations))
+        cells = Cells(snapshots, self.reach, species, place)
+        angular = _shell_table([self.angular], place.xp)
+        chunk, capacity = CHUNK[place.name], cells.capacity
+        cells.run(
+            "run_shells", "ShellsArguments",
+            radial=_shell_table(self.radial, place.xp), angular=angular, columns=out.shape[2], reach=self.reach,
+            legendre=place.xp.asarray(_legendre()), out=out,
+            **cells.scratch(
+                "ShellsArguments", distance=(capacity,), bond=(3, capacity), inner=(4, capacity + LANES),
+                weight=(chunk, angular["slots"]), harmonic=(ROWS, chunk), sum=(ROWS, angular["slots"]),
+            ),
+        )  # fmt: skip
+        if self.generations > 1:
+            cells = Cells(snapshots, self.r_c, species, place)
+        for n in range(1, self.generations):
+            average(cells, out, out, width, (n - 1) * width, n * width, self.r_c)
+        return place.to_numpy(out)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall
+from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
 
 PAD = 32  # neighbour axes are padded to multiples, so that few shapes are ever compiled
@@ -30,11 +30,6 @@ class Neighbors:
     distance: np.ndarray
     vector: np.ndarray
 
-    def within(self, r: float) -> int:
-        """The padded number of columns that hold every neighbour with distance < r."""
-        reached = np.flatnonzero((self.distance < r).any(axis=0))
-        return min(self.index.shape[1], padded(int(reached[-1]) + 1 if len(reached) else 0))
-
 
 def padded(count: int) -> int:
     """The next multiple of 32, at least 32."""
@@ -49,19 +44,15 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
         r_max: [length]; at most half the shortest side.
 
     Raises:
+        InvalidInput: ``r_max`` is not a positive number.
         BoxTooSmall: names the smallest N at the snapshot's density.
     """
     import freud
 
     validate.number("r_max", r_max, above=0)
+    require_box(snapshot.box, r_max, snapshot.density, "neighbors")
     n, d, box = snapshot.n, snapshot.dimension, snapshot.box
     half = float(box.min() / 2)
-    if r_max > half * (1 + 1e-12):
-        density = n / box.prod()
-        raise BoxTooSmall(
-            f"neighbours within {r_max:g} need every side of the box to be at least {2 * r_max:g}, but the shortest is "
-            f"{box.min():.6g}; at density {density:.4g} take N >= {int(np.ceil(density * (2 * r_max) ** d * (1 - 1e-9)))}"
-        )
     points = np.zeros((n, 3), np.float32)
     points[:, :d] = snapshot.positions
     # freud works in single precision: ask for a little more and decide in double.
