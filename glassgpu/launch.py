@@ -121,6 +121,11 @@ class Cpu:
     def multiprocessors(self) -> int:
         return self.threads
 
+    def rows_at_once(self, particles: int) -> int:
+        """Replicas of one batch: few, so that a chunk of given time holds many steps of each, beside
+        which its first list build is nothing."""
+        return self.threads * max(1, 4000 // particles)
+
     def compile_constants(self, particles: int, constants: compiling.Constants) -> dict[str, int]:
         """All compile-time constants of a kernel on this target."""
         return {**constants, **self.constants}
@@ -162,6 +167,10 @@ class Cuda:
 
     def multiprocessors(self) -> int:
         return int(self.device.attributes["MultiProcessorCount"])
+
+    def rows_at_once(self, particles: int) -> int:
+        """Replicas of one batch: all that memory holds, which keeps every multiprocessor busy."""
+        return 2**31
 
     def _shared_bytes(self, particles: int, constants: compiling.Constants) -> int:
         """Dynamic shared memory for the packed positions, 0 where they do not fit."""

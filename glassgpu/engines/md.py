@@ -110,7 +110,7 @@ class MdRun:
     Args:
         system, snapshots, plan: what to compute.
         target: where.
-        batch: replicas in memory at once; by default as many as ``BATCH_BYTES`` hold.
+        batch: replicas at once; by default as many as suit the target and ``BATCH_BYTES`` hold.
         chunk: steps per chunk; by default what takes ``SECONDS_PER_CHUNK``.
         capacity: entries per neighbour list to begin with.
         checkpoint: file to save to and to continue from.
@@ -137,7 +137,8 @@ class MdRun:
         self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity)
         self.rows = len(snapshots) * plan.replicas
         n, d = self.problem.n, self.problem.d
-        self.batch = min(self.rows, batch or max(1, BATCH_BYTES // (2 * n * d * (24 if self.problem.double else 16))))
+        in_memory = max(1, BATCH_BYTES // (2 * n * d * (24 if self.problem.double else 16)))
+        self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
         self.chunk = chunk
         self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
         self.progress = progress
