@@ -40,14 +40,14 @@ class Scale:
 
     configurations: int
     generations: int
-    combined: int  # generations of each of two states put together
+    combined: int  # generations of each of two states put together, 0: not done
     force_tolerance: float
     cage: dict[str, Any]  # length of the runs, runs, times averaged over
-    own: dict[str, Any]  # n, configurations, replicas, temperature, relaxation time
+    own: dict[str, Any]  # n, configurations, replicas, temperature, relaxation time; empty: neither this nor the transfer
 
 
 SCALES = {
-    "smoke": Scale(3, 1, 1, 1e-2, {"duration": 0.4, "replicas": 2, "samples": 4}, {}),
+    "smoke": Scale(3, 1, 0, 1e-2, {"duration": 0.4, "replicas": 2, "samples": 4}, {}),
     "laptop": Scale(
         8, 3, 2, 1e-8, {"duration": 5.0, "replicas": 16, "samples": 16},
         {"n": 1500, "configurations": 4, "replicas": 16, "temperature": 0.55, "tau": 35.0},
@@ -110,7 +110,11 @@ def run(options: PublicData) -> Path:
         )
         for way in WAYS[1:]
     }
-    transfer = study.stage("transfer", _transferred, botan=botan, bapst=bapst, columns=columns["thermal"], describe=describe, alphas=ALPHAS)
+    transfer = None
+    if scale.own:
+        transfer = study.stage(
+            "transfer", _transferred, botan=botan, bapst=bapst, columns=columns["thermal"], describe=describe, alphas=ALPHAS
+        )
     curves = {}
     for name in (_inherent(scale.generations), "energy and density, coarse-grained"):
         curves[name] = study.stage(f"curve-{_slug(name)}", _curve, ensemble=botan, alphas=ALPHAS, **_chosen(columns, sets[name], width))
@@ -130,8 +134,9 @@ def _sets(scale: Scale) -> dict[str, list[tuple[str, int]]]:
         _inherent(g).replace("inherent", state): [(state, g)] for state in ("thermal", "inherent") for g in range(1, scale.generations + 1)
     }
     sets[_inherent(scale.generations).replace("inherent", "cage")] = [("cage", scale.generations)]
-    sets[_inherent(two).replace("inherent", "thermal and inherent")] = [("thermal", two), ("inherent", two)]
-    sets[_inherent(two).replace("inherent", "inherent and cage")] = [("inherent", two), ("cage", two)]
+    if two:
+        sets[_inherent(two).replace("inherent", "thermal and inherent")] = [("thermal", two), ("inherent", two)]
+        sets[_inherent(two).replace("inherent", "inherent and cage")] = [("inherent", two), ("cage", two)]
     sets["energy and density, coarse-grained"] = [("coarse", 0)]
     sets["energy and density, coarse-grained, and inherent, 1 generation"] = [("coarse", 0), ("inherent", 1)]
     return sets

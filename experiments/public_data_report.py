@@ -18,7 +18,7 @@ LEAKS = {"spatial_blocks": "other slab of the same configurations (leaks)", "ran
 
 def write_report(
     page: Page, scale: str, botan: gg.Ensemble, bapst: gg.Ensemble, states: dict[str, Result], fits: dict[str, Result], leaks: dict[str, Result],
-    transfer: Result, curves: dict[str, Result], own: Result | None,
+    transfer: Result | None, curves: dict[str, Result], own: Result | None,
 ) -> None:  # fmt: skip
     """Everything from the stages' results; nothing is computed here but means."""
     assert isinstance(botan.snapshot, list)
@@ -37,7 +37,7 @@ def write_report(
         "set_chosen_inside": nested,
         "noise_ceiling_A": ceiling,
         "noise_ceiling_A_pooled": _pooled_ceiling(botan),
-        "transfer_to_bapst": transfer["pearson"],
+        "transfer_to_bapst": transfer["pearson"] if transfer else None,
         "bapst_times": bapst.times,
         "inherent_energy_per_particle": states["inherent"]["potential_per_particle"],
         "largest_force": states["inherent"]["largest_force"],
@@ -100,15 +100,16 @@ def write_report(
         "best_pearson": nested["pearson"].mean(),
     }
     page.table(*claims_table("public_data", found, scale))
-    page.heading("The thermal model in another laboratory's data")
-    page.text(
-        "The model trained on all BOTAN snapshots at their relaxation time is asked about the Bapst snapshot, which was made at another "
-        "density and is measured at ten times. It knows nothing of short times; near the relaxation time it should carry over."
-    )
-    page.figure(
-        figures.against_time({thermal[-1]: transfer["pearson"]}, bapst.times, "Pearson coefficient, species A"), "transfer",
-        "A model of the BOTAN set on the Bapst configuration.",
-    )  # fmt: skip
+    if transfer:
+        page.heading("The thermal model in another laboratory's data")
+        page.text(
+            "The model trained on all BOTAN snapshots at their relaxation time is asked about the Bapst snapshot, which was made at another "
+            "density and is measured at ten times. It knows nothing of short times; near the relaxation time it should carry over."
+        )
+        page.figure(
+            figures.against_time({thermal[-1]: transfer["pearson"]}, bapst.times, "Pearson coefficient, species A"), "transfer",
+            "A model of the BOTAN set on the Bapst configuration.",
+        )  # fmt: skip
     snapshot = botan.snapshot[0]
     page.heading("What it looks like")
     fields = {"measured": botan.propensity.values[0, -1], f"predicted: {best}": fits[best]["prediction"][0]}

@@ -36,6 +36,8 @@ def coarse_grain(
 
     Source: LIN equations 6 and 7 (Sharma, Liu, Ozawa 2024; Jung, Biroli, Berthier, Phys. Rev. Lett. 130, 238202 (2023)).
     """
+    from scipy.sparse import csr_array
+
     x = validate.array("x", x, np.float64, (None, None))
     lengths = validate.array("lengths", np.atleast_1d(lengths), np.float64, (None,))
     n, fields = x.shape
@@ -57,8 +59,10 @@ def coarse_grain(
         rows = slice(first, first + ROWS)
         distance = _distances(snapshot, rows)
         near = distance < r_max
+        inside, columns, begin = distance[near], np.nonzero(near)[1], np.append(0, np.cumsum(near.sum(axis=1)))
         for k, length in enumerate(lengths):
-            total = (np.where(near, np.exp(-distance / length), 0.0) @ carried).reshape(-1, len(member), 1 + fields)
+            weight = csr_array((np.exp(-inside / length), columns, begin), shape=near.shape)
+            total = (weight @ carried).reshape(-1, len(member), 1 + fields)
             density[rows, :, k] = total[:, :, 0]
             average[rows, :, k] = np.divide(total[:, :, 1:], total[:, :, :1], out=np.zeros_like(total[:, :, 1:]), where=total[:, :, :1] > 0)
     return density, average
