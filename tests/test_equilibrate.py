@@ -70,6 +70,26 @@ def test_interrupted_and_resumed(hot, tmp_path, monkeypatch):
     assert np.array_equal(again[0].positions, plain[0].positions)
 
 
+def test_killed_after_a_window_was_kept(hot, tmp_path, monkeypatch):
+    """The window's own checkpoint is still there: the next window must not stumble over it."""
+    plain = gg.equilibrate(hot, **options())
+    path = tmp_path / "liquid.npz"
+    original = engine._Run.save
+
+    def killed(self):
+        original(self)
+        if self.windows == 1:
+            raise MemoryError
+
+    monkeypatch.setattr(engine._Run, "save", killed)
+    with pytest.raises(MemoryError):
+        gg.equilibrate(hot, **options(checkpoint=path))
+    assert list(tmp_path.glob("*.window0"))
+    monkeypatch.setattr(engine._Run, "save", original)
+    resumed = gg.equilibrate(hot, **options(checkpoint=path))
+    assert np.array_equal(plain[0].positions, resumed[0].positions)
+
+
 def test_without_a_test_it_runs_for_the_duration(hot):
     one = gg.equilibrate(hot, temperature=1.0, duration=0.5, seed=1, accept=None, backend="cpu", progress=False)
     assert isinstance(one, gg.Snapshot) and one.velocities is not None

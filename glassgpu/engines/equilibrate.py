@@ -201,7 +201,7 @@ class _Run:
         dt = self.options["dt"]
         steps = max(1, round(length / dt))
         even = np.unique(np.round(np.linspace(0, steps, ENERGIES + 1)[1:]).astype(int)) if watch else np.array([steps])
-        part = self.path.with_name(f"{self.path.name}.window") if self.path else None
+        part = self.path.with_name(f"{self.path.name}.window{self.windows}") if self.path else None
         origin = self.states
         run = md(
             self.system, origin, temperature=self.temperature, times=(dt * even).tolist(), seed=_part_seed(self.seed, MELT_ROUNDS + self.windows),
