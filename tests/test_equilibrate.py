@@ -70,21 +70,23 @@ def test_interrupted_and_resumed(hot, tmp_path, monkeypatch):
     assert np.array_equal(again[0].positions, plain[0].positions)
 
 
-def test_killed_after_a_window_was_kept(hot, tmp_path, monkeypatch):
-    """The window's own checkpoint is still there: the next window must not stumble over it."""
+@pytest.mark.parametrize("window", [1, 2])
+def test_killed_after_a_window_was_kept(hot, tmp_path, monkeypatch, window):
+    """The window's own checkpoint is still there, over which the next must not stumble; and what the
+    window led to must not be decided anew."""
     plain = gg.equilibrate(hot, **options())
     path = tmp_path / "liquid.npz"
     original = engine._Run.save
 
     def killed(self):
         original(self)
-        if self.windows == 1:
+        if self.windows == window:
             raise MemoryError
 
     monkeypatch.setattr(engine._Run, "save", killed)
     with pytest.raises(MemoryError):
         gg.equilibrate(hot, **options(checkpoint=path))
-    assert list(tmp_path.glob("*.window0"))
+    assert list(tmp_path.glob(f"*.window{window - 1}"))
     monkeypatch.setattr(engine._Run, "save", original)
     resumed = gg.equilibrate(hot, **options(checkpoint=path))
     assert np.array_equal(plain[0].positions, resumed[0].positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,35 +106,16 @@ def equilibrate(
         else:
             run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
         run.save()
-    if not run.done:
-        if accept is None:
-            run.window(duration, watch=False)
-        else:
-            _until_accepted(run, duration)
-        run.done = True
-        run.save()  # finished: the same call returns at once, until the caller deletes the file
+    if accept is None and not run.done:
+        run.window(duration, watch=False)
+    while not run.done:
+        if run.total > 16 * duration * (1 - 1e-9):
+            raise NotConverged(
+                f"{system.name} at T = {temperature:g} is not in equilibrium after a run of {run.total:g}: {run.verdict}. Give a longer "
+                "duration=, start= from a state that is better equilibrated, or accept=None to take it as it is"
+            )
+        run.window(duration / 2 * 2**run.doublings)
     return run.states[0] if single else run.states
-
-
-def _until_accepted(run: _Run, duration: float) -> None:
-    length = duration / 2 * 2**run.doublings
-    while run.total < 16 * duration * (1 - 1e-9):
-        previous = run.last
-        run.window(length)
-        if previous is None:
-            continue
-        assert run.last is not None
-        run.verdict = compare(previous, run.last, run.crystalline())
-        if run.verdict.accepted:
-            return
-        if not run.verdict.relaxed and run.doublings < MOST_DOUBLINGS:
-            run.doublings += 1
-            run.last, length = None, 2 * length
-            run.save()
-    raise NotConverged(
-        f"{run.system.name} at T = {run.temperature:g} is not in equilibrium after a run of {run.total:g}: {run.verdict}. Give a longer "
-        "duration=, start= from a state that is better equilibrated, or accept=None to take it as it is"
-    )
 
 
 @dataclass
@@ -166,6 +148,8 @@ class _Run:
                 arrays["velocities"] = np.stack([s.velocities for s in self.states if s.velocities is not None])
             if self.last:
                 arrays |= {"energy": self.last.energy, "scattering": self.last.scattering}
+            if self.verdict:
+                arrays["verdict"] = np.array(dataclasses.astuple(self.verdict), float)
             checkpoints.save(self.path, self.key, arrays)
 
     def restore(self, system: System) -> bool:
@@ -179,6 +163,9 @@ class _Run:
         windows, doublings, self.total, done = found["counters"].tolist()
         self.windows, self.doublings, self.done = int(windows), int(doublings), bool(done)
         self.last = Window(found["energy"], found["scattering"]) if "energy" in found else None
+        if "verdict" in found:
+            relaxed, *rest = found["verdict"].tolist()
+            self.verdict = Stationarity(bool(relaxed), *rest)
         return True
 
     def melt(self) -> None:
@@ -215,12 +202,26 @@ class _Run:
             last = Window(run.potential[:, 0] / origin[0].n, np.concatenate(scattering))
         with uninterrupted():
             self.states = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in as_snapshots(run.final)[0]]
-            self.last = last
             self.windows += 1
             self.total += length
+            self._judge(last)
+            # One save for the window and what it led to, or a run killed between would take another way.
+            # Once done it holds the result, until the caller deletes it: the same call returns at once.
             self.save()
         if part:
             part.unlink(missing_ok=True)  # what it held stands in the run's own checkpoint now
+
+    def _judge(self, last: Window | None) -> None:
+        """Compare the new window with the one before, and decide what comes next."""
+        previous, self.last = self.last, last
+        if last is None:
+            self.done = True  # nothing to be tested
+        elif previous is not None:
+            self.verdict = compare(previous, last, self.crystalline())
+            self.done = self.verdict.accepted
+            if not self.verdict.relaxed and self.doublings < MOST_DOUBLINGS:
+                self.doublings += 1
+                self.last = None
 
     def _scattering(self, origin: Snapshot, positions: np.ndarray) -> np.ndarray:
         """F_s of the majority species in each octant of the box, (octant, time)."""
