@@ -112,7 +112,7 @@ def write_report(
         )  # fmt: skip
     snapshot = botan.snapshot[0]
     page.heading("What it looks like")
-    fields = {"measured": botan.propensity.values[0, -1], f"predicted: {best}": fits[best]["prediction"][0]}
+    fields = {"measured": botan.propensity.values[0, -1], "predicted": fits[best]["prediction"][0]}
     shown_fields = {}
     for title, values in fields.items():
         shown_fields[title] = np.full(snapshot.n, np.nan)
@@ -120,7 +120,7 @@ def write_report(
     page.figure(
         figures.maps(snapshot, shown_fields, "propensity  [$\\sigma$]", slab=1.0), "map",
         "BOTAN configuration 1, a slice; colour: average distance moved at the relaxation time (species A; B grey), measured and predicted by a model "
-        "of the other configurations.",
+        f"of the other configurations ({best}).",
     )  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def _learning(curves: dict[str, Result], ceiling: float) -> Any:
         )
     axis.axhline(ceiling, ls="--", color="#444", lw=1, label="mean noise ceiling")
     axis.set(xlabel="training configurations", ylabel="Pearson coefficient, species A")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.93))
     return figure
 
 
