@@ -58,7 +58,14 @@ def run(options: KobAndersenRelaxation) -> Path:
             configurations=configurations, **engine,
         )  # fmt: skip
         runs[temperature] = study.stage(
-            f"relaxation-{temperature:g}", _relaxed, liquids=liquids, temperature=temperature, longest=8 * tau, replicas=replicas, **engine
+            f"relaxation-{temperature:g}",
+            _relaxed,
+            version=2,
+            liquids=liquids,
+            temperature=temperature,
+            longest=8 * tau,
+            replicas=replicas,
+            **engine,
         )
         pairs[temperature] = study.stage(f"pairs-{temperature:g}", _correlated, liquids=liquids, r_max=min(5.0, system.box[0] / 2))
     coldest, tau = list(expected.items())[-1]
@@ -213,7 +220,7 @@ def _dynamics_figure(runs: dict[float, Result]) -> Any:
     for (t, result), colour in zip(runs.items(), _colours(len(runs)), strict=True):
         found = result["observables"].sel(species="A")
         mean = found.mean(["configuration", "replica"])
-        for axis, values in zip(axes, (mean.mean_squared_displacement, mean.non_gaussian, mean.chi4), strict=True):
+        for axis, values in zip(axes, (mean.mean_squared_displacement, mean.non_gaussian, found.chi4_of_all_runs), strict=True):
             axis.plot(found.time, values, "-", color=colour, label=f"T = {t:g}")
     for axis, label in zip(axes, ("mean squared displacement  [$\\sigma^2$]", "$\\alpha_2$", "$\\chi_4$ of the overlap"), strict=True):
         axis.set(xscale="log", xlabel="time  [$\\sqrt{m\\sigma^2/\\epsilon}$]", ylabel=label)

@@ -66,6 +66,8 @@ def test_sums_of_the_run_equal_slow_forms(which, runs):
                 density = counts / (3 * len(far[0]) * 0.02)
                 np.testing.assert_allclose(found.van_hove[c, k, s], density, atol=1.01 / (3 * len(far[0]) * 0.02))  # one count on an edge
                 q = [np.mean(x < 0.2) for x in far]
+                every = [found.overlap[i, r, k, s] for i in range(2) for r in range(3)]
+                assert float(found.chi4_of_all_runs[k, s]) == pytest.approx(len(far[0]) * np.var(every, ddof=1), abs=1e-12)
                 assert float(found.chi4[c, k, s]) == pytest.approx(len(far[0]) * np.var(q, ddof=1), abs=1e-12)
 
 

@@ -61,9 +61,10 @@ def observables_dataset(
 
     Returns:
         Dataset with ``mean_squared_displacement``, ``non_gaussian``, ``self_intermediate_scattering``
-        and ``overlap``, dims (configuration, replica, time, species), ``chi4`` (configuration,
-        time, species) over replicas, and ``van_hove`` (configuration, time, species, distance),
-        the probability density of |dr|.
+        and ``overlap``, dims (configuration, replica, time, species); ``chi4`` (configuration, time,
+        species) over replicas of one configuration, and ``chi4_of_all_runs`` (time, species) over
+        the runs of all; ``van_hove`` (configuration, time, species, distance), the probability
+        density of |dr|.
     """
     import xarray
 
@@ -79,6 +80,9 @@ def observables_dataset(
     }
     if sums.shape[1] > 1:
         data["chi4"] = (("configuration", "time", "species"), chi4(mean[..., 3], counts, axis=1))
+    if sums.shape[0] > 1:
+        runs = mean[..., 3].reshape(-1, *mean.shape[2:4])
+        data["chi4_of_all_runs"] = (("time", "species"), chi4(runs, counts))
     coords: dict = {"time": times, "species": list(species)}
     if histogram is not None:
         density = histogram / (sums.shape[1] * np.maximum(counts, 1)[:, None] * observe.bin_width)
