@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def names(name: str, value: Any, allowed: Sequence[str]) -> tuple[str, ...]:
     return tuple(choice(name, label, allowed) for label in value)
 
 
-def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """A read-only, contiguous, finite copy of the shape named (``None``: any length).
+def array(name: str, value: Any, dtype: Any, shape: tuple[int | EllipsisType | None, ...]) -> np.ndarray:
+    """A read-only, contiguous, finite copy of the shape named (``None``: any length; a leading ``...``: any axes).
 
     Raises:
         InvalidInput: wrong shape, ragged, masked, complex, text or objects, NaN, or values that the
@@ -76,8 +77,9 @@ def array(name: str, value: Any, dtype: Any, shape: tuple[int | None, ...]) -> n
             out = np.array(given, dtype=dtype, order="C")
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{name} is not an array of real numbers ({error})") from None
-    if out.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, out.shape, strict=True)):
-        wanted = tuple("any" if want is None else want for want in shape)
+    axes = (None,) * (out.ndim - len(shape) + 1) + shape[1:] if shape[:1] == (...,) else shape
+    if out.ndim != len(axes) or any(want not in (None, have) for want, have in zip(axes, out.shape, strict=True)):
+        wanted = tuple("any" if want is None else "..." if want is ... else want for want in shape)
         raise InvalidInput(f"{name} has shape {out.shape}; expected {wanted}")
     if not np.isfinite(out).all():
         raise InvalidInput(

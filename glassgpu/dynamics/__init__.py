@@ -1,5 +1,6 @@
 """Labels: what moves, and how sure one can be of it; and what a liquid does on average."""
 
+from glassgpu.dynamics.cage import InitialNeighbors, bond_breaking, cage_relative, initial_neighbors
 from glassgpu.dynamics.displacement import displacements, propensity
 from glassgpu.dynamics.fits import Arrhenius, VogelFulcherTammann, fit_arrhenius, fit_vogel_fulcher_tammann
 from glassgpu.dynamics.observables import (
@@ -17,13 +18,17 @@ from glassgpu.names import explain_missing
 
 __all__ = [
     "Arrhenius",
+    "InitialNeighbors",
     "Observe",
     "VogelFulcherTammann",
+    "bond_breaking",
+    "cage_relative",
     "chi4",
     "displacements",
     "ensemble_moments",
     "fit_arrhenius",
     "fit_vogel_fulcher_tammann",
+    "initial_neighbors",
     "mean_squared_displacement",
     "noise_ceiling",
     "non_gaussian",

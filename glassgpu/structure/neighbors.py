@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
 
@@ -36,27 +37,30 @@ def padded(count: int) -> int:
     return max(PAD, -(-count // PAD) * PAD)
 
 
-def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
+def neighbors(snapshot: Snapshot, r_max: float | np.ndarray) -> Neighbors:
     """All neighbours within ``r_max`` (strictly), minimum image.
 
     Args:
         snapshot: N particles in 2 or 3 dimensions.
-        r_max: [length]; at most half the shortest side.
+        r_max: [length], or a table (S, S) that holds one for each two species, such as
+            ``1.4 * system.sigma``; at most half the shortest side.
 
     Raises:
-        InvalidInput: ``r_max`` is not a positive number.
+        InvalidInput: ``r_max`` is not positive, or no square table.
+        UnknownSpecies: a type number beyond the table.
         BoxTooSmall: names the smallest N at the snapshot's density.
     """
     import freud
 
-    validate.number("r_max", r_max, above=0)
-    require_box(snapshot.box, r_max, snapshot.density, "neighbors")
+    within = _table(snapshot, r_max)
+    furthest = float(within.max())
+    require_box(snapshot.box, furthest, snapshot.density, "neighbors")
     n, d, box = snapshot.n, snapshot.dimension, snapshot.box
     half = float(box.min() / 2)
     points = np.zeros((n, 3), np.float32)
     points[:, :d] = snapshot.positions
     # freud works in single precision: ask for a little more and decide in double.
-    reach = min(r_max * (1 + 1e-5) + 1e-4, np.nextafter(np.float32(half), np.float32(0)))
+    reach = min(furthest * (1 + 1e-5) + 1e-4, np.nextafter(np.float32(half), np.float32(0)))
     sides = [*box, 0.0] if d == 2 else list(box)
     query = freud.locality.AABBQuery(freud.box.Box(*sides, is2D=d == 2), points)
     found = query.query(points, {"r_max": float(reach), "exclude_ii": True}).toNeighborList(sort_by_distance=True)
@@ -69,10 +73,10 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
     vector = snapshot.positions[index] - snapshot.positions[:, None]
     vector -= box * np.rint(vector / box)
     distance = np.sqrt(np.einsum("nkd,nkd->nk", vector, vector))
-    distance[~filled | (distance >= r_max)] = np.inf
+    distance[~filled | (distance >= within[snapshot.types[:, None], snapshot.types[index]])] = np.inf
     beyond = ~np.isfinite(distance)
     if beyond[filled].any():
-        # What freud gave beyond r_max stands at the end of its row, up to rounding: sort it there.
+        # What freud gave beyond r_max moves to the end of its row.
         order = np.argsort(distance, axis=1, kind="stable")
         index, distance, vector = (
             np.take_along_axis(a, order if a.ndim == 2 else order[..., None], axis=1) for a in (index, distance, vector)
@@ -82,3 +86,18 @@ def neighbors(snapshot: Snapshot, r_max: float) -> Neighbors:
         vector[beyond] = 0
         count = (~beyond).sum(axis=1)
     return Neighbors(count, index, distance, vector)
+
+
+def _table(snapshot: Snapshot, r_max: float | np.ndarray) -> np.ndarray:
+    """(S, S) cut-off of each two species."""
+    if not isinstance(r_max, (list, tuple)) and not getattr(r_max, "ndim", 0):
+        species = int(snapshot.types.max()) + 1
+        return np.full((species, species), validate.number("r_max", r_max, above=0))
+    table = validate.array("r_max", r_max, np.float64, (None, None))
+    if table.shape[0] != table.shape[1] or not (table > 0).all():
+        raise InvalidInput(f"r_max={table.tolist()}: give a positive number for each two species")
+    if snapshot.types.max() >= len(table):
+        raise UnknownSpecies(
+            f"the snapshot holds type {snapshot.types.max()}, but r_max is a table for {len(table)} species; give it a row and a column for each"
+        )
+    return table
