@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import glassgpu as gg
-from glassgpu.engines.md import MdRun, Plan
+from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.quench import QuenchRun
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill
@@ -46,12 +46,12 @@ def liquids(n: int, count: int, temperature: float = 0.6) -> tuple[gg.System, li
 def md(system: gg.System, starts: list[gg.Snapshot], target: Cpu | Cuda, how: dict[str, Any] | None = None, **plan: Any):
     """One run; ``plan`` overrides the defaults below, ``how`` says how the work is cut."""
     settings = {"temperature": 0.6, "steps": 40, "samples": (5, 40), "replicas": 2, "seed": 1, "dt": 0.004, "keep_final": True, **plan}
-    return MdRun(system, starts, Plan(**settings), target, progress=False, **(how or {})).run()
+    return MdRun(system, starts, MdPlan(**settings), target, progress=False, **(how or {})).run().results()
 
 
 def same(a: Any, b: Any) -> bool:
     """Whether two runs agree bit for bit in everything they leave behind."""
-    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("log", "sums", "places", "velocities"))
+    return all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def correctness(backend: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def correctness(backend: str) -> dict[str, Any]:
     film = gg.systems.ternary_2d(n=400)
     systems["2d smooth"] = (
         film,
-        list(gg.equilibrate(film, 0.6, 2.0, seed=3, configurations=2, accept=None, backend="cpu", progress=False)),
+        list(gg.equilibrate(film, 0.6, 2.0, seed=3, configurations=2, dynamics="md", accept=None, backend="cpu", progress=False)),
     )
     # The stand-in on the CPU compiles every build anew: two cases show that the checks work.
     cases = (
@@ -83,13 +83,15 @@ def correctness(backend: str) -> dict[str, Any]:
         reference = md(system, starts, Cpu(2, strict=True), **fixed)
         strict = md(system, starts, target_of(backend, strict=True), **fixed)
         out[f"strict bit for bit, {label}"] = same(reference, strict)
-        out[f"strict largest difference, {label}"] = float(np.abs(reference.places - strict.places).max())
+        out[f"strict largest difference, {label}"] = float(np.abs(reference["places"] - strict["places"]).max())
         plain = md(system, starts, place, precision=precision, replicas=5)
         ways: dict[str, dict[str, Any]] = {"batch": {"batch": 3}, "chunk": {"chunk": 7}, "overflow": {"capacity": 40}}
         for way, how in ways.items():
             out[f"{way} changes nothing, {label}"] = same(plain, md(system, starts, place, how, precision=precision, replicas=5))
         host = md(system, starts, Cpu(2), precision=precision, replicas=5)
-        out[f"NVT largest difference of displacement sums, {label}"] = float(np.abs(host.sums[:, 0, 0] - plain.sums[:, 0, 0]).max() / 2**30)
+        out[f"NVT largest difference of displacement sums, {label}"] = float(
+            np.abs(host["sums"][:, 0, 0] - plain["sums"][:, 0, 0]).max() / 2**30
+        )
         out[f"energies agree, {label}"] = bool(
             np.allclose(_energy(system, starts, place, precision), _energy(system, starts, Cpu(2), precision), rtol=1e-6)
         )
@@ -103,7 +105,7 @@ def correctness(backend: str) -> dict[str, Any]:
     many = 5000 if backend == "cuda" else 7  # more replicas than resident blocks or threads
     alone = md(system, starts[:1], place, replicas=3)
     crowd = md(system, starts[:1], place, replicas=many)
-    out["several replicas per block"] = bool(np.array_equal(alone.places, crowd.places[:3]))
+    out["several replicas per block"] = bool(np.array_equal(alone["places"], crowd["places"][:3]))
     snapshots = [gg.systems.kob_andersen(n=1200).random_snapshot(seed) for seed in (1, 2)]
     describe = gg.descriptors.ShellExpansion(generations=2)
     there, here = (describe._compute_on(p, snapshots) for p in (place, Cpu()))
@@ -134,7 +136,7 @@ def md_rate(backend: str) -> dict[str, Any]:
         system, starts = liquids(n, 1)
         for precision in ("single", "double") if replicas == sizes[0][1] else ("single",):
             steps = 2000 if backend == "cuda" else 100
-            plan = Plan(
+            plan = MdPlan(
                 temperature=0.6, steps=steps, samples=(), replicas=replicas, seed=1, dt=0.004, precision=precision, skin=0.4, labels=False
             )
             run = MdRun(system, starts, plan, place, progress=False, chunk=steps // 4)
@@ -193,7 +195,7 @@ def physics(backend: str) -> dict[str, Any]:
             precision=precision,
             labels=False,
         )
-        energy = run.log[:, :, :2].sum(axis=2) / starts[0].n
+        energy = run["log"][:, :, :2].sum(axis=2) / starts[0].n
         slope = np.polyfit(np.arange(len(samples)), energy.T, 1)[0] * len(samples)
         out[f"drift per particle over {steps} steps, {precision}"] = float(slope.mean())
         out[f"drift below 1e-5, {precision}"] = bool(abs(slope.mean()) < 1e-5) if backend == "cuda" else "needs 1e5 steps"

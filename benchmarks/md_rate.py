@@ -25,7 +25,7 @@ import numpy as np
 
 import glassgpu as gg
 from benchmarks.peers import lammps_md
-from glassgpu.engines.md import MdRun, Plan
+from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.launch import Cpu
 
 N, T, DT, STEPS = 4096, 0.44, 0.005, 600
@@ -53,7 +53,7 @@ def _with_velocities(system: gg.System, snapshot: gg.Snapshot) -> gg.Snapshot:
 
 def ours(system: gg.System, snapshot: gg.Snapshot, precision: str, skin: float, cores: int, steps: int) -> tuple[float, MdRun]:
     """Particle-steps/s of one replica per core."""
-    plan = Plan(
+    plan = MdPlan(
         temperature=T, steps=2 * steps, samples=(1, 2 * steps), replicas=cores, seed=1, dt=DT, thermostat=False, precision=precision, skin=skin,
         draw_velocities=False, labels=False, keep_final=True,
     )  # fmt: skip
@@ -114,11 +114,10 @@ def main() -> None:
             for name, precision in codes.items():
                 rate, run = ours(system, snapshot, precision, skins[name], cores, STEPS)
                 rates[name].append(rate)
-                energy = run.log[0, :, :2].sum(axis=1) / N
+                energy = run.records.log[0, :, :2].sum(axis=1) / N
                 drift[name] = float(energy[1] - energy[0])
                 run._finish_batch()
-                assert run.places is not None
-                rdf[name] = radial_distribution(run.places[0], snapshot)
+                rdf[name] = radial_distribution(run.final["places"][0], snapshot)
             for name, suffix in peers.items():
                 rate, (_, before, after, positions) = theirs(pool, system, snapshot, skins[name], suffix, cores, STEPS)
                 rates[name].append(rate)

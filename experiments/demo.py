@@ -12,6 +12,7 @@ import numpy as np
 import glassgpu as gg
 from glassgpu import validate
 from glassgpu.descriptors.shell_expansion import RADIAL
+from glassgpu.engines.options import DT
 from glassgpu.evaluate import pearson, ridge_over_parts
 from glassgpu.report import figures
 from glassgpu.report.page import Page
@@ -66,7 +67,7 @@ def run(options: Demo) -> Path:
         **engine,
     )
     shortest = options.longest / 10_000
-    dt = min(gg.simulate.DT, shortest)
+    dt = min(DT, shortest)
     times = dt * np.unique(np.round(shortest / dt * 10.0 ** np.linspace(0, 4, 13)).astype(int))
     ensemble = study.stage(
         "ensemble", _released, liquids=liquids, times=times, dt=dt, replicas=options.replicas, seed=options.seed, **engine

@@ -10,6 +10,7 @@ import numpy as np
 
 import glassgpu as gg
 from glassgpu import dynamics, structure, validate
+from glassgpu.engines.options import DT
 from glassgpu.evaluate import claims_table
 from glassgpu.report import figures
 from glassgpu.report.page import Page
@@ -80,7 +81,7 @@ def _equilibrated(warmer: Result | None, checkpoint: Path, **given: Any) -> dict
 
 
 def _relaxed(liquids: Result, system: gg.System, longest: float, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    dt = gg.simulate.DT
+    dt = DT
     steps = np.unique(np.round(np.geomspace(4, longest / dt, SAMPLES)).astype(int))
     observe = dynamics.Observe(wavenumber=WAVENUMBER, bins=150, bin_width=0.02)
     trajectory = gg.simulate.md(

@@ -22,6 +22,7 @@ from glassgpu.errors import DeviceMissing, InvalidInput
 # The bits of kernels/status.cuh that a caller has to tell apart.
 LIST_OVERFLOW, RUNAWAY, OVERLAP, LABEL_RANGE = 1, 2, 4, 8
 
+WARP = 32  # threads
 _DECLARATION = re.compile(r"^\s*(?:const\s+)?(\w+)\s*(\*?)\s*([\w, ]+);", re.MULTILINE)
 
 
@@ -162,8 +163,8 @@ class Cuda:
             raise DeviceMissing(f"no CUDA device ({error}); use backend='cpu', or see 'glassgpu doctor'") from error
         self.xp = cupy
         self.device = cupy.cuda.Device()
-        self.block = threads
-        self.constants = {"STRICT": int(strict), "THREADS": threads}
+        self.threads = threads
+        self.constants = {"STRICT": int(strict)}
 
     def multiprocessors(self) -> int:
         return int(self.device.attributes["MultiProcessorCount"])
@@ -182,6 +183,7 @@ class Cuda:
         return {
             **constants,
             **self.constants,
+            "THREADS": WARP if constants.get("LISTS") else self.threads,  # kernels/run_mc.cu: a replica is one warp
             "WIDE_INDEX": int(particles > 65535),
             "SHARED_POSITIONS": int(self._shared_bytes(particles, constants) > 0),
         }
@@ -197,12 +199,12 @@ class Cuda:
 
     def slots(self, replicas: int, kernel: str, constants: compiling.Constants, particles: int) -> int:
         resident_by_memory = max(1, 232448 // (self._shared_bytes(particles, constants) + 4096))
-        resident = min(resident_by_memory, 2048 // self.block)
+        resident = min(resident_by_memory, 2048 // constants["THREADS"], 32)
         return min(replicas, resident * self.multiprocessors())
 
     def run(self, kernel: str, struct: str, constants: compiling.Constants, arguments: np.ndarray, slots: int, particles: int) -> None:
         function, shared = self._function(kernel, struct, constants, particles)
-        function((slots,), (self.block,), (arguments,), shared_mem=shared)
+        function((slots,), (constants["THREADS"],), (arguments,), shared_mem=shared)
         self.xp.cuda.get_current_stream().synchronize()
 
     def to_numpy(self, array: Any) -> np.ndarray:

@@ -1,193 +1,29 @@
-"""Simulations that users start: molecular dynamics of any number of replicas."""
+"""Simulations that users start, of any number of replicas: molecular dynamics, Monte Carlo, quenches."""
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from glassgpu import __version__, validate
-from glassgpu.dynamics.observables import Observe, observables_dataset
-from glassgpu.engines.checkpoint import checkpoint_path, fingerprint
-from glassgpu.engines.md import MdResult, MdRun, Plan
+from glassgpu import validate
+from glassgpu.dynamics.observables import Observe
+from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.mc import McRun
+from glassgpu.engines.md import MdRun
+from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, SWAP_FRACTION, choose_target, mc_plan, md_plan, steps_of
 from glassgpu.engines.quench import Quench, quench
+from glassgpu.engines.trajectory import Trajectory, trajectory_of
 from glassgpu.errors import InvalidInput
-from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
-from glassgpu.systems.system import System
-from glassgpu.types import Snapshot, as_snapshots, listed
+from glassgpu.systems.system import System, as_system
+from glassgpu.types import Snapshot, as_snapshots
 
-if TYPE_CHECKING:
-    import xarray
-
-__all__ = ["Quench", "Trajectory", "md", "quench"]
+__all__ = ["Quench", "Trajectory", "mc", "md", "quench", "swap_mc"]
 explain_missing(globals())
-
-TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
-DT = 0.005
-SKIN = 0.5  # the fastest of 0.3 to 0.7 for N = 800 at T = 0.6 and N = 4096 at T = 0.44 on a CPU
-MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
-MOST_STEPS = 2**53
-THERMOSTATS = ("nose_hoover", None)
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """What ``md`` returns. A sequence of snapshots adds a leading configuration axis.
-
-    Attributes:
-        times: (time,) float64, as asked for; empty without ``times``.
-        positions: (replica, time, N, d) float64 unwrapped [length], or None.
-        final: Snapshot with velocities and images for one replica, else a list over replicas.
-        potential, kinetic: (replica, time) float64, of the whole system [energy].
-        conserved: (replica, time) float64: total energy, with the bath's part under a thermostat.
-        pressure: (replica, time) float64, kinetic and virial part.
-        status: (replica,) int32, 0: a run that fails raises instead of returning.
-        rebuilds: neighbour-list builds per step, for tuning ``skin``.
-        observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
-            for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
-        attrs: provenance, as of an ``Ensemble``.
-    """
-
-    times: np.ndarray
-    positions: np.ndarray | None
-    final: Snapshot | list
-    potential: np.ndarray
-    kinetic: np.ndarray
-    conserved: np.ndarray
-    pressure: np.ndarray
-    status: np.ndarray
-    rebuilds: float
-    observables: xarray.Dataset | None = None
-    attrs: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        kept = "".join(f", {name}" for name in ("positions", "observables") if getattr(self, name) is not None)
-        shape = " x ".join(map(str, self.status.shape))
-        return f"Trajectory({self.attrs.get('system')}, runs={shape}, T={self.attrs.get('temperature')}, times={listed(self.times)}{kept})"
-
-
-def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
-    """The whole steps nearest to the times, (time,) int64, ascending and all different.
-
-    Raises:
-        InvalidInput: not ascending, shorter than one step, more than 1 % off a whole step, two times
-            on one step, or more steps than can be counted.
-    """
-    asked = validate.array("times", [times] if isinstance(times, (int, float)) else times, np.float64, (None,))
-    if not len(asked) or asked.min() <= 0:
-        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each above 0")
-    validate.number("the last of times, in steps", asked.max() / dt, most=MOST_STEPS)
-    steps = np.rint(asked / dt).astype(np.int64)
-    moved = np.flatnonzero((np.abs(steps * dt - asked) > MOVED * asked) | (asked < (1 - MOVED) * dt))
-    if len(moved):
-        k = int(moved[0])
-        raise InvalidInput(
-            f"time {asked[k]:g} is no whole number of steps dt={dt:g}: the nearest, step {max(1, steps[k])}, is at "
-            f"{max(1, steps[k]) * dt:g}; {_fitting_step(asked, dt)}"
-        )
-    clash = np.flatnonzero(np.diff(steps) <= 0)
-    if len(clash):
-        k = int(clash[0])
-        raise InvalidInput(
-            f"times {asked[k]:g} and {asked[k + 1]:g} fall on steps {steps[k]} and {steps[k + 1]} (dt={dt:g}); "
-            "give ascending times that are at least one step apart"
-        )
-    return steps
-
-
-def _fitting_step(times: np.ndarray, dt: float) -> str:
-    """Advice: the largest step, not above ``dt``, on whose multiples all the times fall."""
-    first = times.min()
-    for k in range(int(np.ceil(first / dt * (1 - 1e-9))), int(np.ceil(first / dt)) + 1000):
-        steps = np.rint(times * k / first)
-        if (np.abs(steps * first / k - times) <= MOVED * times).all() and (np.diff(steps) > 0).all():
-            return f"take dt={first / k:.6g}, or multiples of dt"
-    return "take multiples of dt"
-
-
-def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
-    """``launch.target``, with a warning when a GPU is given too few replicas to be busy."""
-    place = target(backend, threads)
-    if isinstance(place, Cuda) and rows < place.multiprocessors():
-        warnings.warn(
-            f"{rows} replicas keep {rows} of {place.multiprocessors()} multiprocessors busy: ask for all configurations and "
-            "replicas in one call, or run a single large system with HOOMD-blue",
-            stacklevel=3,
-        )
-    return place
-
-
-def plan_of(
-    *,
-    temperature: float | None,
-    dt: float,
-    thermostat: str | None,
-    thermostat_time: float,
-    precision: str,
-    skin: float,
-    replicas: int,
-    seed: int,
-    steps: int,
-    samples: np.ndarray,
-    least_replicas: int = 1,
-    **more: Any,
-) -> Plan:
-    """A checked plan from what users give; ``more`` are switches of ``Plan``.
-
-    Raises:
-        InvalidInput
-    """
-    if temperature is not None:
-        validate.number("temperature", temperature, above=0)
-    validate.choice("thermostat", thermostat, THERMOSTATS)
-    validate.choice("precision", precision, ("single", "double"))
-    return Plan(
-        temperature=1.0 if temperature is None else float(temperature),
-        steps=steps,
-        samples=tuple(samples.tolist()),
-        replicas=validate.whole("replicas", replicas, least=least_replicas, most=2**20),
-        seed=validate.whole("seed", seed, least=0),
-        dt=dt,
-        thermostat=thermostat is not None,
-        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0),
-        precision=precision,
-        skin=validate.number("skin", skin, above=0, most=5),
-        **more,
-    )
-
-
-def provenance(system: System, snapshots: Sequence[Snapshot], plan: Plan, place: Cpu | Cuda) -> dict[str, Any]:
-    """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
-
-    ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
-    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion.
-    """
-    return {
-        "system": system.name,
-        "law": system.law,
-        "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
-        "density": float(np.mean([s.density for s in snapshots])),
-        "temperature": plan.temperature if plan.draw_velocities else float("nan"),
-        "thermostat": "nose_hoover" if plan.thermostat else "None",
-        "thermostat_time": plan.thermostat_time,
-        "dt": plan.dt,
-        "skin": plan.skin,
-        "replicas": plan.replicas,
-        "seed": plan.seed,
-        "precision": plan.precision,
-        "backend": place.name,
-        "version": __version__,
-        "time_unit": TIME_UNIT,
-        "length_unit": system.length_unit,
-        "energy_unit": system.energy_unit,
-    }
 
 
 def md(
@@ -206,6 +42,7 @@ def md(
     skin: float = SKIN,
     keep_positions: bool = False,
     observe: Observe | None = None,
+    cage_relative: bool | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -233,6 +70,8 @@ def md(
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
+        cage_relative: observables also of cage-relative displacements (``dynamics.cage_relative``), and
+            the van Hove function of these alone; None: in two dimensions.
         checkpoint: file to save to every half minute and to continue from; of a finished run it holds
             the result, and the same call returns at once.
         progress: a bar (True), nothing (False), or a function told the fraction done.
@@ -253,6 +92,140 @@ def md(
             raise InvalidInput("thermostat='nose_hoover' needs temperature=")
         if any(s.velocities is None for s in snapshots):
             raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+    steps, samples, asked = _schedule(duration, times, dt, observe)
+    plan = md_plan(
+        as_system(system), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
+        skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
+        observe=observe, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
+    )  # fmt: skip
+    place = choose_target(backend, replicas * len(snapshots), threads)
+    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    system.warn_if_unlike(snapshots)
+    return trajectory_of(run.run(), many, asked)
+
+
+def mc(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float,
+    duration: float | None = None,
+    times: Sequence[float] | None = None,
+    step: float = STEP,
+    replicas: int = 1,
+    seed: int = 0,
+    precision: str = "single",
+    skin: float = MC_SKIN,
+    keep_positions: bool = False,
+    observe: Observe | None = None,
+    cage_relative: bool | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Trajectory:
+    """Metropolis Monte Carlo dynamics: random displacements of single particles.
+
+    A trial takes a random particle and moves it by a random vector, each component uniform in
+    (-step/2, step/2); it is accepted with probability min(1, exp(-dE / T)). Trials of a replica
+    follow strictly one after another. A sweep, the unit of time, is N trials.
+
+    Args:
+        temperature: of the Metropolis rule.
+        duration: length of the run [sweeps]; by default the last of ``times``.
+        times: when to record, ascending whole numbers of sweeps, from 1 on.
+        step: side of the square or cube that displacements are drawn from [length].
+        precision: of energy differences; ``"single"`` places particles on a grid of L / 2^32, on which
+            no error accumulates however long the run.
+        system, snapshot, replicas, seed, skin, keep_positions, observe, cage_relative, checkpoint, progress,
+            backend, threads, batch, chunk: as for ``md``.
+
+    Raises, Warns: as ``md``.
+
+    Source: Metropolis et al., J. Chem. Phys. 21, 1087 (1953); II section II.A.
+    """
+    return _monte_carlo(
+        system, snapshot, duration, times,
+        {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}, backend, threads,
+        temperature=temperature, step=step, replicas=replicas, seed=seed, precision=precision, skin=skin, observe=observe,
+        cage_relative=cage_relative, keep_positions=keep_positions,
+    )  # fmt: skip
+
+
+def swap_mc(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float,
+    duration: float | None = None,
+    times: Sequence[float] | None = None,
+    step: float = STEP,
+    swap_fraction: float = SWAP_FRACTION,
+    replicas: int = 1,
+    seed: int = 0,
+    precision: str = "single",
+    skin: float = MC_SKIN,
+    keep_positions: bool = False,
+    observe: Observe | None = None,
+    cage_relative: bool | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Trajectory:
+    """Swap Monte Carlo: displacements mixed with exchanges of the species of two random particles.
+
+    Samples the same equilibrium as ``mc`` far faster, by a motion that no molecule could make. The
+    composition stays what it is. Labels and observables follow the particles; their species are
+    those at time 0.
+
+    Args:
+        swap_fraction: share of the trials that are exchanges, in (0, 1].
+        others: as for ``mc``.
+
+    Returns:
+        Trajectory with ``exchanges``, tried and accepted by pair of species, and other types in ``final``.
+
+    Source: Grigera and Parisi, Phys. Rev. E 63, 045102 (2001); Ninarello, Berthier and Coslovich,
+    Phys. Rev. X 7, 021039 (2017).
+    """
+    if len(as_system(system).species) < 2:
+        raise InvalidInput(f"{system.name} has one species: there is nothing to exchange; use mc")
+    return _monte_carlo(
+        system, snapshot, duration, times,
+        {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}, backend, threads,
+        temperature=temperature, step=step, exchange=swap_fraction, replicas=replicas, seed=seed, precision=precision, skin=skin,
+        observe=observe, cage_relative=cage_relative, keep_positions=keep_positions,
+    )  # fmt: skip
+
+
+def _monte_carlo(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    duration: float | None,
+    times: Sequence[float] | None,
+    cut: dict[str, Any],
+    backend: str,
+    threads: int | None,
+    **asked: Any,
+) -> Trajectory:
+    snapshots, many = as_snapshots(snapshot)
+    validate.number("temperature", asked["temperature"], above=0)
+    steps, samples, at = _schedule(duration, times, 1.0, asked["observe"])
+    plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **asked)
+    run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads), **cut)
+    system.warn_if_unlike(snapshots)
+    return trajectory_of(run.run(), many, at)
+
+
+def _schedule(
+    duration: float | None, times: Sequence[float] | None, dt: float, observe: Observe | None
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Steps in all, the steps to record at, and the times as asked for."""
     if duration is None and times is None:
         raise InvalidInput("give duration= or times=")
     samples = steps_of(times, dt) if times is not None else np.zeros(0, np.int64)
@@ -261,54 +234,4 @@ def md(
         raise InvalidInput("observe= sums observables at times=, so give times")
     if len(samples) and samples[-1] > steps:
         raise InvalidInput(f"the last of times is beyond duration={duration}")
-    plan = plan_of(
-        temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
-        seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
-        keep_positions=keep_positions, keep_final=True,
-    )  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads)
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
-    system.warn_if_unlike(snapshots)
-    result = run.run()
-    assert result.places is not None and result.velocities is not None
-
-    def shaped(rows: np.ndarray) -> np.ndarray:
-        out = rows.reshape(len(snapshots), replicas, *rows.shape[1:])
-        return out if many else out[0]
-
-    finals = [
-        [_final(snapshots[c], result.places[k], result.velocities[k]) for k in range(c * replicas, (c + 1) * replicas)]
-        for c in range(len(snapshots))
-    ]
-    per_configuration: list = [f[0] if replicas == 1 else f for f in finals]
-    potential, kinetic, virial, bath = (result.log[:, :, k] for k in range(4))
-    volume = np.repeat([s.box.prod() for s in snapshots], replicas)[:, None]
-    out = Trajectory(
-        times=np.atleast_1d(np.asarray(times, float)) if times is not None else np.zeros(0),
-        positions=None if result.positions is None else shaped(result.positions),
-        final=per_configuration if many else per_configuration[0],
-        potential=shaped(potential),
-        kinetic=shaped(kinetic),
-        conserved=shaped(potential + kinetic + bath),
-        pressure=shaped((2 * kinetic + virial) / (system.dimension * volume)),
-        status=np.zeros((len(snapshots), replicas) if many else replicas, np.int32),
-        rebuilds=result.rebuilds,
-        observables=observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float))) if observe else None,
-        attrs=provenance(system, snapshots, plan, place),
-    )
-    return out
-
-
-def observables_of(system: System, snapshots: list[Snapshot], plan: Plan, result: MdResult, times: np.ndarray) -> xarray.Dataset:
-    """What a run of ``plan`` has summed about itself, as averages over particles."""
-    assert plan.observe is not None and result.observable is not None
-    counts = np.array([np.bincount(s.types, minlength=len(system.species)) for s in snapshots])
-    if (counts != counts[0]).any():
-        raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
-    sums = result.observable.reshape(len(snapshots), plan.replicas, *result.observable.shape[1:])
-    return observables_dataset(plan.observe, sums, result.histogram, counts[0], times, system.species, system.dimension)
-
-
-def _final(start: Snapshot, places: np.ndarray, velocities: np.ndarray) -> Snapshot:
-    images = np.zeros(places.shape, np.int32) if start.images is None else start.images
-    return Snapshot(places, start.types, start.box, velocities, images)  # which adds what it subtracts from the unwrapped places
+    return steps, samples, np.zeros(0) if times is None else np.atleast_1d(np.asarray(times, float))

@@ -119,15 +119,19 @@ class Ensemble:
 
     Attributes:
         snapshot: the configuration, or the list of configurations, that the runs started from.
-        propensity: mean |dr_i(t)| over the runs, dims ([configuration,] time, particle), lengths.
+        propensity: mean |dr_i(t)| over the runs, dims ([configuration,] time, particle), lengths; of
+            cage-relative displacements where ``attrs["cage_relative"]`` is 1.
         standard_error: of the propensity, same dims.
         noise_ceiling: dims ([configuration,] time, species): the largest Pearson coefficient
             that a function of the structure can reach (``dynamics.noise_ceiling``).
         energy: mean over runs of the potential energy per particle, ([configuration,] time).
         mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
+        bond_breaking: <n_i(t) / n_i(0)> over runs, the share of the initial neighbours that are still near,
+            ([configuration,] time, particle), when asked for; 1 for a particle that had none.
+        bond_breaking_error: its standard error, same dims.
         observables: Dataset over (configuration, replica, time, species), when asked for.
-        attrs: provenance (``simulate.provenance``): system, law, a hash of its physics, density,
-            temperature, thermostat, dt, skin, replicas, seed, precision, backend, version, units.
+        attrs: provenance (``engines.options.provenance``): system, law, a hash of its physics, density,
+            temperature, dynamics and its parameters, skin, replicas, seed, precision, backend, version, units.
     """
 
     snapshot: Snapshot | list[Snapshot]
@@ -137,6 +141,8 @@ class Ensemble:
     attrs: dict[str, Any]
     energy: xarray.DataArray | None = None
     mean_displacement: xarray.DataArray | None = None
+    bond_breaking: xarray.DataArray | None = None
+    bond_breaking_error: xarray.DataArray | None = None
     observables: xarray.Dataset | None = None
 
     def __repr__(self) -> str:

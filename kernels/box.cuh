@@ -76,6 +76,23 @@ GG_FUNCTION place_t stepped(place_t place, real step, [[maybe_unused]] const Box
 #endif
 }
 
+// A length in the units of places, and such a number as a step between places.
+GG_FUNCTION double places_in(double length, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
+#if GG_DOUBLE
+  return length;
+#else
+  return length * (4294967296.0 / box.side[d]);
+#endif
+}
+
+GG_FUNCTION packed_t as_step(real places) {
+#if GG_DOUBLE
+  return places;
+#else
+  return static_cast<int32>(nearest(places));
+#endif
+}
+
 GG_FUNCTION double unwrapped(place_t place, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
 #if GG_DOUBLE
   return place;

@@ -1,6 +1,6 @@
 // Neighbour lists by cells: a pure function of the reference positions.
 //
-// Particles are binned by species and cell; within a bin the atomics leave them in any order,
+// Particles are binned by species (unless lists are blind to it) and cell; within a bin the atomics leave them in any order,
 // so each bin is sorted by index before anyone reads it. A list holds the neighbours of one
 // species after another, so that the pair constants are fixed within a run of entries.
 // Along a direction with fewer than three cells (grid = 1) every particle is a candidate.
@@ -10,7 +10,7 @@
 #include "workspace.cuh"
 
 GG_FUNCTION int bin_of(const Workspace& w, const packed_t* x, int i) {
-  int bin = w.types[i];
+  int bin = BIN_SPECIES > 1 ? w.types[i] : 0;
   real fraction;
   for (int d = D - 1; d >= 0; --d) bin = bin * w.grid[d] + slice(x[d * w.n + i], w.box, d, w.grid[d], fraction);
   return bin;
@@ -101,8 +101,8 @@ GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
   const real per_cell = nx / static_cast<real>(w.box.side[0] * 0.99999);
   const int row_cells = D == 3 ? w.grid[1] * w.grid[D - 1] : w.grid[1];
   int count = 0;
-  for (int s = 0; s < SPECIES; ++s) {
-    const real cut2 = w.pairs[w.types[i] * SPECIES + s].list_cut2;
+  for (int s = 0; s < BIN_SPECIES; ++s) {
+    const real cut2 = w.pairs[LISTS == 2 ? 0 : w.types[i] * SPECIES + s].list_cut2;
     const int32* bins = w.bin_begin + s * row_cells * nx;
     for (int r = 0; r < rows.count; ++r) {
       const real left = cut2 - rows.gap2[r];
@@ -116,16 +116,17 @@ GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
       if (low < 0 && !add_neighbours(w, k, cut2, begin[low + nx], begin[nx], count)) return false;
       if (high >= nx && !add_neighbours(w, k, cut2, begin[0], begin[high - nx + 1], count)) return false;
     }
+    if (s + 1 < BIN_SPECIES && LISTS > 0) continue;
     if (count + LANES > w.capacity) return false;
     for (; count % LANES; ++count) *list_entry(w, i, count) = offset_of(i);
-    w.list_end[s * w.n + i] = count;
+    w.list_end[(LISTS == 0 ? s : 0) * w.n + i] = count;
   }
   return true;
 }
 
 // Builds every list from reference positions x, (D, n); false when one overflows.
 GG_FUNCTION bool build_lists(const Workspace& w, const packed_t* x) {
-  int bins = SPECIES;
+  int bins = BIN_SPECIES;
   for (int d = 0; d < D; ++d) bins *= w.grid[d];
   phase(bins, [&](int b) { w.bin_begin[b] = 0; });
   phase(w.n, [&](int i) { atomic_add(&w.bin_begin[bin_of(w, x, i)], 1); });

@@ -19,33 +19,56 @@ struct PairConstants {
   real quartic2;
   real quartic3;
   real quartic4;
+  real over_sigma2;  // 1 / sigma^2
+  real epsilon;
 };
+
+// The same constants, one set in each lane.
+struct LaneConstants {
+  lanes cut2, repulsion, attraction, shift, inner, quartic0, quartic1, quartic2, quartic3, quartic4, over_sigma2, epsilon;
+};
+
+// The energy of pairs inside the cut-off, from 1 / r^6 and r. Everything is a select, never a branch.
+template <class Constants>
+GG_FUNCTION lanes energy_inside(const Constants& c, lanes over6, [[maybe_unused]] lanes r) {
+  lanes potential = fused(over6, fused(everywhere(c.repulsion), over6, everywhere(-c.attraction)), everywhere(c.shift));
+#if GG_LAW == 1
+  const lanes x = r - c.inner;
+  lanes polynomial = fused(everywhere(c.quartic4), x, everywhere(c.quartic3));
+  polynomial = fused(polynomial, x, everywhere(c.quartic2));
+  polynomial = fused(polynomial, x, everywhere(c.quartic1));
+  potential = select(x >= real(0), fused(polynomial, x, everywhere(c.quartic0)), potential);
+#endif
+  return potential;
+}
 
 // For pairs at squared distances r2, one in each lane: the force along the separation divided by
 // r, and, when asked for, the energy. A particle paired with itself (r2 = 0, the padding of a
-// list) gives nothing. Everything is a select, never a branch.
-template <bool ENERGY>
-GG_FUNCTION void pair_lj(const PairConstants& c, lanes r2, lanes& force_over_r, lanes& energy) {
+// list) gives nothing.
+template <bool ENERGY, class Constants>
+GG_FUNCTION void pair_lj(const Constants& c, lanes r2, lanes& force_over_r, lanes& energy) {
   const auto inside = (r2 < c.cut2) & (r2 > real(0));
   const lanes over = real(1) / r2;
   const lanes over6 = over * over * over;
-  lanes force = over * over6 * fused(everywhere(12 * c.repulsion), over6, everywhere(-6 * c.attraction));
-  lanes potential = ENERGY ? fused(over6, fused(everywhere(c.repulsion), over6, everywhere(-c.attraction)), everywhere(c.shift)) : lanes{};
+  lanes force = over * over6 * fused(everywhere(real(12) * c.repulsion), over6, everywhere(real(-6) * c.attraction));
 #if GG_LAW == 1
   const lanes r = root(r2);
   const lanes x = r - c.inner;
-  const auto outer = x >= real(0);
-  lanes slope = fused(everywhere(4 * c.quartic4), x, everywhere(3 * c.quartic3));
-  slope = fused(slope, x, everywhere(2 * c.quartic2));
+  lanes slope = fused(everywhere(real(4) * c.quartic4), x, everywhere(real(3) * c.quartic3));
+  slope = fused(slope, x, everywhere(real(2) * c.quartic2));
   slope = fused(slope, x, everywhere(c.quartic1));
-  force = select(outer, -slope / r, force);
-  if (ENERGY) {
-    lanes polynomial = fused(everywhere(c.quartic4), x, everywhere(c.quartic3));
-    polynomial = fused(polynomial, x, everywhere(c.quartic2));
-    polynomial = fused(polynomial, x, everywhere(c.quartic1));
-    potential = select(outer, fused(polynomial, x, everywhere(c.quartic0)), potential);
-  }
+  force = select(x >= real(0), -slope / r, force);
+#else
+  const lanes r{};
 #endif
   force_over_r = select(inside, force, lanes{});
-  energy = select(inside, potential, lanes{});
+  if (ENERGY) energy = select(inside, energy_inside(c, over6, r), lanes{});
+}
+
+// The energy alone, as Monte Carlo asks for it: r and 1 / r^6 from one inverse root.
+template <class Constants, class Mask>
+GG_FUNCTION lanes pair_energy(const Constants& c, lanes r2, Mask counted) {
+  const lanes over_r = inverse_root(r2);
+  const lanes over = over_r * over_r;
+  return select((r2 < c.cut2) & counted, energy_inside(c, over * over * over, r2 * over_r), lanes{});
 }

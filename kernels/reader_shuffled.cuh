@@ -38,4 +38,11 @@ double block_sum(int n, F f) {
   return fold(partial);
 }
 
+template <class F>
+real team_sum(F f) {
+  real partial[TEAM_WIDTH];
+  phase(TEAM_WIDTH, [&](int k) { partial[k] = f(k); });
+  return fold(partial);
+}
+
 inline int32 block_scan(int32* x, int n) { return x[n] = scan_in_order(x, 0, n, 0); }

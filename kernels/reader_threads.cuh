@@ -14,6 +14,7 @@
 struct Team {
   pthread_barrier_t barrier[2];
   double partial[SUM_WIDTH];
+  real terms[TEAM_WIDTH];
   int32 any[3];
   Team() {
     for (auto& b : barrier) pthread_barrier_init(&b, nullptr, GG_TEAM);
@@ -77,6 +78,15 @@ double block_sum(int n, F f) {
   const double total = partial[0];
   meet();
   return total;
+}
+
+template <class F>
+real team_sum(F f) {
+  phase(TEAM_WIDTH, [&](int k) { team().terms[k] = f(k); });
+  real terms[TEAM_WIDTH];
+  for (int k = 0; k < TEAM_WIDTH; ++k) terms[k] = team().terms[k];
+  meet();
+  return fold(terms);
 }
 
 inline int32 block_scan(int32* x, int n) {

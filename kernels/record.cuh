@@ -10,27 +10,37 @@ constexpr int LOG_COLUMNS = 4;  // potential, kinetic, virial, bath
 constexpr int OBSERVABLES = 4;  // sums over particles of |dr|^2, |dr|^4, F_s and the overlap
 
 struct Record {
-  int32 samples;          // sampled steps in this chunk
-  int32 bins;             // of the van Hove histogram
-  double square_unit;     // |dr|^2 is summed in units of 1 / square_unit, as fine as the replicas allow
-  double wavenumber;      // of F_s
-  double overlap;         // |dr| below which a particle overlaps with where it was
-  double bin_width;       // of the van Hove histogram
-  const int64* step;      // (sample) ascending
-  const place_t* origin;  // (configuration, D, particle) places at time 0
-  double* log;            // (replica, sample, LOG_COLUMNS) total potential, kinetic, virial, bath energy
-  int64* label;           // (configuration, sample, 2, particle) sums of |dr| and |dr|^2; may be null
-  int64* drift;           // (configuration, sample, D, particle) sums of dr; may be null
-  double* observable;     // (replica, sample, species, OBSERVABLES); may be null
-  int64* histogram;       // (configuration, sample, species, bins) counts of |dr|, beyond them the last; may be null
-  double* position;       // (replica, sample, particle, D) unwrapped; may be null
+  int32 samples;            // sampled steps in this chunk
+  int32 bins;               // of the van Hove histogram
+  double square_unit;       // |dr|^2 is summed in units of 1 / square_unit, as fine as the replicas allow
+  double wavenumber;        // of F_s
+  double overlap;           // |dr| below which a particle overlaps with where it was
+  double bin_width;         // of the van Hove histogram
+  int32 cage_relative;      // 1: |dr| less the mean displacement of the first neighbours
+  const int64* step;        // (sample) ascending
+  const place_t* origin;    // (configuration, D, particle) places at time 0
+  const int32* cage_begin;  // (configuration, particle + 1) where a particle's first neighbours begin in ...
+  const int32* cage;        // ... this list of all; both null when not asked for
+  const double* broken2;    // (species, species) squared distance from which a bond is broken
+  double* log;              // (replica, sample, LOG_COLUMNS) total potential, kinetic, virial, bath energy
+  int64* label;             // (configuration, sample, 2, particle) sums of |dr| and |dr|^2; may be null
+  int64* drift;             // (configuration, sample, D, particle) sums of dr; may be null
+  int64* bonds;             // (configuration, sample, 2, particle) sums of unbroken bonds and of their square; may be null
+  double* observable;       // (replica, sample, 1 or 2, species, OBSERVABLES) of dr, then cage-relative; may be null
+  int64* histogram;         // (configuration, sample, species, bins) counts of |dr|, beyond them the last; may be null
+  double* position;         // (replica, sample, particle, D) unwrapped; may be null
+  int32* species;           // (replica, sample, particle) where it changes; may be null
 };
 
-// The displacement of particle i since time 0 less that of the centre of mass; returns its square.
-GG_FUNCTION double displaced(const Workspace& w, const place_t* place, const place_t* origin, const double* centre, int i, double* moved) {
+// The displacement of particle i since time 0 less that of the centre of mass, or of the particles
+// that were its neighbours at time 0; returns its square.
+GG_FUNCTION double displaced(const Workspace& w, const int32* begin, const int32* cage, bool relative, int i, double* moved) {
+  const int first = relative ? begin[i] : 0, last = relative ? begin[i + 1] : 0;
   double square = 0;
   for (int d = 0; d < D; ++d) {
-    moved[d] = unwrapped(place[d * w.n + i] - origin[d * w.n + i], w.box, d) - centre[d];
+    double around = 0;
+    for (int k = first; k < last; ++k) around += w.moved[d * w.n + cage[k]];
+    moved[d] = w.moved[d * w.n + i] - (last > first ? around / (last - first) : 0.0);
     square += moved[d] * moved[d];
   }
   return square;
@@ -44,6 +54,22 @@ GG_FUNCTION double observed(const Record& r, int which, double square) {
   const double x = r.wavenumber * sqrt(square);
   if (D == 2) return j0(x);
   return x > 0 ? sin(x) / x : 1.0;
+}
+
+// How many of particle i's first neighbours are still within the distance at which a bond breaks.
+GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin, const place_t* place, int i) {
+  int count = 0;
+  for (int k = begin[i]; k < begin[i + 1]; ++k) {
+    const int j = r.cage[k];
+    double square = 0;
+    for (int d = 0; d < D; ++d) {
+      const double apart = unwrapped(place[d * w.n + i] - place[d * w.n + j], w.box, d);
+      const double nearest_image = apart - w.box.side[d] * rint(apart / w.box.side[d]);
+      square += nearest_image * nearest_image;
+    }
+    count += square < r.broken2[w.first_types[i] * SPECIES + w.first_types[j]];
+  }
+  return count;
 }
 
 GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int configuration, int sample,
@@ -66,31 +92,35 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
   if (r.position)
     phase(n, [&](int i) {
       for (int d = 0; d < D; ++d) r.position[(row * n + i) * D + d] = unwrapped(place[d * n + i], w.box, d);
+      if (r.species) r.species[row * n + i] = w.types[i];
     });
 
-  if (!(r.label || r.drift || r.observable || r.histogram)) return true;
+  if (!(r.label || r.drift || r.bonds || r.observable || r.histogram)) return true;
   const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
-  const double total_mass = block_sum(n, [&](int i) { return w.mass[w.types[i]]; });
-  double centre[D];  // displacement of the centre of mass
-  for (int d = 0; d < D; ++d)
-    centre[d] = block_sum(n, [&](int i) {
-                  return w.mass[w.types[i]] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
-                }) / total_mass;
+  const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
+  const double total_mass = block_sum(n, [&](int i) { return w.mass[w.first_types[i]]; });
+  for (int d = 0; d < D; ++d) {
+    const double centre = block_sum(n, [&](int i) {
+                            return w.mass[w.first_types[i]] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
+                          }) / total_mass;
+    phase(n, [&](int i) { w.moved[d * n + i] = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre; });
+  }
 
   if (r.observable)
-    for (int k = 0; k < SPECIES * OBSERVABLES; ++k) {
+    for (int k = 0; k < (1 + r.cage_relative) * SPECIES * OBSERVABLES; ++k) {
+      const int relative = k / (SPECIES * OBSERVABLES);
       const double sum = block_sum(n, [&](int i) {
         double moved[D];
-        if (w.types[i] != k / OBSERVABLES) return 0.0;
-        return observed(r, k % OBSERVABLES, displaced(w, place, origin, centre, i, moved));
+        if (w.first_types[i] != k / OBSERVABLES % SPECIES) return 0.0;
+        return observed(r, k % OBSERVABLES, displaced(w, begin, r.cage, relative, i, moved));
       });
-      phase(1, [&](int) { r.observable[row * SPECIES * OBSERVABLES + k] = sum; });
+      phase(1, [&](int) { r.observable[row * (1 + r.cage_relative) * SPECIES * OBSERVABLES + k] = sum; });
     }
 
   const int64 cell = static_cast<int64>(configuration) * r.samples + sample;
   return !block_any(n, [&](int i) {
     double moved[D];
-    const double square = displaced(w, place, origin, centre, i, moved);
+    const double square = displaced(w, begin, r.cage, r.cage_relative, i, moved);
     const double distance = sqrt(square);
     if (!(distance < LARGEST_DISPLACEMENT)) return true;
     if (r.label) {
@@ -99,10 +129,15 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
       atomic_add(&sums[n + i], static_cast<int64>(rint(square * r.square_unit)));
     }
     if (r.drift)
-      for (int d = 0; d < D; ++d) atomic_add(&r.drift[(cell * D + d) * n + i], static_cast<int64>(rint(moved[d] * LENGTH_UNIT)));
+      for (int d = 0; d < D; ++d) atomic_add(&r.drift[(cell * D + d) * n + i], static_cast<int64>(rint(w.moved[d * n + i] * LENGTH_UNIT)));
+    if (r.bonds) {
+      const int64 count = unbroken(w, r, begin, place, i);
+      atomic_add(&r.bonds[cell * 2 * n + i], count);
+      atomic_add(&r.bonds[(cell * 2 + 1) * n + i], count * count);
+    }
     if (r.histogram) {
       const int bin = least(static_cast<int>(distance / r.bin_width), r.bins - 1);
-      atomic_add(&r.histogram[(cell * SPECIES + w.types[i]) * r.bins + bin], int64(1));
+      atomic_add(&r.histogram[(cell * SPECIES + w.first_types[i]) * r.bins + bin], int64(1));
     }
     return false;
   });

@@ -25,6 +25,24 @@ GG_FUNCTION Random philox(uint64 key, uint32 c0, uint32 c1, uint32 c2, uint32 c3
 // Uniform in (0, 1): never 0, so that its logarithm is finite.
 GG_FUNCTION double open_uniform(uint32 word) { return (word + 0.5) * (1.0 / 4294967296.0); }
 
+// Uniform in (-1/2, 1/2), as likely to be x as -x: 2^24 values.
+GG_FUNCTION real centred_uniform(uint32 word) {
+  return (static_cast<real>(static_cast<int32>(word >> 8) - 8388608) + real(0.5)) * real(1.0 / 16777216);
+}
+
+// -ln u of a uniform u in (0, 1), to rounding: with x = 2^e m, ln m = 2 artanh((m - 1) / (m + 1)).
+GG_FUNCTION real exponential_variate(uint32 word) {
+  const bits_t one = bits_of(real(1)), bits = bits_of(static_cast<real>(word) + real(0.5));
+  real m = number_of((bits & ((bits_t(1) << MANTISSA) - 1)) | one);
+  const int upper = m > real(1.4142135623730951);
+  m = upper ? real(0.5) * m : m;
+  const int e = static_cast<int>((bits - one) >> MANTISSA) + upper;
+  const real t = (m - 1) / (m + 1), t2 = t * t;
+  real series = 0;
+  for (int k = GG_DOUBLE ? 23 : 9; k >= 1; k -= 2) series = fused(series, t2, real(2.0 / k));
+  return fused(static_cast<real>(32 - e), real(0.6931471805599453), -t * series);
+}
+
 // Four independent normal numbers by Box and Muller.
 GG_FUNCTION void four_normals(const Random& random, double out[4]) {
   for (int pair = 0; pair < 2; ++pair) {

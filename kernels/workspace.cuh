@@ -9,12 +9,24 @@
 
 constexpr int SPECIES = GG_SPECIES;
 
+// What a neighbour list looks like.
+//   0  one run of entries for each species, padded to whole lanes: pair constants are fixed in a run
+//   1  entries of all species without padding between them, each with the cut-off of its pair
+//   2  the same for species that change: all pairs have one cut-off, and no order knows a species
+#ifdef GG_LISTS
+constexpr int LISTS = GG_LISTS;
+#else
+constexpr int LISTS = 0;
+#endif
+constexpr int RUNS = LISTS == 0 ? SPECIES : 1;         // runs of one list
+constexpr int BIN_SPECIES = LISTS == 2 ? 1 : SPECIES;  // that bins of particles tell apart
+
 struct Problem {
   int32 particles;
   const double* box;           // (configuration, D) sides
   const int32* types;          // (configuration, particle)
   const int32* grid;           // (configuration, D) cells along each direction, 1 = no cells there
-  const PairConstants* pairs;  // (species, species)
+  const PairConstants* pairs;  // (species * species), then one for sigma = epsilon = 1
   const double* mass;          // (species)
 };
 
@@ -23,28 +35,32 @@ struct Scratch {
   int32 capacity;      // entries of one particle's list
   int32 bins;          // largest species * cells over the configurations
   index_t* list;       // (slot, particle * capacity) offset_of each neighbour
-  int32* list_end;     // (slot, species, particle) one past the last entry of a species
+  int32* list_end;     // (slot, species, particle) one past the last entry of a run
   int32* bin_begin;    // (slot, bins + 1)
   int32* cursor;       // (slot, bins)
   int32* order;        // (slot, particle + SCAN) particles sorted by bin, then by index
   packed_t* sorted;    // (slot, D, particle + SCAN) reference positions in that order
-  packed_t* packed;    // (slot, particle * 4) positions now: (D, particle) with one lane, (particle, 4) with several
+  packed_t* packed;    // (slot, particle * 4) positions now: (D, particle) with one lane, (particle, 4) with several,
+                       // whose fourth is the species where lists mix them
   real* force;         // (slot, D, particle)
   real* energy;        // (slot, particle)
   real* virial;        // (slot, particle)
+  double* moved;       // (slot, D, particle) displacements since time 0
 };
 
 struct Workspace {
   int n, capacity;
   int grid[D];
   Box box;
-  const int32* types;
+  const int32* types;        // now
+  const int32* first_types;  // at time 0: they differ only where species are exchanged
   const PairConstants* pairs;
   const double* mass;
   index_t* list;
   int32 *list_end, *bin_begin, *cursor, *order;
   packed_t *sorted, *packed;
   real *force, *energy, *virial;
+  double* moved;
 };
 
 GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int configuration, int slot) {
@@ -54,7 +70,7 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
   w.capacity = s.capacity;
   for (int d = 0; d < D; ++d) w.grid[d] = p.grid[configuration * D + d];
   w.box = make_box(p.box + configuration * D);
-  w.types = p.types + configuration * n;
+  w.types = w.first_types = p.types + configuration * n;
   w.pairs = p.pairs;
   w.mass = p.mass;
   w.list = s.list + slot * n * s.capacity;
@@ -67,6 +83,7 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
   w.force = s.force + slot * n * D;
   w.energy = s.energy + slot * n;
   w.virial = s.virial + slot * n;
+  w.moved = s.moved + slot * n * D;
   return w;
 }
 
@@ -74,9 +91,16 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
 GG_FUNCTION index_t offset_of(int i) { return static_cast<index_t>(LANES == 1 ? i : 4 * i); }
 GG_FUNCTION int packed_at(const Workspace& w, int i, int d) { return offset_of(i) + (LANES == 1 ? d * w.n : d); }
 
-// Where entry k of particle i's list stands, and how far the next one is.
+// Where entry k of particle i's list stands, and how far the next one is: a list is one row where
+// lanes or a warp read it together.
+constexpr bool LIST_IN_ROW = LANES > 1 || LISTS > 0;
 GG_FUNCTION index_t* list_entry(const Workspace& w, int i, int k) {
-  return LANES == 1 ? w.list + int64(k) * w.n + i : w.list + int64(i) * w.capacity + k;
+  return LIST_IN_ROW ? w.list + int64(i) * w.capacity + k : w.list + int64(k) * w.n + i;
 }
 
-GG_FUNCTION int list_stride(const Workspace& w) { return LANES == 1 ? w.n : 1; }
+GG_FUNCTION int list_stride(const Workspace& w) { return LIST_IN_ROW ? 1 : w.n; }
+
+// Notes the species of particle i where pair loops over mixed lists read it.
+GG_FUNCTION void note_species(const Workspace& w, int i) {
+  if (LISTS > 0 && LANES > 1) w.packed[offset_of(i) + 3] = static_cast<packed_t>(w.types[i]);
+}

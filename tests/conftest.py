@@ -39,7 +39,7 @@ def liquid():
 def film():
     """A small two-dimensional ternary liquid, with its system: N = 300 at T = 0.6."""
     system = gg.systems.ternary_2d(n=300)
-    return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, accept=None, backend="cpu", progress=False)
+    return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, dynamics="md", accept=None, backend="cpu", progress=False)
 
 
 @pytest.fixture

@@ -87,3 +87,59 @@ def velocity_verlet(system: System, start: Snapshot, dt: float, steps: int, chai
             v = thermostat(v, dt / 2)
         out.append((x.copy(), v.copy()))
     return out
+
+
+def philox(key: int, counter: tuple[int, int, int, int]) -> list[int]:
+    """Philox-4x32-10 as Salmon et al. print it."""
+    c, k = list(counter), [key & 0xFFFFFFFF, key >> 32]
+    for _ in range(10):
+        p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(q >> 32) ^ c[1] ^ k[0], q & 0xFFFFFFFF, (p >> 32) ^ c[3] ^ k[1], p & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def energy_of_one(system: System, i: int, x: np.ndarray, positions: np.ndarray, types: np.ndarray, box: np.ndarray) -> float:
+    """The energy of particle i at x with all others."""
+    apart = x - positions
+    apart -= box * np.rint(apart / box)
+    r = np.linalg.norm(apart, axis=1)
+    others = np.arange(len(r)) != i
+    return sum(pair_energy(system, types[i], s, r[others & (types == s)]).sum() for s in range(len(system.species)))
+
+
+def metropolis(system: System, start: Snapshot, order: np.ndarray, temperature: float, step: float, exchange, key: int, sweeps: int):
+    """Positions, types and counts after each sweep of a Metropolis chain, trial by trial, in the
+    order of the particles and with the random numbers of kernels/trials.cuh."""
+    x, types, box = start.positions.copy(), start.types.copy(), start.box
+    n, d, s = start.n, start.dimension, len(system.species)
+    counts = {"displacements": [0, 0], "exchanges": np.zeros((s, s, 2), int)}
+    out, trial = [], 0
+    for _ in range(sweeps):
+        for _ in range(n):
+            word = philox(key, (trial & 0xFFFFFFFF, trial >> 32, 0, 0))
+            more = philox(key, (trial & 0xFFFFFFFF, trial >> 32, 0, 1))
+            trial += 1
+            i, threshold = order[word[0] * n >> 32], -temperature * np.log((word[3] + 0.5) / 2**32)
+            if exchange and more[1] < int(exchange * 4294967295.0):
+                j = order[more[2] * n >> 32]
+                pair = tuple(sorted((types[i], types[j])))
+                if pair[0] == pair[1]:
+                    continue
+                after = types.copy()
+                after[[i, j]] = types[[j, i]]
+                # the pair of both counts twice on either side, alike
+                cost = sum(energy_of_one(system, k, x[k], x, after, box) - energy_of_one(system, k, x[k], x, types, box) for k in (i, j))
+                counts["exchanges"][pair] += (1, cost <= threshold)
+                if cost <= threshold:
+                    types = after
+            else:
+                words = [word[1], word[2], more[0]][:d]
+                new = x[i] + step * np.array([((w >> 8) - 2**23 + 0.5) / 2**24 for w in words])
+                accept = energy_of_one(system, i, new, x, types, box) - energy_of_one(system, i, x[i], x, types, box) <= threshold
+                counts["displacements"][0] += 1
+                counts["displacements"][1] += int(accept)
+                if accept:
+                    x[i] = new
+        out.append((x.copy(), types.copy(), {"displacements": list(counts["displacements"]), "exchanges": counts["exchanges"].copy()}))
+    return out

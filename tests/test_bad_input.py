@@ -306,7 +306,7 @@ def test_control_c_in_a_long_run(tmp_path):
 
 @pytest.mark.parametrize("times", [[0.001], [0.1, 0.1125], [0.0033, 0.0071, 1.0]])
 def test_the_step_advised_fits(times):
-    from glassgpu.simulate import steps_of
+    from glassgpu.engines.options import steps_of
 
     with pytest.raises(errors.InvalidInput) as refused:
         steps_of(times, 0.005)

@@ -10,6 +10,9 @@ from references import velocity_verlet
 
 import glassgpu as gg
 from glassgpu.engines import md as engine
+from glassgpu.engines import runs
+from glassgpu.engines.problem import Problem
+from glassgpu.engines.records import square_unit
 from glassgpu.launch import Cpu
 
 
@@ -17,7 +20,7 @@ def small(name, heavy):
     system = gg.systems.ternary_2d(n=120) if name == "film" else gg.systems.kob_andersen(n=160, density=1.0, cutoff="per_pair", law=name)
     if heavy:
         system = replace(system, mass=np.linspace(1, 3, len(system.species)))
-    start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, accept=None, backend="cpu", progress=False)
+    start = gg.equilibrate(system, temperature=1.0, duration=1, seed=2, dynamics="md", accept=None, backend="cpu", progress=False)
     return system, start
 
 
@@ -29,22 +32,23 @@ def test_equals_a_slow_integrator(name, thermostat, precision, heavy):
     """Twenty steps with rebuilds, from given velocities."""
     system, start = small(name, heavy)
     dt, steps = 0.004, 20
-    plan = engine.Plan(
+    plan = engine.MdPlan(
         temperature=0.7, steps=steps, samples=tuple(range(1, steps + 1)), replicas=1, seed=0, dt=dt, thermostat=thermostat is not None,
         thermostat_time=0.3, precision=precision, skin=0.1, draw_velocities=False, keep_positions=True, keep_final=True,
     )  # fmt: skip
     run = engine.MdRun(system, [start], plan, Cpu(1), progress=False).run()
     assert run.rebuilds > 0
+    found = run.results()
     slow = velocity_verlet(system, start, dt, steps, (0.7, 0.3) if thermostat else None)
     tolerance = {"double": 1e-10, "single": 3e-5}[precision]
     for k, (x, _) in enumerate(slow):
-        np.testing.assert_allclose(run.positions[0, k], x, atol=tolerance)
-    np.testing.assert_allclose(run.velocities[0], slow[-1][1], atol=30 * tolerance)
+        np.testing.assert_allclose(found["positions"][0, k], x, atol=tolerance)
+    np.testing.assert_allclose(found["velocities"][0], slow[-1][1], atol=30 * tolerance)
 
 
 def ensemble(system, starts, target=None, checkpoint=None, **how):
     """Label sums, log and final state of one plan, run in different ways."""
-    plan = engine.Plan(
+    plan = engine.MdPlan(
         temperature=0.8,
         steps=60,
         samples=(3, 20, 60),
@@ -54,20 +58,26 @@ def ensemble(system, starts, target=None, checkpoint=None, **how):
         keep_final=True,
         precision=how.pop("precision", "single"),
     )
-    return engine.MdRun(system, starts, plan, target or Cpu(1), progress=False, checkpoint=checkpoint, **how).run()
+    return engine.MdRun(system, starts, plan, target or Cpu(1), progress=False, checkpoint=checkpoint, **how).run().results()
 
 
 def identical(a, b):
-    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("log", "sums", "places", "velocities"))
+    assert {"log", "sums", "places", "velocities"} <= a.keys() == b.keys()
+    return all(np.array_equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("which", ["liquid", "film"])
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_no_bit_depends_on_how_the_work_is_cut(which, precision, request):
     system, start = request.getfixturevalue(which)
-    starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
+    starts = [
+        start,
+        gg.equilibrate(
+            system, temperature=0.9, duration=0.5, seed=5, start=start, dynamics="md", accept=None, backend="cpu", progress=False
+        ),
+    ]
     plain = ensemble(system, starts, precision=precision)
-    assert plain.sums.any()
+    assert plain["sums"].any()
     ways = {
         "batch": {"batch": 3},
         "chunk": {"chunk": 7},
@@ -83,8 +93,8 @@ def test_no_bit_depends_on_how_the_work_is_cut(which, precision, request):
 def test_forced_overflow_really_overflows(liquid, monkeypatch):
     system, start = liquid
     grown = []
-    original = engine.Problem.grow_lists
-    monkeypatch.setattr(engine.Problem, "grow_lists", lambda self: (grown.append(self.capacity), original(self)))
+    original = Problem.grow_lists
+    monkeypatch.setattr(Problem, "grow_lists", lambda self: (grown.append(self.capacity), original(self)))
     ensemble(system, [start], capacity=40)
     assert grown and grown[0] == 40
 
@@ -174,7 +184,7 @@ def test_a_checkpoint_of_another_run_is_refused(liquid, tmp_path, monkeypatch):
     ):
         with pytest.raises(gg.errors.CheckpointMismatch, match=message):
             gg.isoconfigurational(**{"system": system, "snapshot": start, **common, **change})
-    monkeypatch.setattr(engine, "source_key", lambda: "other kernels")
+    monkeypatch.setattr(runs, "source_key", lambda: "other kernels")
     with pytest.raises(gg.errors.CheckpointMismatch, match="has changed"):
         gg.isoconfigurational(system, start, **common)
     monkeypatch.undo()
@@ -192,7 +202,7 @@ def test_labels_equal_those_from_stored_positions(which, heavy, request):
     if heavy:
         system = replace(system, mass=np.linspace(1, 3, len(system.species)))
     common = dict(temperature=0.8, times=[0.05, 0.5], replicas=6, seed=4, dt=0.005, backend="cpu", progress=False)
-    labels = gg.isoconfigurational(system, start, **common)
+    labels = gg.isoconfigurational(system, start, dynamics="md", cage_relative=False, **common)
     stored = gg.simulate.md(system, start, keep_positions=True, **common)
     mean, variance = gg.dynamics.propensity(start.positions, stored.positions, mass=system.mass[start.types])
     np.testing.assert_allclose(labels.propensity.values, mean, atol=1e-8)
@@ -209,8 +219,8 @@ def test_errors_are_right_at_the_shortest_times(liquid):
     stored = gg.simulate.md(system, start, keep_positions=True, precision="double", **common)
     _, variance = gg.dynamics.propensity(start.positions, stored.positions)
     assert labels.standard_error.values[0].mean() ** 2 == pytest.approx(variance.mean(), rel=0.2)
-    assert engine.square_unit(2**20) == 2.0**20
-    assert engine.square_unit(16) * 16 * 2000**2 < 2**63
+    assert square_unit(2**20) == 2.0**20
+    assert square_unit(16) * 16 * 2000**2 < 2**63
 
 
 def test_replicas_do_not_depend_on_their_company(liquid):
@@ -225,10 +235,10 @@ def test_replicas_do_not_depend_on_their_company(liquid):
 def test_fresh_velocities_are_maxwell_boltzmann(liquid):
     """Means, variances and a chi-square of the distribution over 200 draws; momentum zero."""
     system, start = liquid
-    plan = engine.Plan(
+    plan = engine.MdPlan(
         temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=False, keep_final=True, precision="double"
     )
-    v = engine.MdRun(system, [start], plan, Cpu(), progress=False).run().velocities
+    v = engine.MdRun(system, [start], plan, Cpu(), progress=False).run().final["velocities"]
     assert np.abs(v.mean(axis=1)).max() < 1e-6
     z = (v / np.sqrt(0.8 * (1 - 1 / start.n))).ravel()
     assert abs(z.mean()) < 1e-6
@@ -286,7 +296,7 @@ def test_continuing_with_velocities_is_one_run(liquid):
 def test_results_say_what_made_them_and_in_which_units(which, length, energy, request):
     system, start = request.getfixturevalue(which)
     common = dict(temperature=0.8, times=[0.05], replicas=2, seed=4, backend="cpu", progress=False)
-    labels = gg.isoconfigurational(system, start, labels=("propensity", "mean_displacement"), **common)
+    labels = gg.isoconfigurational(system, start, dynamics="md", labels=("propensity", "mean_displacement"), **common)
     units = {"propensity": length, "standard_error": length, "mean_displacement": length, "energy": energy, "noise_ceiling": "1"}
     assert {name: getattr(labels, name).attrs["units"] for name in units} == units
     for attrs in (labels.attrs, gg.simulate.md(system, start, **common).attrs):

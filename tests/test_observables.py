@@ -119,18 +119,18 @@ def test_no_bit_depends_on_how_the_work_is_cut(liquid):
     from glassgpu.engines import md as engine
 
     system, start = liquid
-    plan = engine.Plan(
+    plan = engine.MdPlan(
         temperature=0.8, steps=60, samples=(3, 20, 60), replicas=5, seed=9, dt=0.004, observe=OBSERVE, mean_displacements=True
     )
 
     def run(target=None, **how):
-        return engine.MdRun(system, [start, start], plan, target or Cpu(1), progress=False, **how).run()
+        return engine.MdRun(system, [start, start], plan, target or Cpu(1), progress=False, **how).run().results()
 
     plain = run()
     for way in ({"batch": 3}, {"chunk": 7}, {"target": Cpu(3)}, {"capacity": 40}, {"target": Cpu(2, shuffled=True)}):
         other = run(**way)
         for name in ("sums", "drift", "observable", "histogram"):
-            assert np.array_equal(getattr(plain, name), getattr(other, name)), (way, name)
+            assert np.array_equal(plain[name], other[name]), (way, name)
 
 
 def test_mean_displacement(liquid):

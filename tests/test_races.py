@@ -16,7 +16,7 @@ KERNELS = Path(compiling.__file__).parent.parent / "kernels"
 def build(source: str, output: Path, sanitizer: str, *defines: str, reader: str = "threads") -> Path:
     words = [
         *compiling.compiler(), "-std=c++17", "-O1", "-g", "-march=native", "-Wno-psabi", *([f"-fsanitize={sanitizer}"] if sanitizer else []), "-pthread", f"-I{KERNELS}",
-        *(["-DGG_READER_THREADS"] if reader == "threads" else []), "-DGG_STRICT=0", *defines, str(HERE / "native" / source), "-o", str(output),
+        *(["-DGG_READER_THREADS"] if reader == "threads" else []), *defines, str(HERE / "native" / source), "-o", str(output),
     ]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode and "cannot find" in done.stderr:
@@ -34,10 +34,17 @@ def run(program: Path) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 @pytest.mark.parametrize(
-    ("kernel", "dimension", "law", "double"), [("md", 3, 0, 0), ("md", 2, 1, 0), ("md", 3, 1, 1), ("quench", 3, 0, 1), ("shells", 3, 0, 1)]
-)
-def test_the_real_kernel_is_clean(tmp_path, sanitizer, kernel, dimension, law, double):
+    ("kernel", "dimension", "law", "double", "lists"),
+    [
+        ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
+        ("mc", 2, 1, 0, 1), ("mc", 3, 0, 1, 1), ("mc", 2, 1, 0, 2),
+    ],
+)  # fmt: skip
+def test_the_real_kernel_is_clean(tmp_path, sanitizer, kernel, dimension, law, double, lists):
     defines = [
+        f"-DGG_STRICT={int(lists > 0)}",
+        f"-DGG_LISTS={lists}",
+        "-DGG_SCALED=0",
         f"-DGG_DIMENSION={dimension}",
         f"-DGG_LAW={law}",
         f"-DGG_DOUBLE={double}",
@@ -61,6 +68,7 @@ def test_planted_races_are_caught(tmp_path, planted):
         "thread",
         f"-DPLANTED={planted}",
         "-DGG_DOUBLE=0",
+        "-DGG_STRICT=0",
         "-DGG_ARGUMENTS_SIZE=sizeof(Arguments)",
     )
     done = run(program)

@@ -12,6 +12,8 @@ from glassgpu.errors import InvalidInput
 from glassgpu.systems.system import System, as_system, require_box
 from glassgpu.types import Snapshot, as_snapshots
 
+REACH, BROKEN = 1.4, 1.8  # in units of sigma_ab: first neighbours, and where a bond to one is broken
+
 
 @dataclass(frozen=True, eq=False)
 class InitialNeighbors:
@@ -36,7 +38,7 @@ class InitialNeighbors:
         return np.repeat(np.arange(len(self.begin) - 1, dtype=np.int32), self.count)
 
 
-def initial_neighbors(system: System, snapshot: Snapshot, reach: float = 1.4) -> InitialNeighbors:
+def initial_neighbors(system: System, snapshot: Snapshot, reach: float = REACH) -> InitialNeighbors:
     """The particles j != i with r_ij < ``reach`` sigma_ab (minimum image, float64).
 
     Args:
@@ -51,20 +53,26 @@ def initial_neighbors(system: System, snapshot: Snapshot, reach: float = 1.4) ->
 
     Source: II, section II.A.
     """
-    from glassgpu.structure.neighbors import neighbors  # structure imports the engines, which import this module
+    from scipy.spatial import cKDTree
 
     as_system(system).check(snapshot)
-    near = neighbors(snapshot, validate.number("reach", reach, above=0) * system.sigma)
-    i, k = np.nonzero(np.isfinite(near.distance))
-    j = near.index[i, k]
-    begin = np.concatenate([[0], np.cumsum(near.count)]).astype(np.int32)
-    index = j[np.lexsort((j, i))]
+    reaches = validate.number("reach", reach, above=0) * system.sigma
+    box, x, types = snapshot.box, snapshot.positions, snapshot.types
+    require_box(box, float(reaches.max()), snapshot.density, "initial_neighbors")
+    tree = cKDTree(np.mod(x, box) % box, boxsize=box)
+    pairs = tree.query_pairs(float(reaches.max()) * (1 + 1e-9), output_type="ndarray")
+    apart = x[pairs[:, 0]] - x[pairs[:, 1]]
+    apart -= box * np.rint(apart / box)
+    near = pairs[np.sqrt((apart**2).sum(axis=1)) < reaches[types[pairs[:, 0]], types[pairs[:, 1]]]]
+    i, j = np.concatenate([near, near[:, ::-1]]).T
+    begin = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=snapshot.n))]).astype(np.int32)
+    index = j[np.lexsort((j, i))].astype(np.int32)
     for part in (begin, index):
         part.setflags(write=False)
     return InitialNeighbors(begin, index)
 
 
-def cage_relative(system: System, snapshot: Snapshot | Sequence[Snapshot], moved: np.ndarray, reach: float = 1.4) -> np.ndarray:
+def cage_relative(system: System, snapshot: Snapshot | Sequence[Snapshot], moved: np.ndarray, reach: float = REACH) -> np.ndarray:
     """Displacements less the mean displacement of each particle's initial neighbours.
 
     In two dimensions waves as long as the box move particles far without any of them leaving its
@@ -100,7 +108,7 @@ def cage_relative(system: System, snapshot: Snapshot | Sequence[Snapshot], moved
 
 
 def bond_breaking(
-    system: System, snapshot: Snapshot | Sequence[Snapshot], positions: np.ndarray, reach: float = 1.4, broken: float = 1.8
+    system: System, snapshot: Snapshot | Sequence[Snapshot], positions: np.ndarray, reach: float = REACH, broken: float = BROKEN
 ) -> np.ndarray:
     """n_i(t) / n_i(0), the share of each particle's initial neighbours that are still near.
 

@@ -55,7 +55,8 @@ def observables_dataset(
     """What a run has summed, as averages.
 
     Args:
-        sums: (configuration, replica, time, species, 4) of |dr|^2, |dr|^4, F_s and the overlap.
+        sums: (configuration, replica, time, 1 or 2, species, 4) of |dr|^2, |dr|^4, F_s and the overlap,
+            of displacements and then of cage-relative ones.
         histogram: (configuration, time, species, bins) counts over replicas, or None.
         counts: (species,) particles.
 
@@ -63,11 +64,25 @@ def observables_dataset(
         Dataset with ``mean_squared_displacement``, ``non_gaussian``, ``self_intermediate_scattering``
         and ``overlap``, dims (configuration, replica, time, species); ``chi4`` (configuration, time,
         species) over replicas of one configuration, and ``chi4_of_all_runs`` (time, species) over
-        the runs of all; ``van_hove`` (configuration, time, species, distance), the probability
-        density of |dr|.
+        the runs of all; the same with ``cage_relative_`` before their names where they were asked for;
+        ``van_hove`` (configuration, time, species, distance), the probability density of |dr|, of
+        cage-relative displacements where these were asked for.
     """
     import xarray
 
+    data: dict[str, tuple] = {}
+    for k, prefix in enumerate(("", "cage_relative_")[: sums.shape[3]]):
+        data |= {prefix + name: values for name, values in _averages(sums[:, :, :, k], counts, dimension).items()}
+    coords: dict = {"time": times, "species": list(species)}
+    if histogram is not None:
+        density = histogram / (sums.shape[1] * np.maximum(counts, 1)[:, None] * observe.bin_width)
+        data["van_hove"] = (("configuration", "time", "species", "distance"), density)
+        coords["distance"] = (np.arange(observe.bins) + 0.5) * observe.bin_width
+    return xarray.Dataset(data, coords, {"wavenumber": observe.wavenumber, "overlap_distance": observe.overlap_distance})
+
+
+def _averages(sums: np.ndarray, counts: np.ndarray, dimension: int) -> dict[str, tuple]:
+    """Variables with their dimensions from (configuration, replica, time, species, 4) sums."""
     dims = ("configuration", "replica", "time", "species")
     mean = sums / np.maximum(counts, 1)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -83,12 +98,7 @@ def observables_dataset(
     if sums.shape[0] > 1:
         runs = mean[..., 3].reshape(-1, *mean.shape[2:4])
         data["chi4_of_all_runs"] = (("time", "species"), chi4(runs, counts))
-    coords: dict = {"time": times, "species": list(species)}
-    if histogram is not None:
-        density = histogram / (sums.shape[1] * np.maximum(counts, 1)[:, None] * observe.bin_width)
-        data["van_hove"] = (("configuration", "time", "species", "distance"), density)
-        coords["distance"] = (np.arange(observe.bins) + 0.5) * observe.bin_width
-    return xarray.Dataset(data, coords, {"wavenumber": observe.wavenumber, "overlap_distance": observe.overlap_distance})
+    return data
 
 
 def mean_squared_displacement(moved: ArrayLike) -> np.ndarray:

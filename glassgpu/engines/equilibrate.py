@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.dynamics.cage import cage_relative
 from glassgpu.dynamics.displacement import displacements
 from glassgpu.dynamics.observables import self_intermediate_scattering
 from glassgpu.dynamics.stationarity import Stationarity, Window, compare, octants
 from glassgpu.engines import checkpoint as checkpoints
-from glassgpu.errors import Interrupted, NotConverged
+from glassgpu.engines.options import DT
+from glassgpu.errors import Interrupted, InvalidInput, NotConverged
 from glassgpu.progress import Progress, uninterrupted
-from glassgpu.simulate import DT, md
+from glassgpu.simulate import mc, md, swap_mc
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
@@ -38,14 +40,15 @@ def equilibrate(
     configurations: int = 1,
     start: Snapshot | Sequence[Snapshot] | None = None,
     accept: str | None = "test",
-    dt: float = DT,
+    dynamics: str | None = None,
+    dt: float | None = None,
     precision: str = "single",
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
     threads: int | None = None,
 ) -> Snapshot | list[Snapshot]:
-    """Run at constant temperature (Nose-Hoover chain) until the liquid no longer changes.
+    """Run at constant temperature until the liquid no longer changes.
 
     The run is cut into windows, at first half of ``duration`` long. The state is accepted when
     two consecutive windows agree (``dynamics.stationarity``): F_s(k, t) of the majority species at
@@ -57,15 +60,18 @@ def equilibrate(
     Args:
         system: what to equilibrate.
         temperature: of the bath.
-        duration: the least length of the run, a few relaxation times [time].
+        duration: the least length of the run, a few relaxation times of these dynamics [time, or sweeps].
         seed: equal seeds give equal snapshots; configurations of one seed are independent.
         configurations: more than one gives a list, run side by side.
         start: begin here instead of at ``system.random_snapshot``.
         accept: ``"test"``, or None to run for ``duration`` and return without a test.
-        dt, precision, checkpoint, progress, backend, threads: as for ``simulate.md``.
+        dynamics: ``"md"``, ``"mc"`` or ``"swap_mc"``; by default ``"md"`` for systems that move by it,
+            ``"swap_mc"`` for those of Monte Carlo, which relaxes them fastest.
+        dt: of molecular dynamics.
+        precision, checkpoint, progress, backend, threads: as for ``simulate.md``.
 
     Returns:
-        Snapshot, or a list of them, with velocities.
+        Snapshot, or a list of them, with velocities after molecular dynamics.
 
     Raises:
         NotConverged: still changing, or not relaxed, after 16 times the duration; the message says
@@ -80,8 +86,15 @@ def equilibrate(
     validate.whole("seed", seed, least=0)
     validate.choice("accept", accept, ("test", None))
     configurations = validate.whole("configurations", configurations, least=1)
+    dynamics = validate.choice("dynamics", dynamics or ("md" if system.dynamics == "md" else "swap_mc"), ("md", "mc", "swap_mc"))
+    if dynamics != "md" and dt is not None:
+        raise InvalidInput(
+            f"dt= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics='md'"
+        )
+    dt = 1.0 if dynamics != "md" else DT if dt is None else validate.number("dt", dt, above=0, most=0.1)
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
-    run = _Run(system, temperature, seed, {"dt": dt, "precision": precision, "backend": backend, "threads": threads, "progress": progress})
+    options = {"precision": precision, "backend": backend, "threads": threads, "progress": progress}
+    run = _Run(system, temperature, seed, dynamics, dt, options)
     path = checkpoints.checkpoint_path(checkpoint)
     if path:
         run.path = checkpoints.writable(path)
@@ -93,6 +106,7 @@ def equilibrate(
             seed=seed,
             configurations=configurations,
             accept=accept,
+            dynamics=dynamics,
             dt=dt,
             precision=precision,
             **system.physics(),
@@ -102,7 +116,8 @@ def equilibrate(
     if not run.restore(system):
         if start is None:
             run.states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
-            run.melt()
+            if dynamics == "md":
+                run.melt()
         else:
             run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
         run.save()
@@ -125,6 +140,8 @@ class _Run:
     system: System
     temperature: float
     seed: int
+    dynamics: str
+    dt: float  # 1, a sweep, for Monte Carlo
     options: dict[str, Any]
     path: Path | None = None
     key: str = ""
@@ -185,14 +202,15 @@ class _Run:
 
     def window(self, length: float, watch: bool = True) -> None:
         """One more window, and what it was like."""
-        dt = self.options["dt"]
-        steps = max(1, round(length / dt))
+        steps = max(1, round(length / self.dt))
         even = np.unique(np.round(np.linspace(0, steps, ENERGIES + 1)[1:]).astype(int)) if watch else np.array([steps])
         part = self.path.with_name(f"{self.path.name}.window{self.windows}") if self.path else None
         origin = self.states
-        run = md(
-            self.system, origin, temperature=self.temperature, times=(dt * even).tolist(), seed=_part_seed(self.seed, MELT_ROUNDS + self.windows),
-            keep_positions=watch, checkpoint=part, **self.options,
+        simulate: Any = {"md": md, "mc": mc, "swap_mc": swap_mc}[self.dynamics]
+        more = {"dt": self.dt} if self.dynamics == "md" else {}
+        run = simulate(
+            self.system, origin, temperature=self.temperature, times=(self.dt * even).tolist(),
+            seed=_part_seed(self.seed, MELT_ROUNDS + self.windows), keep_positions=watch, checkpoint=part, **more, **self.options,
         )  # fmt: skip
         last = None
         if watch:
@@ -224,9 +242,11 @@ class _Run:
                 self.last = None
 
     def _scattering(self, origin: Snapshot, positions: np.ndarray) -> np.ndarray:
-        """F_s of the majority species in each octant of the box, (octant, time)."""
+        """F_s of the majority species in each octant of the box, (octant, time); cage-relative in two dimensions."""
         mine = origin.types == np.argmax(np.bincount(origin.types))
         moved = displacements(origin.positions, positions, mass=self.system.mass[origin.types])
+        if self.system.dimension == 2:
+            moved = cage_relative(self.system, origin, moved)
         part = octants(origin.positions, origin.box)
         inside = [mine & (part == o) for o in range(2**origin.dimension)]
         return np.stack([self_intermediate_scattering(moved[:, of], self.system.wavenumber) for of in inside if of.any()])

@@ -10,17 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.checkpoint import checkpoint_path
-from glassgpu.engines.md import LENGTH_UNIT, MdRun, square_unit
+from glassgpu.engines.mc import McRun
+from glassgpu.engines.md import MdRun
+from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, mc_plan, md_plan, provenance, steps_of
+from glassgpu.engines.records import LENGTH_UNIT, square_unit
+from glassgpu.engines.runs import Run
+from glassgpu.engines.trajectory import observables_of
+from glassgpu.errors import InvalidInput
 from glassgpu.progress import Progress
-from glassgpu.simulate import DT, SKIN, choose_target, observables_of, plan_of, provenance, steps_of
-from glassgpu.systems.system import System
+from glassgpu.systems.system import System, as_system
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
 
 if TYPE_CHECKING:
     import xarray
+
+LABELS = ("propensity", "mean_displacement", "bond_breaking")
 
 
 def isoconfigurational(
@@ -31,13 +39,16 @@ def isoconfigurational(
     times: Sequence[float],
     replicas: int,
     seed: int,
-    dt: float = DT,
+    dynamics: str | None = None,
+    dt: float | None = None,
     thermostat: str | None = "nose_hoover",
     thermostat_time: float = 0.5,
+    step: float | None = None,
     precision: str = "single",
-    skin: float = SKIN,
+    skin: float | None = None,
     labels: Sequence[str] = ("propensity",),
     observe: Observe | None = None,
+    cage_relative: bool | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -45,23 +56,30 @@ def isoconfigurational(
     batch: int | None = None,
     chunk: int | None = None,
 ) -> Ensemble:
-    """Runs with fresh Maxwell-Boltzmann velocities from each snapshot, reduced to labels.
+    """Runs from each snapshot with fresh velocities or random numbers, reduced to labels.
 
     Memory does not grow with times x replicas x particles: |dr| and |dr|^2 are summed over
     replicas inside the kernel, in 64-bit fixed point, so that no order changes a bit.
 
     Args:
         system, snapshot: as for ``simulate.md``.
-        temperature: of the velocities and of the bath.
-        times: ascending, each at least ``dt``, no two on one step [time].
+        temperature: of the velocities and of the bath, or of the Metropolis rule.
+        times: ascending, no two on one step: each at least ``dt``, or whole sweeps [time, or sweeps].
         replicas: runs per snapshot, 2 to 2^20.
         seed: replica r of configuration c gets the same numbers whatever else is run.
-        thermostat: ``"nose_hoover"``, or None for constant energy.
-        labels: ``"propensity"`` always; ``"mean_displacement"``, <dr_i>, when named.
+        dynamics: ``"md"``: fresh Maxwell-Boltzmann velocities; ``"mc"``: Metropolis dynamics with fresh
+            random numbers. By default the system's own.
+        dt, thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``.
+        step: Monte Carlo, as for ``simulate.mc``.
+        labels: ``"propensity"``, <|dr_i|>, always; ``"mean_displacement"``, <dr_i>, and
+            ``"bond_breaking"``, <n_i(t) / n_i(0)>, when named.
         observe: observables of every replica, summed inside the run.
+        cage_relative: displacements of propensity, cage-relative observables and van Hove function are
+            less the mean displacement of the initial neighbours (``dynamics.cage_relative``); None: in
+            two dimensions.
         checkpoint: file to save to every half minute and to continue from after an interruption; of a
             finished run it holds the result, and the same call returns at once.
-        dt, thermostat_time, precision, skin, progress, backend, threads, batch, chunk: as there.
+        precision, skin, progress, backend, threads, batch, chunk: as there.
 
     Returns:
         Ensemble. A sequence of snapshots gives a leading ``configuration`` axis.
@@ -73,31 +91,61 @@ def isoconfigurational(
     Warns:
         SuspiciousInput: density or composition unlike the system's (other units, other types).
 
-    Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B.
+    Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B; II equations 2 to 4.
     """
     validate.number("temperature", temperature, above=0)
-    dt = validate.number("dt", dt, above=0, most=0.1)
-    labels = validate.names("labels", labels, ("propensity", "mean_displacement"))
+    labels = validate.names("labels", labels, LABELS)
+    dynamics = validate.choice("dynamics", dynamics or as_system(system).dynamics, ("md", "mc"))
+    foreign = {"step": step} if dynamics == "md" else {"dt": dt}
+    if any(value is not None for value in foreign.values()):
+        name = next(iter(foreign))
+        raise InvalidInput(
+            f"{name}= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics="
+        )
     snapshots, many = as_snapshots(snapshot)
+    dt = 1.0 if dynamics == "mc" else validate.number("dt", DT if dt is None else dt, above=0, most=0.1)
     steps = steps_of(times, dt)
-    plan = plan_of(
-        temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision, skin=skin, replicas=replicas,
-        seed=seed, steps=int(steps[-1]), samples=steps, least_replicas=2,
-        mean_displacements="mean_displacement" in labels, observe=observe,
-    )  # fmt: skip
+    common: dict[str, Any] = {
+        "temperature": temperature, "precision": precision, "replicas": replicas, "seed": seed, "steps": int(steps[-1]), "samples": steps,
+        "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
+        "observe": observe, "cage_relative": cage_relative,
+    }  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
+    run: Run
+    if dynamics == "mc":
+        run = McRun(system, snapshots, mc_plan(system, step=STEP if step is None else step, skin=skin or MC_SKIN, **common), place, **cut)
+    else:
+        how: dict[str, Any] = {"dt": dt, "thermostat": thermostat, "thermostat_time": thermostat_time, "skin": skin or SKIN}
+        run = MdRun(system, snapshots, md_plan(system, **how, **common), place, **cut)
     system.warn_if_unlike(snapshots)
-    result = run.run()
-    mean, variance = ensemble_moments(replicas, result.sums[:, :, 0] / LENGTH_UNIT, result.sums[:, :, 1] / square_unit(replicas))
-    energy = result.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
-    attrs = provenance(system, snapshots, plan, place)
-    out = make_ensemble(snapshots, many, np.asarray(times, float), mean, variance, system.species, attrs, steps, energy)
-    if result.drift is not None:
-        out = replace(out, mean_displacement=_mean_displacement(result.drift / (LENGTH_UNIT * replicas), many, out))
-    if observe:
-        observables = observables_of(system, snapshots, plan, result, np.atleast_1d(np.asarray(times, float)))
-        out = replace(out, observables=observables.assign_coords(step=("time", steps)))
+    return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))
+
+
+def _ensemble_of(run: Run, many: bool, times: np.ndarray) -> Ensemble:
+    """What the runs have summed, as averages over replicas."""
+    system, snapshots, records, replicas = run.problem.system, list(run.snapshots), run.records, run.plan.replicas
+    assert records.sums is not None
+    mean, variance = ensemble_moments(replicas, records.sums[:, :, 0] / LENGTH_UNIT, records.sums[:, :, 1] / square_unit(replicas))
+    energy = records.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
+    attrs = provenance(system, snapshots, run.plan, run.target)
+    out = make_ensemble(snapshots, many, times, mean, variance, system.species, attrs, records.steps, energy)
+    if records.drift is not None:
+        out = replace(out, mean_displacement=_mean_displacement(records.drift / (LENGTH_UNIT * replicas), many, out))
+    if records.bonds is not None:
+        first = np.stack([initial_neighbors(system, s).count for s in snapshots])[:, None]
+        all_bonds = np.stack([first, first**2], axis=2)
+        share = np.where(all_bonds == 0, replicas, records.bonds / all_bonds.clip(1))  # where there is none, none can break
+        unbroken, spread = ensemble_moments(replicas, share[:, :, 0], share[:, :, 1])
+        like = out.propensity if many else out.propensity.expand_dims("configuration")
+        labels = [
+            like.copy(data=x).assign_attrs(units="1").rename(n)
+            for x, n in ((unbroken, "bond_breaking"), (np.sqrt(spread), "bond_breaking_error"))
+        ]
+        bonds, error = labels if many else (label.isel(configuration=0) for label in labels)
+        out = replace(out, bond_breaking=bonds, bond_breaking_error=error)
+    if run.plan.observe:
+        out = replace(out, observables=observables_of(run, times).assign_coords(step=("time", records.steps)))
     return out
 
 

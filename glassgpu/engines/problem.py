@@ -22,35 +22,46 @@ COINCIDENT = 1e-6  # and below which not even an energy is asked for
 SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
 
 
-def kernel_constants(system: System, precision: str) -> dict[str, int]:
+LISTS = ("runs", "mixed", "blind")  # kernels/workspace.cuh
+
+
+def kernel_constants(system: System, precision: str, lists: str = "runs") -> dict[str, int]:
     """The compile-time constants that a system fixes."""
-    return {
+    constants = {
         "DIMENSION": system.dimension,
         "SPECIES": len(system.species),
         "LAW": LAWS.index(system.law),
         "DOUBLE": int(precision == "double"),
     }
+    if lists == "runs":
+        return constants
+    ends = [system.cutoff / system.sigma, *([system.inner / system.sigma] if system.law == "smooth" else [])]
+    scaled = all(np.ptp(end) < 1e-12 for end in ends)  # one law for all pairs but for sigma and epsilon
+    return {**constants, "LISTS": LISTS.index(lists), "SCALED": int(scaled)}
 
 
 def pair_table(system: System, skin: float, constants: dict[str, int]) -> np.ndarray:
-    """The pair constants of kernels/pair_lj.cuh, (S * S,)."""
-    s = len(system.species)
-    table = np.zeros(s * s, struct_dtype("PairConstants", constants))
-    for a in range(s):
-        for b in range(s):
-            sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
-            row = table[a * s + b]
-            row["cut2"], row["list_cut2"] = cut**2, (cut + skin) ** 2
-            row["repulsion"], row["attraction"] = 4 * epsilon * sigma**12, 4 * epsilon * sigma**6
-            if system.law == "smooth":
-                row["inner"] = system.inner[a, b]
-                constant, *quartic = smooth_coefficients(sigma, epsilon, system.inner[a, b], cut)
-                row["shift"] = constant
-                for k, coefficient in enumerate(quartic):
-                    row[f"quartic{k}"] = coefficient
-            else:
-                row["shift"] = -4 * epsilon * ((sigma / cut) ** 12 - (sigma / cut) ** 6)
-    return table
+    """The pair constants of kernels/pair_lj.cuh, (S * S + 1,): the last for sigma = epsilon = 1."""
+    tables = (system.sigma, system.epsilon, system.cutoff, system.inner)
+    laws = list(zip(*(table.ravel() for table in tables), strict=True))
+    sigma, _, cut, inner = laws[0]
+    laws.append((1.0, 1.0, cut / sigma, inner / sigma))
+    rows = np.zeros(len(laws), struct_dtype("PairConstants", constants))
+    for row, (sigma, epsilon, cut, inner) in zip(rows, laws, strict=True):
+        row["cut2"], row["list_cut2"] = cut**2, (cut + skin) ** 2
+        row["repulsion"], row["attraction"] = 4 * epsilon * sigma**12, 4 * epsilon * sigma**6
+        row["over_sigma2"], row["epsilon"] = sigma**-2, epsilon
+        if system.law == "smooth":
+            row["inner"] = inner
+            constant, *quartic = smooth_coefficients(sigma, epsilon, inner, cut)
+            row["shift"] = constant
+            for k, coefficient in enumerate(quartic):
+                row[f"quartic{k}"] = coefficient
+        else:
+            row["shift"] = -4 * epsilon * ((sigma / cut) ** 12 - (sigma / cut) ** 6)
+    if constants.get("LISTS") == LISTS.index("blind"):
+        rows["list_cut2"] = (system.cutoff.max() + skin) ** 2
+    return rows
 
 
 def morton_order(positions: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -82,6 +93,7 @@ class Problem:
         precision: ``"single"`` or ``"double"``.
         skin: added to the cut-offs in neighbour lists [length].
         capacity: entries of a particle's list to begin with; estimated when None.
+        lists: ``"runs"``, ``"mixed"`` or ``"blind"``: what the kernel's lists look like (kernels/workspace.cuh).
 
     Raises:
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap
@@ -96,6 +108,7 @@ class Problem:
         skin: float,
         capacity: int | None = None,
         allow_overlap: bool = False,
+        lists: str = "runs",
     ):
         as_system(system)
         for k, snapshot in enumerate(snapshots):
@@ -109,9 +122,9 @@ class Problem:
         self.system, self.target = system, target
         self.n, self.d = snapshots[0].positions.shape
         self.configurations = len(snapshots)
-        self.skin = skin
+        self.skin, self.lists = skin, lists
         self.double = precision == "double"
-        self.constants = target.compile_constants(self.n, kernel_constants(system, precision))
+        self.constants = target.compile_constants(self.n, kernel_constants(system, precision, lists))
         self.boxes = np.stack([s.box for s in snapshots])
         self.order = np.stack([morton_order(s.positions, s.box) for s in snapshots])
         self.rank = np.argsort(self.order, axis=1)
@@ -175,6 +188,7 @@ class Problem:
             "force": (slots, d, n),
             "energy": (slots, n),
             "virial": (slots, n),
+            "moved": (slots, d, n),
         }
         if any(self._scratch.get(k) is None or self._scratch[k].shape != shape for k, shape in shapes.items()):
             self._scratch = {k: self.target.xp.zeros(v, element_dtype("Scratch", k, self.constants)) for k, v in shapes.items()}

@@ -9,8 +9,8 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.engines.isoconfigurational import isoconfigurational
+from glassgpu.engines.options import DT
 from glassgpu.engines.quench import quench
-from glassgpu.simulate import DT
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -75,7 +75,7 @@ def cage_state(
     times = np.linspace(duration / 2, duration, samples + 1)[1:]
     runs = isoconfigurational(
         system, snapshots, temperature=temperature, times=(dt * np.rint(times / dt)).tolist(), replicas=replicas, seed=seed, dt=dt,
-        labels=("mean_displacement",), **options,
+        dynamics="md", cage_relative=False, labels=("mean_displacement",), **options,
     )  # fmt: skip
     assert runs.mean_displacement is not None
     moved = runs.mean_displacement.values.mean(axis=1)

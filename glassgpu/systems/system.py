@@ -38,6 +38,7 @@ class System:
         mass: (S,) masses.
         length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
         wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
+        dynamics: ``"md"`` or ``"mc"``: how it moves unless asked otherwise, and so the unit of its times.
     """
 
     name: str
@@ -54,11 +55,13 @@ class System:
     length_unit: str = "sigma"
     energy_unit: str = "epsilon"
     wavenumber: float = 7.2
+    dynamics: str = "md"
 
     def __post_init__(self) -> None:
         s = len(self.species)
         validate.choice("dimension", self.dimension, (2, 3))
         validate.choice("law", self.law, LAWS)
+        validate.choice("dynamics", self.dynamics, ("md", "mc"))
         validate.number("density", self.density, above=0)
         if len(self.counts) != s or sum(self.counts) < 2 or min(self.counts) < 0:
             raise InvalidInput(f"counts={self.counts}: give {s} numbers of particles, at least 2 in all")

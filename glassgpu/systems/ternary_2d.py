@@ -44,4 +44,5 @@ def ternary_2d(n: int = 4000, density: float = 1.024, inner: float = 2.0) -> Sys
         length_unit="sigma_LS",
         energy_unit="epsilon_LS",
         wavenumber=6.3,
+        dynamics="mc",
     )

@@ -21,8 +21,11 @@ int main() {
   MdArguments a{};
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
-  a.record = {samples,      hove_bins,    1048576.0,         7.2,              0.3,    0.02, step.data(), mixture.origin.data(), log.data(),
-              label.data(), drift.data(), observable.data(), histogram.data(), nullptr};
+  a.record.samples = samples, a.record.bins = hove_bins, a.record.square_unit = 1048576.0;
+  a.record.wavenumber = 7.2, a.record.overlap = 0.3, a.record.bin_width = 0.02;
+  a.record.step = step.data(), a.record.origin = mixture.origin.data(), a.record.log = log.data();
+  a.record.label = label.data(), a.record.drift = drift.data();
+  a.record.observable = observable.data(), a.record.histogram = histogram.data();
   a.replicas = replicas, a.steps = 60, a.fresh = 1, a.draw_velocities = 1, a.thermostat = 1;
   a.dt = 0.004, a.skin = 0.15, a.largest_step = 0.5, a.thermostat_time = 0.2;
   a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();

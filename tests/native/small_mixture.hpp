@@ -12,13 +12,14 @@ struct SmallMixture {
   std::vector<PairConstants> pairs;
   std::vector<place_t> origin;
   std::vector<real> force, energy, virial;
+  std::vector<double> moved;
   std::vector<packed_t> sorted, packed;
   std::vector<index_t> list;
   std::vector<int32> list_end, bin_begin, cursor, order;
 
   // `jiggle` moves particles off the lattice, by a share of its constant.
   SmallMixture(double skin, double jiggle)
-      : n(PER_SIDE * PER_SIDE * (D == 3 ? PER_SIDE : 1)), box(D, SIDE), mass(2, 1.0), types(n), grid(D, 3), pairs(4), origin(D * n) {
+      : n(PER_SIDE * PER_SIDE * (D == 3 ? PER_SIDE : 1)), box(D, SIDE), mass(2, 1.0), types(n), grid(D, 3), pairs(5), origin(D * n) {
     for (auto& p : pairs) {
       const double cut = 1.5, six = 1 / (cut * cut * cut * cut * cut * cut);
       p = PairConstants{};
@@ -27,6 +28,7 @@ struct SmallMixture {
       p.repulsion = p.attraction = 4;
       p.shift = -4 * (six * six - six);
       p.inner = 1.2;
+      p.over_sigma2 = p.epsilon = 1;
     }
     grid[0] = 12;
     for (int g : grid) bins *= g;
@@ -44,7 +46,7 @@ struct SmallMixture {
 #endif
       }
     }
-    force.resize(D * n), energy.resize(n), virial.resize(n);
+    moved.resize(D * n), force.resize(D * n), energy.resize(n), virial.resize(n);
     sorted.resize(D * (n + SCAN)), packed.resize(4 * n), list.resize(n * CAPACITY);
     list_end.resize(2 * n), bin_begin.resize(bins + 1), cursor.resize(bins), order.resize(n + SCAN);
   }
@@ -53,7 +55,7 @@ struct SmallMixture {
 
   Scratch scratch() {
     return {CAPACITY,      bins,         list.data(),  list_end.data(), bin_begin.data(), cursor.data(), order.data(),
-            sorted.data(), packed.data(), force.data(), energy.data(),   virial.data()};
+            sorted.data(), packed.data(), force.data(), energy.data(),   virial.data(), moved.data()};
   }
 };
 

@@ -1,0 +1,82 @@
+"""Monte Carlo of batches of replicas, with or without exchanges of species (kernels/run_mc.cu)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from glassgpu.engines.runs import Plan, Run
+from glassgpu.launch import LABEL_RANGE, OVERLAP, element_dtype
+
+BATCH = 256  # kernels/trials.cuh
+
+
+@dataclass(frozen=True)
+class McPlan(Plan):
+    """Everything that fixes the numbers of a run, apart from system and snapshots. Steps are sweeps."""
+
+    step: float = 0.12  # side of the square or cube that moves are drawn from
+    exchange: float | None = None  # share of the trials that exchange species; None: a kernel without
+
+    def time_of(self, step: int) -> str:
+        """A step in words."""
+        return f"sweep {step}"
+
+
+class McRun(Run):
+    """One run of all replicas of all configurations.
+
+    ``final``: ``places``, (row, N, d) float64 unwrapped, and ``types``, (row, N) int32.
+    ``counts``: ``displacements``, (row, 2) tried and accepted; ``exchanges``, (row, species, species, 2)
+    likewise, the lesser species first.
+    """
+
+    KERNEL, STRUCT, WHAT = "run_mc", "McArguments", "trials"
+    BYTES = (14, 18)
+    STEPS_PER_SECOND = 1e6
+    ADVICE: ClassVar = {
+        OVERLAP: "a particle's energy was above 1e12 or not a number: two particles stand on one place; take another start",
+        LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
+    }
+
+    def lists(self) -> str:
+        return "mixed" if self.plan.exchange is None else "blind"
+
+    def empty_final(self) -> dict[str, np.ndarray]:
+        n = self.problem.n
+        return {"places": np.zeros((self.rows, n, self.problem.d)), "types": np.zeros((self.rows, n), np.int32)}
+
+    def empty_counts(self) -> dict[str, np.ndarray]:
+        s = len(self.problem.system.species)
+        return {"displacements": np.zeros((self.rows, 2), np.int64), "exchanges": np.zeros((self.rows, s, s, 2), np.int64)}
+
+    def first_state(self, configuration: np.ndarray) -> dict[str, np.ndarray]:
+        problem = self.problem
+        places = problem.places[configuration]
+        types = np.stack([self.snapshots[c].types[problem.order[c]] for c in configuration])
+        return {
+            "place": places,
+            "reference": np.zeros(places.shape, np.float64 if problem.double else np.int32),
+            "species": types.astype(np.int32),
+        }
+
+    def final_of(self, state: dict[str, np.ndarray], configuration: np.ndarray) -> dict[str, np.ndarray]:
+        return {"places": self.problem.lengths(state["place"], configuration), "types": state["species"]}
+
+    def arguments(self, steps: int, slots: int) -> dict[str, Any]:
+        xp, constants = self.target.xp, self.problem.constants
+        shapes = {
+            "particle": (slots, BATCH),
+            "partner": (slots, BATCH),
+            "move": (slots, self.problem.d, BATCH),
+            "threshold": (slots, BATCH),
+        }
+        return {
+            "sweeps": steps,
+            "first_sweep": self.step,
+            "step": self.plan.step,
+            "exchange": self.plan.exchange or 0.0,
+            "trials": {name: xp.zeros(shape, element_dtype("Trials", name, constants)) for name, shape in shapes.items()},
+        }

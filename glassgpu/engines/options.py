@@ -1,0 +1,181 @@
+"""What users ask of a run, checked: times as whole steps, a place to run, and what has to be known to repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glassgpu import __version__, validate
+from glassgpu.dynamics.observables import Observe
+from glassgpu.engines.checkpoint import fingerprint
+from glassgpu.engines.mc import McPlan
+from glassgpu.engines.md import MdPlan
+from glassgpu.errors import InvalidInput
+from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot
+
+TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
+DT = 0.005
+SKIN = 0.5  # the fastest of 0.3 to 0.7 for N = 800 at T = 0.6 and N = 4096 at T = 0.44 on a CPU
+STEP = 0.12  # papers II and LIN
+MC_SKIN = 0.75  # the fastest of 0.4 to 0.9 for the ternary mixture, N = 4000 at T = 0.3 on a CPU
+SWAP_FRACTION = 0.2
+MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
+MOST_STEPS = 2**53
+THERMOSTATS = ("nose_hoover", None)
+
+
+def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
+    """The whole steps nearest to the times, (time,) int64, ascending and all different.
+
+    Raises:
+        InvalidInput: not ascending, shorter than one step, more than 1 % off a whole step, two times
+            on one step, or more steps than can be counted.
+    """
+    asked = validate.array("times", [times] if isinstance(times, (int, float)) else times, np.float64, (None,))
+    if not len(asked) or asked.min() <= 0:
+        raise InvalidInput(f"times={asked.tolist()}: give at least one time, each above 0")
+    validate.number("the last of times, in steps", asked.max() / dt, most=MOST_STEPS)
+    steps = np.rint(asked / dt).astype(np.int64)
+    moved = np.flatnonzero((np.abs(steps * dt - asked) > MOVED * asked) | (asked < (1 - MOVED) * dt))
+    if len(moved):
+        k = int(moved[0])
+        raise InvalidInput(
+            f"time {asked[k]:g} is no whole number of steps dt={dt:g}: the nearest, step {max(1, steps[k])}, is at "
+            f"{max(1, steps[k]) * dt:g}; {_fitting_step(asked, dt)}"
+        )
+    clash = np.flatnonzero(np.diff(steps) <= 0)
+    if len(clash):
+        k = int(clash[0])
+        raise InvalidInput(
+            f"times {asked[k]:g} and {asked[k + 1]:g} fall on steps {steps[k]} and {steps[k + 1]} (dt={dt:g}); "
+            "give ascending times that are at least one step apart"
+        )
+    return steps
+
+
+def _fitting_step(times: np.ndarray, dt: float) -> str:
+    """Advice: the largest step, not above ``dt``, on whose multiples all the times fall."""
+    first = times.min()
+    for k in range(int(np.ceil(first / dt * (1 - 1e-9))), int(np.ceil(first / dt)) + 1000):
+        steps = np.rint(times * k / first)
+        if (np.abs(steps * first / k - times) <= MOVED * times).all() and (np.diff(steps) > 0).all():
+            return f"take dt={first / k:.6g}, or multiples of dt"
+    return "take multiples of dt"
+
+
+def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
+    """``launch.target``, with a warning when a GPU is given too few replicas to be busy."""
+    place = target(backend, threads)
+    if isinstance(place, Cuda) and rows < place.multiprocessors():
+        warnings.warn(
+            f"{rows} replicas keep {rows} of {place.multiprocessors()} multiprocessors busy: ask for all configurations and "
+            "replicas in one call, or run a single large system with HOOMD-blue",
+            stacklevel=3,
+        )
+    return place
+
+
+def common_of(
+    system: System,
+    *,
+    temperature: float | None,
+    precision: str,
+    skin: float,
+    replicas: int,
+    seed: int,
+    steps: int,
+    samples: np.ndarray,
+    cage_relative: bool | None,
+    observe: Observe | None,
+    least_replicas: int = 1,
+    **switches: bool,
+) -> dict[str, Any]:
+    """The fields of ``Plan``, checked; ``switches`` are those of it that are on.
+
+    Raises:
+        InvalidInput
+    """
+    validate.choice("precision", precision, ("single", "double"))
+    validate.choice("cage_relative", cage_relative, (None, True, False))
+    if observe is not None and not isinstance(observe, Observe):
+        raise InvalidInput(f"observe={observe!r}: give a glassgpu.dynamics.Observe(wavenumber=...), or None")
+    return {
+        "temperature": 1.0 if temperature is None else validate.number("temperature", temperature, above=0),
+        "steps": steps,
+        "samples": tuple(samples.tolist()),
+        "replicas": validate.whole("replicas", replicas, least=least_replicas, most=2**20),
+        "seed": validate.whole("seed", seed, least=0),
+        "precision": precision,
+        "skin": validate.number("skin", skin, above=0, most=5),
+        "cage_relative": system.dimension == 2 if cage_relative is None else bool(cage_relative),
+        "observe": observe,
+        **switches,
+    }
+
+
+def md_plan(
+    system: System, *, dt: float, thermostat: str | None, thermostat_time: float, draw_velocities: bool = True, **common: Any
+) -> MdPlan:
+    """A checked plan of molecular dynamics; ``common`` as for ``common_of``."""
+    validate.choice("thermostat", thermostat, THERMOSTATS)
+    return MdPlan(
+        **common_of(system, **common), dt=dt, thermostat=thermostat is not None,
+        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0), draw_velocities=draw_velocities,
+    )  # fmt: skip
+
+
+def mc_plan(system: System, *, step: float, exchange: float | None = None, **common: Any) -> McPlan:
+    """A checked plan of Monte Carlo; ``common`` as for ``common_of``."""
+    plan = McPlan(
+        **common_of(system, **common), step=validate.number("step", step, above=0),
+        exchange=None if exchange is None else validate.number("swap_fraction", exchange, above=0, most=1),
+    )  # fmt: skip
+    longest = 0.5 * plan.step * system.dimension**0.5
+    if longest >= 0.9 * plan.skin:
+        raise InvalidInput(
+            f"step={step:g}: a move may be {longest:.3g} long, for which skin={plan.skin:g} is too thin; give skin={2 * longest:.2g}"
+        )
+    return plan
+
+
+def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan, place: Cpu | Cuda) -> dict[str, Any]:
+    """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
+
+    ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
+    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion.
+    """
+    if isinstance(plan, MdPlan):
+        how: dict[str, Any] = {
+            "dynamics": "md",
+            "thermostat": "nose_hoover" if plan.thermostat else "None",
+            "thermostat_time": plan.thermostat_time,
+            "dt": plan.dt,
+            "time_unit": TIME_UNIT,
+        }
+    else:
+        how = {"dynamics": "mc" if plan.exchange is None else "swap_mc", "step": plan.step, "time_unit": "sweeps"}
+        if plan.exchange is not None:
+            how["swap_fraction"] = plan.exchange
+    return {
+        "system": system.name,
+        "law": system.law,
+        "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
+        "density": float(np.mean([s.density for s in snapshots])),
+        "temperature": float("nan") if isinstance(plan, MdPlan) and not plan.draw_velocities else plan.temperature,
+        "cage_relative": int(plan.cage_relative),
+        "skin": plan.skin,
+        "replicas": plan.replicas,
+        "seed": plan.seed,
+        "precision": plan.precision,
+        "backend": place.name,
+        "version": __version__,
+        "length_unit": system.length_unit,
+        "energy_unit": system.energy_unit,
+        **how,
+    }

@@ -1,0 +1,331 @@
+"""Drives a kernel of the dynamics: batches of replicas, chunks of steps, commits.
+
+A chunk works on a copy of the state, which replaces the state only when no replica set a status
+bit. After a list overflow the lists are made longer and the chunk is repeated. Nothing here
+changes a bit of the result: batch size, chunk length, threads and interruptions are free.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from glassgpu import __version__, validate
+from glassgpu.compile import source_key
+from glassgpu.dynamics.observables import Observe
+from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.problem import Problem
+from glassgpu.engines.records import Records
+from glassgpu.errors import Interrupted, SimulationFailed
+from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
+from glassgpu.progress import Progress, bar, uninterrupted
+from glassgpu.systems.system import System
+from glassgpu.types import Snapshot
+
+SECONDS_PER_CHUNK = 0.3
+SECONDS_PER_CHECKPOINT = 30.0
+CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
+BATCH_BYTES = 512 << 20  # of state that one batch of replicas may hold
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that fixes the numbers of a run, apart from system and snapshots.
+
+    A step is the unit that a kernel counts in: a time step, or a sweep of trials.
+    """
+
+    temperature: float
+    steps: int
+    samples: tuple[int, ...]  # ascending steps, each at least 1
+    replicas: int
+    seed: int
+    precision: str = "single"
+    skin: float = 0.5
+    labels: bool = True
+    mean_displacements: bool = False
+    bond_breaking: bool = False
+    cage_relative: bool = False
+    observe: Observe | None = None
+    keep_positions: bool = False
+    keep_final: bool = False
+
+    def time_of(self, step: int) -> str:
+        """A step in words."""
+        raise NotImplementedError
+
+
+def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
+    """Philox keys, (row,) uint64: a function of seed, configuration and replica, so that
+    ``simulate`` and ``isoconfigurational`` run the same trajectories from one seed."""
+    parts = [np.random.SeedSequence([seed, row // replicas, row % replicas]) for row in rows.tolist()]
+    return np.array([part.generate_state(1, np.uint64)[0] for part in parts], np.uint64)
+
+
+class Run:
+    """One run of all replicas of all configurations; a subclass says which kernel, state and arguments.
+
+    Args:
+        system, snapshots, plan: what to compute.
+        target: where.
+        batch: replicas at once; by default as many as suit the target and ``BATCH_BYTES`` hold.
+        chunk: steps per chunk; by default what takes ``SECONDS_PER_CHUNK``.
+        capacity: entries per neighbour list to begin with.
+        checkpoint: file to save to and to continue from.
+        progress: see ``glassgpu.progress``.
+
+    Attributes:
+        records: see ``Records``.
+        final: arrays at the end by name, (row, N, ...) in the order of the snapshots; see the subclass.
+        counts: int64 sums over chunks by name, (row, ...); see the subclass.
+        rebuilds: list builds of all replicas.
+    """
+
+    KERNEL: ClassVar[str]
+    STRUCT: ClassVar[str]
+    ADVICE: ClassVar[dict[int, str]]
+    WHAT: ClassVar[str]  # for the progress bar
+    BYTES: ClassVar[tuple[int, int]]  # of the state of one coordinate, single and double
+    STEPS_PER_SECOND: ClassVar[float]  # a first guess for one particle and multiprocessor
+
+    def __init__(
+        self,
+        system: System,
+        snapshots: Sequence[Snapshot],
+        plan: Any,
+        target: Cpu | Cuda,
+        *,
+        batch: int | None = None,
+        chunk: int | None = None,
+        capacity: int | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress = True,
+    ):
+        for name, value in (("batch", batch), ("chunk", chunk)):
+            if value is not None:
+                validate.whole(name, value, least=1)
+        self.plan, self.target, self.snapshots = plan, target, snapshots
+        self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity, lists=self.lists())
+        self.rows = len(snapshots) * plan.replicas
+        n, d = self.problem.n, self.problem.d
+        in_memory = max(1, BATCH_BYTES // (2 * n * d * self.BYTES[self.problem.double]))
+        self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
+        self.chunk = chunk
+        self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
+        self.progress = progress
+        self.key = ""
+        if checkpoint:
+            self.key = checkpoints.fingerprint(
+                plan=plan,
+                code=(__version__, source_key()),
+                **system.physics(),
+                snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+                **self.more_inputs(),
+            )
+        self.records = Records(
+            self.problem, snapshots, plan.samples, plan.replicas, labels=plan.labels, mean_displacements=plan.mean_displacements,
+            bond_breaking=plan.bond_breaking, cage_relative=plan.cage_relative, observe=plan.observe, keep_positions=plan.keep_positions,
+            keep_species=self.problem.lists == "blind",
+        )  # fmt: skip
+        self.final = self.empty_final() if plan.keep_final else {}
+        self.counts = self.empty_counts()
+        self.rebuilds = 0
+        self.first_row = 0
+        self.step = 0
+        self.state: dict[str, Any] = {}
+
+    # ------------------------------------------------------------ what a subclass says
+
+    def lists(self) -> str:
+        """Which neighbour lists the kernel reads (``Problem``)."""
+        return "runs"
+
+    def more_inputs(self) -> dict[str, Any]:
+        """What fixes the run beside plan, system, places and types, for its fingerprint."""
+        return {}
+
+    def empty_final(self) -> dict[str, np.ndarray]:
+        """Zeros for ``final``."""
+        raise NotImplementedError
+
+    def empty_counts(self) -> dict[str, np.ndarray]:
+        """Zeros for ``counts``."""
+        return {}
+
+    def first_state(self, configuration: np.ndarray) -> dict[str, np.ndarray]:
+        """The state of a batch that starts, by the names of the kernel's arguments."""
+        raise NotImplementedError
+
+    def final_of(self, state: dict[str, np.ndarray], configuration: np.ndarray) -> dict[str, np.ndarray]:
+        """``final`` of a batch from its state, (row, ..., particle) in the order of the run."""
+        raise NotImplementedError
+
+    def arguments(self, steps: int, slots: int) -> dict[str, Any]:
+        """The kernel's arguments that are not the same for every kernel."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ checkpoint
+
+    def results(self) -> dict[str, np.ndarray]:
+        """Everything that the run leaves behind: records, ``final`` and ``counts`` by name."""
+        return {**self.records.arrays(), **self.final, **self.counts}
+
+    def _save(self) -> None:
+        if self.checkpoint:
+            state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
+            counters = {"at": np.array([self.first_row, self.step, self.rebuilds])}
+            checkpoints.save(self.checkpoint, self.key, {**counters, **state, **self.results()})
+
+    def _restore(self) -> None:
+        found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
+        if found is None:
+            return
+        self.first_row, self.step, self.rebuilds = (int(v) for v in found["at"])
+        for name, values in self.results().items():
+            values[...] = found[name]
+        self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
+        if self.state:
+            self.batch = len(self.state["place"])
+            self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
+
+    # ------------------------------------------------------------ batches
+
+    def _batch_rows(self) -> np.ndarray:
+        return np.arange(self.first_row, min(self.first_row + self.batch, self.rows))
+
+    def _configuration(self) -> np.ndarray:
+        return (self._batch_rows() // self.plan.replicas).astype(np.int32)
+
+    def _start_batch(self) -> None:
+        self.state = {name: self.target.xp.asarray(values) for name, values in self.first_state(self._configuration()).items()}
+        self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
+        self.step = 0
+
+    def _finish_batch(self) -> None:
+        rows, configuration = self._batch_rows(), self._configuration()
+        ends: dict[str, np.ndarray] = {}
+        if self.plan.keep_final:
+            ends = self.final_of({name: self.target.to_numpy(value) for name, value in self.state.items()}, configuration)
+            ends = {name: self.problem.original_order(values, configuration) for name, values in ends.items()}
+        with uninterrupted():
+            for name, values in ends.items():
+                self.final[name][rows] = np.moveaxis(values, -1, 1)
+            self.first_row += len(rows)
+            self.state = {}
+            self.step = 0
+
+    # ------------------------------------------------------------ chunks
+
+    def _chunk_steps(self, rate: float | None) -> int:
+        """Steps of the next chunk: long enough to be worth a launch, short enough to be stopped."""
+        rows = len(self._batch_rows())
+        rate = rate or self.STEPS_PER_SECOND * self.target.multiprocessors() / (rows * self.problem.n)
+        steps = self.chunk or max(1, round(rate * SECONDS_PER_CHUNK))
+        size = self.records.bytes_per_sample(rows)
+        most = max(1, CHUNK_BYTES // size) if size else len(self.records.steps)
+        ahead = self.records.steps[self.records.steps > self.step]
+        if len(ahead) > most:
+            steps = min(steps, int(ahead[most]) - 1 - self.step)
+        return max(1, min(steps, self.plan.steps - self.step))
+
+    def _run_chunk(self, steps: int) -> None:
+        """Advance a copy of the state, and keep it and what it recorded."""
+        plan, problem, xp, rows = self.plan, self.problem, self.target.xp, self._batch_rows()
+        configuration = self._configuration()
+        count = len(rows)
+        inside = self.records.inside(self.step, steps)
+        slots = self.target.slots(count, self.KERNEL, problem.constants, problem.n)
+        common = {
+            "configuration": xp.asarray(configuration),
+            "temperature": xp.full(count, plan.temperature),
+            "key": xp.asarray(self._keys),
+        }
+        while True:
+            state = {name: value.copy() for name, value in self.state.items()}
+            status, rebuilds = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
+            counts = {name: xp.zeros((count, *values.shape[1:]), np.int64) for name, values in self.counts.items()}
+            chunk = self.records.chunk(count, inside)
+            problem.run(
+                self.KERNEL, self.STRUCT, slots, record=self.records.argument(chunk, inside), replicas=count, fresh=int(self.step == 0),
+                skin=plan.skin, status=status, rebuilds=rebuilds, **common, **counts, **state, **self.arguments(steps, slots),
+            )  # fmt: skip
+            bits = self.target.to_numpy(status)
+            self._raise_failure(bits, steps)
+            if not (bits & LIST_OVERFLOW).any():
+                break
+            problem.grow_lists()
+        # Everything is brought here first; then it is kept as a whole, which no signal may split.
+        recorded = self.records.fetched(chunk, configuration)
+        counted = {name: self.target.to_numpy(values) for name, values in counts.items()}
+        built = int(rebuilds.sum())
+        with uninterrupted():
+            self.state = state
+            self.step += steps
+            self.rebuilds += built
+            self.records.keep(recorded, rows, inside)
+            for name, values in counted.items():
+                self.counts[name][rows] += values
+
+    def _raise_failure(self, bits: np.ndarray, steps: int) -> None:
+        for bit, advice in self.ADVICE.items():
+            if (bits & bit).any():
+                row = int(self._batch_rows()[np.flatnonzero(bits & bit)[0]])
+                c, r = divmod(row, self.plan.replicas)
+                raise SimulationFailed(
+                    f"configuration {c}, replica {r}, between {self.plan.time_of(self.step)} and {self.plan.time_of(self.step + steps)} "
+                    f"(T = {self.plan.temperature:g}): {advice}. "
+                    + (
+                        f"{self.checkpoint} holds the state before it, to look at with numpy.load: the same call fails at the same place, and "
+                        "a call with other parameters needs another checkpoint="
+                        if self.checkpoint
+                        else "Nothing was kept"
+                    )
+                )
+
+    def run(self) -> Run:
+        """Run to the end, or continue from the checkpoint; returns itself.
+
+        Raises:
+            SimulationFailed: a replica's numbers ceased to make sense.
+            Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
+        """
+        self._restore()
+        total = float(self.rows) * self.plan.steps * self.problem.n
+        done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
+        rate, saved = None, time.monotonic()
+        if done and self.progress is True:
+            how = (
+                f"continuing {self.checkpoint} at {100 * done / total:.3g} %"
+                if done < total
+                else f"{self.checkpoint} holds the finished run"
+            )
+            print(how, file=sys.stderr)
+        try:
+            with bar(total, self.WHAT, self.progress, done) as advance:
+                while self.first_row < self.rows:
+                    if not self.state:
+                        self._start_batch()
+                    while self.step < self.plan.steps:
+                        steps, started = self._chunk_steps(rate), time.monotonic()
+                        self._run_chunk(steps)
+                        rate = steps / max(time.monotonic() - started, 1e-6)
+                        advance(float(len(self._batch_rows())) * steps * self.problem.n)
+                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                            self._save()
+                            saved = time.monotonic()
+                    self._finish_batch()
+                self._save()  # finished: the same call returns at once, until the caller deletes the file
+        except KeyboardInterrupt:
+            self._save()
+            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
+            raise Interrupted(f"stopped at {self.plan.time_of(self.step)}; {kept}") from None
+        except SimulationFailed:
+            self._save()
+            raise
+        return self

@@ -1,0 +1,126 @@
+"""What a simulation returns: a ``Trajectory``, shaped from the arrays of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassgpu.dynamics.observables import observables_dataset
+from glassgpu.engines.mc import McRun
+from glassgpu.engines.md import MdRun
+from glassgpu.engines.options import provenance
+from glassgpu.engines.runs import Run
+from glassgpu.errors import InvalidInput
+from glassgpu.types import Snapshot, listed
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What a simulation returns. A sequence of snapshots adds a leading configuration axis.
+
+    Attributes:
+        times: (time,) float64, as asked for, in ``attrs["time_unit"]``; empty without ``times``.
+        positions: (replica, time, N, d) float64 unwrapped [length], or None.
+        final: Snapshot with images, and with velocities after molecular dynamics, for one replica, else
+            a list over replicas.
+        potential: (replica, time) float64, of the whole system [energy].
+        pressure: (replica, time) float64, kinetic and virial part; Monte Carlo takes the kinetic part
+            from its temperature.
+        status: (replica,) int32, 0: a run that fails raises instead of returning.
+        rebuilds: neighbour-list builds per step or sweep, for tuning ``skin``.
+        kinetic: (replica, time) float64 of the whole system [energy]; molecular dynamics.
+        conserved: (replica, time) float64: total energy, with the bath's part under a thermostat;
+            molecular dynamics.
+        acceptance: (replica,) float64, share of the displacements that were accepted; Monte Carlo.
+        exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
+            symmetric; swap Monte Carlo.
+        types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
+        observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
+            for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
+        attrs: provenance, as of an ``Ensemble``.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray | None
+    final: Snapshot | list
+    potential: np.ndarray
+    pressure: np.ndarray
+    status: np.ndarray
+    rebuilds: float
+    kinetic: np.ndarray | None = None
+    conserved: np.ndarray | None = None
+    acceptance: np.ndarray | None = None
+    exchanges: np.ndarray | None = None
+    types: np.ndarray | None = None
+    observables: xarray.Dataset | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kept = "".join(f", {name}" for name in ("positions", "observables") if getattr(self, name) is not None)
+        shape = " x ".join(map(str, self.status.shape))
+        return f"Trajectory({self.attrs.get('system')}, runs={shape}, T={self.attrs.get('temperature')}, times={listed(self.times)}{kept})"
+
+
+def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
+    """The results of a run that has ended; ``many``: a sequence of snapshots was given."""
+    system, snapshots, plan, records = run.problem.system, run.snapshots, run.plan, run.records
+    c, replicas = len(snapshots), plan.replicas
+
+    def shaped(rows: np.ndarray) -> np.ndarray:
+        out = rows.reshape(c, replicas, *rows.shape[1:])
+        return out if many else out[0]
+
+    potential, kinetic, virial, bath = (records.log[:, :, k] for k in range(4))
+    volume = np.repeat([s.box.prod() for s in snapshots], replicas)[:, None]
+    more: dict[str, np.ndarray] = {}
+    if isinstance(run, MdRun):
+        more = {"kinetic": shaped(kinetic), "conserved": shaped(potential + kinetic + bath)}
+    elif isinstance(run, McRun):
+        kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
+        tried, accepted = run.counts["displacements"].T
+        more = {"acceptance": shaped(accepted / np.maximum(tried, 1))}
+        if plan.exchange is not None:
+            pairs = run.counts["exchanges"]  # the lesser species first
+            more["exchanges"] = shaped(pairs + pairs.transpose(0, 2, 1, 3))
+        if records.species is not None:
+            more["types"] = shaped(records.species)
+    finals = [[_final(run, k, k // replicas) for k in range(i * replicas, (i + 1) * replicas)] for i in range(c)]
+    per_configuration: list = [f[0] if replicas == 1 else f for f in finals]
+    return Trajectory(
+        times=times,
+        positions=None if records.positions is None else shaped(records.positions),
+        final=per_configuration if many else per_configuration[0],
+        potential=shaped(potential),
+        pressure=shaped((2 * kinetic + virial) / (system.dimension * volume)),
+        status=np.zeros((c, replicas) if many else replicas, np.int32),
+        rebuilds=run.rebuilds / max(1.0, float(run.rows) * plan.steps),
+        observables=observables_of(run, times) if plan.observe else None,
+        attrs=provenance(system, snapshots, plan, run.target),
+        **more,
+    )
+
+
+def _final(run: Run, row: int, configuration: int) -> Snapshot:
+    start = run.snapshots[configuration]
+    places = run.final["places"][row]
+    images = np.zeros(places.shape, np.int32) if start.images is None else start.images
+    velocities = run.final["velocities"][row] if "velocities" in run.final else None
+    types = run.final["types"][row] if "types" in run.final else start.types
+    return Snapshot(places, types, start.box, velocities, images)  # which adds what it subtracts from the unwrapped places
+
+
+def observables_of(run: Run, times: np.ndarray) -> xarray.Dataset:
+    """What a run has summed about itself, as averages over particles."""
+    snapshots, records = run.snapshots, run.records
+    system = run.problem.system
+    assert run.plan.observe is not None and records.observable is not None
+    counts = np.array([np.bincount(s.types, minlength=len(system.species)) for s in snapshots])
+    if (counts != counts[0]).any():
+        raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
+    sums = records.observable.reshape(len(snapshots), run.plan.replicas, *records.observable.shape[1:])
+    return observables_dataset(run.plan.observe, sums, records.histogram, counts[0], times, system.species, system.dimension)

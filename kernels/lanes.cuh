@@ -1,0 +1,198 @@
+// Part of portable.cuh: vectors of numbers, and loads into them.
+//
+// The pair loop treats LANES neighbours at a time: one on the GPU, where a warp already runs in
+// lanes, and a 32-byte vector on the CPU (the vector extension of GCC and Clang). A strict build
+// has one lane on both, so that both sum in list order.
+// Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp reads
+// one line; with several at list[i * capacity + k], the entries of one species padded to whole
+// vectors with i itself, which every pair law ignores.
+#pragma once
+
+#if defined(__CUDACC__)
+#if GG_WIDE_INDEX
+typedef uint32 index_t;
+#else
+typedef unsigned short index_t;
+#endif
+#define GG_VECTOR_BITS(x)
+#else
+typedef uint32 index_t;
+#define GG_PRAGMA(text) _Pragma(#text)
+#define GG_VECTOR_BITS(x) GG_PRAGMA(omp simd reduction(| : x))
+#endif
+
+#if GG_DOUBLE
+typedef double packed_t;  // what the pair loop reads of a coordinate: see box.cuh
+#else
+typedef int32 packed_t;
+#endif
+
+#if defined(__CUDACC__) || GG_STRICT
+#define GG_VECTORS 0
+constexpr int LANES = 1;
+typedef real lanes;
+typedef packed_t packed_lanes;
+GG_FUNCTION real sum_of(real x) { return x; }
+GG_FUNCTION real select(bool which, real a, real b) { return which ? a : b; }
+#else
+#define GG_VECTORS 1
+constexpr int LANES = 32 / sizeof(real);
+typedef real lanes __attribute__((vector_size(32)));
+typedef packed_t packed_lanes __attribute__((vector_size(32)));
+// Loops of LANES rounds over the elements of vectors become one instruction each.
+#define GG_LANEWISE(expression)                        \
+  lanes out;                                           \
+  for (int l = 0; l < LANES; ++l) out[l] = expression; \
+  return out
+// By intrinsics where there are any: GCC takes the loop to pieces when an operand is one number in every lane.
+#if defined(__AVX__) && defined(__FMA__) && GG_DOUBLE
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+#elif defined(__AVX__) && defined(__FMA__)
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#else
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { GG_LANEWISE(fused(a[l], b[l], c[l])); }
+#endif
+GG_FUNCTION lanes nearest(lanes x) { GG_LANEWISE(nearest(x[l])); }
+GG_FUNCTION lanes root(lanes x) { GG_LANEWISE(root(x[l])); }
+template <class Mask>
+GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
+  return which ? a : b;
+}
+#if GG_DOUBLE
+// e^x for x <= 0, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
+// adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
+GG_FUNCTION lanes exponential(lanes x) {
+  typedef uint64 bits __attribute__((vector_size(32)));
+  const auto zero = x < -708.0;
+  const lanes y = select(zero, lanes{}, x);
+  const lanes shifted = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
+  const lanes k = shifted - 6755399441055744.0;
+  const lanes f = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
+  lanes e = lanes{} + 1 / 6227020800.0;
+  e = fused(e, f, lanes{} + 1 / 479001600.0);
+  e = fused(e, f, lanes{} + 1 / 39916800.0);
+  e = fused(e, f, lanes{} + 1 / 3628800.0);
+  e = fused(e, f, lanes{} + 1 / 362880.0);
+  e = fused(e, f, lanes{} + 1 / 40320.0);
+  e = fused(e, f, lanes{} + 1 / 5040.0);
+  e = fused(e, f, lanes{} + 1 / 720.0);
+  e = fused(e, f, lanes{} + 1 / 120.0);
+  e = fused(e, f, lanes{} + 1 / 24.0);
+  e = fused(e, f, lanes{} + 1 / 6.0);
+  e = fused(e, f, lanes{} + 0.5);
+  e = fused(e, f, lanes{} + 1.0);
+  e = fused(e, f, lanes{} + 1.0);
+  return select(zero, lanes{}, (lanes)((bits)e + ((bits)shifted << 52)));
+}
+#else
+GG_FUNCTION lanes exponential(lanes x) { GG_LANEWISE(expf(x[l])); }
+#endif
+GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
+  real part[LANES];
+  for (int l = 0; l < LANES; ++l) part[l] = x[l];
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) part[l] += part[l + half];
+  return part[0];
+}
+#endif
+
+constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates that a list build tests at a time
+
+// Writes `scale` times the marked of SCAN values one after another and returns how many. As many
+// as SCAN entries may be overwritten.
+GG_FUNCTION int keep_marked(uint32 marks, const int32* values, int scale, index_t* out) {
+#if GG_VECTORS && defined(__AVX512F__)
+  int kept = 0;
+  for (int half = 0; half < 2; ++half) {
+    const __mmask16 mask = static_cast<__mmask16>(marks >> (16 * half));
+    const __m512i scaled = _mm512_mullo_epi32(_mm512_loadu_si512(values + 16 * half), _mm512_set1_epi32(scale));
+    _mm512_storeu_si512(out + kept, _mm512_maskz_compress_epi32(mask, scaled));
+    kept += __builtin_popcount(mask);
+  }
+  return kept;
+#elif GG_VECTORS
+  int kept = 0;
+  for (; marks; marks &= marks - 1) out[kept++] = static_cast<index_t>(scale * values[__builtin_ctz(marks)]);
+  return kept;
+#else
+  if (marks) *out = static_cast<index_t>(scale * *values);  // SCAN is 1
+  return static_cast<int>(marks);
+#endif
+}
+
+// LANES numbers one after another in memory, aligned as single numbers are.
+#if GG_VECTORS
+typedef real loose_lanes __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
+GG_FUNCTION lanes load_lanes(const real* at) { return *reinterpret_cast<const loose_lanes*>(at); }
+GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*>(at) = x; }
+#else
+GG_FUNCTION lanes load_lanes(const real* at) { return *at; }
+GG_FUNCTION void store_lanes(real* at, lanes x) { *at = x; }
+#endif
+GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
+#if GG_VECTORS
+GG_FUNCTION lanes everywhere(lanes x) { return x; }
+#endif
+GG_FUNCTION packed_lanes everywhere_packed(packed_t x) { return x - packed_lanes{}; }
+
+// 1 / sqrt(x), to rounding in double precision and to two units in the last place in single.
+#if GG_VECTORS && !GG_DOUBLE && defined(__AVX__)
+GG_FUNCTION lanes inverse_root(lanes x) {
+  const lanes y = (lanes)_mm256_rsqrt_ps((__m256)x);  // 12 bits, doubled by a step of Newton's
+  return y * fused(everywhere(real(-0.5)) * x * y, y, everywhere(real(1.5)));
+}
+#elif defined(__CUDACC__) && !GG_STRICT && !GG_DOUBLE
+GG_FUNCTION lanes inverse_root(lanes x) { return rsqrtf(x); }
+#else
+GG_FUNCTION lanes inverse_root(lanes x) { return real(1) / root(x); }
+#endif
+
+// What is read of a particle: its coordinates and, in lists that mix species, its species.
+struct Positions {
+  packed_lanes x, y, z, species;
+};
+
+// The records of four coordinates that begin at offset[0 .. LANES-1], turned to lanes.
+#if GG_VECTORS
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define GG_SHUFFLE 1
+#endif
+#endif
+GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offset) {
+  Positions out;
+#if GG_SHUFFLE && !GG_DOUBLE
+  typedef packed_t four __attribute__((vector_size(16), aligned(4)));
+  packed_lanes r[4];
+  for (int k = 0; k < 4; ++k) {
+    const four a = *reinterpret_cast<const four*>(records + offset[k]);
+    const four b = *reinterpret_cast<const four*>(records + offset[k + 4]);
+    r[k] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+  const packed_lanes xy0 = __builtin_shufflevector(r[0], r[1], 0, 8, 1, 9, 4, 12, 5, 13);
+  const packed_lanes xy1 = __builtin_shufflevector(r[2], r[3], 0, 8, 1, 9, 4, 12, 5, 13);
+  const packed_lanes zs0 = __builtin_shufflevector(r[0], r[1], 2, 10, 3, 11, 6, 14, 7, 15);
+  const packed_lanes zs1 = __builtin_shufflevector(r[2], r[3], 2, 10, 3, 11, 6, 14, 7, 15);
+  out.x = __builtin_shufflevector(xy0, xy1, 0, 1, 8, 9, 4, 5, 12, 13);
+  out.y = __builtin_shufflevector(xy0, xy1, 2, 3, 10, 11, 6, 7, 14, 15);
+  out.z = __builtin_shufflevector(zs0, zs1, 0, 1, 8, 9, 4, 5, 12, 13);
+  out.species = __builtin_shufflevector(zs0, zs1, 2, 3, 10, 11, 6, 7, 14, 15);
+#elif GG_SHUFFLE
+  typedef packed_t four __attribute__((vector_size(32), aligned(8)));
+  four r[4];
+  for (int k = 0; k < 4; ++k) r[k] = *reinterpret_cast<const four*>(records + offset[k]);
+  const four xz0 = __builtin_shufflevector(r[0], r[1], 0, 4, 2, 6), xz1 = __builtin_shufflevector(r[2], r[3], 0, 4, 2, 6);
+  const four ys0 = __builtin_shufflevector(r[0], r[1], 1, 5, 3, 7), ys1 = __builtin_shufflevector(r[2], r[3], 1, 5, 3, 7);
+  out.x = __builtin_shufflevector(xz0, xz1, 0, 1, 4, 5);
+  out.y = __builtin_shufflevector(ys0, ys1, 0, 1, 4, 5);
+  out.z = __builtin_shufflevector(xz0, xz1, 2, 3, 6, 7);
+  out.species = __builtin_shufflevector(ys0, ys1, 2, 3, 6, 7);
+#else
+  for (int l = 0; l < LANES; ++l) {
+    const packed_t* record = records + offset[l];
+    out.x[l] = record[0], out.y[l] = record[1], out.z[l] = record[2], out.species[l] = record[3];
+  }
+#endif
+  return out;
+}
+#endif
