@@ -17,7 +17,7 @@ from glassgpu.types import Snapshot, as_snapshots
 ORDERS = (5, 6, 8, 10, 12)  # hexagonal, square, and the quasi-crystals: 10- and 12-fold
 MOST_BOND_ORDER = 3.0  # global |<psi_n>|, in units of 1 / sqrt(N)
 MOST_BRAGG = 0.05  # largest S(k) / N
-LEAST_BRAGG = 30.0  # of the limit of S(k)
+LEAST_BRAGG = 30.0  # the limit of S(k) itself where 0.05 N is less: liquids of any size reach 10 to 20
 MOST_DEMIXED = 3.0  # composition fluctuations, in units of those of random mixing
 BRAGG_REACH = 15.0  # largest k [1 / length]
 MIXED_REACH = 2.0  # largest k of composition fluctuations: domains wider than a few particles
