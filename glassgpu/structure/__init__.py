@@ -1,16 +1,20 @@
 """What stands where: neighbours, inherent and cage states, correlations, crystals."""
 
 from glassgpu.names import explain_missing
+from glassgpu.structure.bond_order import LongRangeOrder, bond_order, long_range_order
 from glassgpu.structure.correlations import radial_distribution, structure_factor
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.structure.neighbors import Neighbors, neighbors
 from glassgpu.structure.states import cage_state, inherent_structure
 
 __all__ = [
+    "LongRangeOrder",
     "Neighbors",
+    "bond_order",
     "cage_state",
     "inherent_structure",
     "largest_crystalline_cluster",
+    "long_range_order",
     "neighbors",
     "radial_distribution",
     "structure_factor",
