@@ -173,7 +173,7 @@ def test_not_a_system(liquid, system, message):
 
 def test_not_a_snapshot(liquid):
     system, start = liquid
-    with pytest.raises(errors.InvalidInput, match=r"got System; the order of arguments is \(system, snapshot\)"):
+    with pytest.raises(errors.InvalidInput, match=r"the order of arguments is \(system, snapshot\)"):
         run(start, system)
     for wrong, message in ((None, "got NoneType"), (start.positions, "got ndarray"), ([start, 3], "got int")):
         with pytest.raises(errors.InvalidInput, match=message):

@@ -129,8 +129,9 @@ def test_verdicts():
     assert np.mean([windows(random, change_f=0.03).accepted for _ in range(100)]) < 0.05
     assert np.mean([windows(random, change_e=0.01).accepted for _ in range(100)]) < 0.05
     assert not windows(random, last=0.5).relaxed
-    assert not Stationarity(True, 1.0, 1.0, 0.05).accepted
-    assert Stationarity(True, 1.0, 1.0, float("nan")).accepted
+    assert not Stationarity(True, 1.0, 1.0, 1.05).accepted
+    assert Stationarity(True, 1.0, 1.0, 0.95).accepted
+    assert not Stationarity(True, 1.0, 1.0, float("nan")).accepted
     assert not Stationarity(True, float("nan"), 1.0, 0.0).accepted
 
 

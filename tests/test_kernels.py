@@ -53,7 +53,9 @@ def test_kernels_compile_for_gpus(arch, kernel, capsys):
         compiling.nvrtc()
     except gg.errors.DeviceMissing as error:
         pytest.skip(str(error))
-    lists = [{"LISTS": 1, "SCALED": 1, "THREADS": 32}, {"LISTS": 2, "SCALED": 0, "THREADS": 32}] if kernel == "run_mc" else [{"THREADS": 256}]
+    lists = (
+        [{"LISTS": 1, "SCALED": 1, "THREADS": 32}, {"LISTS": 2, "SCALED": 0, "THREADS": 32}] if kernel == "run_mc" else [{"THREADS": 256}]
+    )
     for double, more in itertools.product((1,) if kernel in DOUBLE_ONLY else (0, 1), lists):
         for dimension, species, law in ((3, 2, 0), (2, 3, 1)):
             constants = {

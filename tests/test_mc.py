@@ -51,7 +51,9 @@ def test_equals_a_slow_chain(few, name, exchange, precision):
         assert np.array_equal(found["exchanges"][0], counts["exchanges"])
         assert np.array_equal(found["types"][0], slow[-1][1])
     final = gg.Snapshot(found["places"][0], found["types"][0], start.box)
-    assert found["log"][0, -1, 0] == pytest.approx(gg.energy(system, final, precision="double", backend="cpu").potential, abs=1e-5 * start.n)
+    assert found["log"][0, -1, 0] == pytest.approx(
+        gg.energy(system, final, precision="double", backend="cpu").potential, abs=1e-5 * start.n
+    )
 
 
 def ensemble(system, starts, exchange=None, target=None, checkpoint=None, precision="single", **how):
@@ -193,7 +195,9 @@ def test_swaps_keep_composition_and_follow_species(film):
 
 def test_acceptance_and_independence_of_company(film):
     system, start = film
-    few, many = (gg.simulate.mc(system, start, temperature=0.6, times=[30], replicas=r, seed=4, keep_positions=True, **QUIET) for r in (2, 5))
+    few, many = (
+        gg.simulate.mc(system, start, temperature=0.6, times=[30], replicas=r, seed=4, keep_positions=True, **QUIET) for r in (2, 5)
+    )
     assert np.array_equal(few.positions, many.positions[:2])
     assert not np.array_equal(many.positions[0], many.positions[1])
     assert ((many.acceptance > 0.55) & (many.acceptance < 0.7)).all()  # spec section 6: 0.60 at T = 0.5
@@ -251,6 +255,6 @@ def test_bad_input_of_other_kinds(film, liquid):
     twice = gg.Snapshot(np.concatenate([start.positions[:1], start.positions[:-1]]), start.types, start.box)
     with pytest.raises(gg.errors.ParticlesOverlap):
         gg.simulate.mc(system, twice, temperature=0.6, duration=1, **QUIET)
+    small = gg.systems.ternary_2d(n=20)
     with pytest.raises(gg.errors.BoxTooSmall, match="take N >="):
-        small = gg.systems.ternary_2d(n=20)
         gg.simulate.mc(small, small.random_snapshot(1), temperature=0.6, duration=1, **QUIET)

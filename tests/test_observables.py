@@ -30,6 +30,7 @@ def runs(liquid, film):
                 seed=4,
                 observe=OBSERVE,
                 keep_positions=True,
+                cage_relative=False,
                 backend="cpu",
                 progress=False,
             ),

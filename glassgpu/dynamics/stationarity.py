@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 SIGNIFICANT = 3.0  # standard errors
-MOST_CRYSTALLINE = 0.02  # share of particles in the largest crystalline cluster
 BLOCKS = 5  # of a time series
 
 
@@ -33,26 +32,23 @@ class Stationarity:
         relaxed: F_s falls below 1/e within a window. Without that no test could see ageing.
         ageing: largest difference between the windows' F_s(k, t), in standard errors.
         energy_change: difference between the windows' mean energies, in standard errors.
-        crystalline: share of particles in the largest crystalline cluster; NaN where not defined.
+        order: the largest sign of order over what is allowed of it; below 1 there is none.
     """
 
     relaxed: bool
     ageing: float
     energy_change: float
-    crystalline: float
+    order: float
 
     @property
     def accepted(self) -> bool:
-        return self.relaxed and self.ageing < SIGNIFICANT and self.energy_change < SIGNIFICANT and not self.crystalline >= MOST_CRYSTALLINE
+        return self.relaxed and self.ageing < SIGNIFICANT and self.energy_change < SIGNIFICANT and self.order < 1
 
     def __str__(self) -> str:
         fell = "F_s falls below 1/e" if self.relaxed else "F_s stays above 1/e"
-        crystal = (
-            "" if np.isnan(self.crystalline) else f", largest crystalline cluster {self.crystalline:.1%} (below {MOST_CRYSTALLINE:.0%})"
-        )
         return (
             f"{fell}, F_s changes by {self.ageing:.1f} and the energy by {self.energy_change:.1f} standard errors "
-            f"(below {SIGNIFICANT:g}){crystal}"
+            f"(below {SIGNIFICANT:g}), order is {self.order:.2f} of what is allowed (below 1)"
         )
 
 
@@ -75,13 +71,13 @@ def _within(means: np.ndarray) -> float:
     return float(np.sqrt(variance / (runs * blocks)))
 
 
-def compare(first: Window, second: Window, crystalline: float) -> Stationarity:
+def compare(first: Window, second: Window, order: float) -> Stationarity:
     """The verdict on two consecutive windows of equal length."""
     means = [w.scattering.mean(axis=0) for w in (first, second)]
     errors = [w.scattering.std(axis=0, ddof=1) / np.sqrt(len(w.scattering)) for w in (first, second)]
     ageing = np.abs(means[0] - means[1]) / np.hypot(*errors)
     change = abs(first.energy.mean() - second.energy.mean()) / np.hypot(blocked_error(first.energy), blocked_error(second.energy))
-    return Stationarity(bool(max(m[-1] for m in means) < np.exp(-1)), float(ageing.max()), float(change), crystalline)
+    return Stationarity(bool(max(m[-1] for m in means) < np.exp(-1)), float(ageing.max()), float(change), order)
 
 
 def octants(positions: np.ndarray, box: np.ndarray) -> np.ndarray:

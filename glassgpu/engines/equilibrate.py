@@ -20,6 +20,7 @@ from glassgpu.engines.options import DT
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
 from glassgpu.progress import Progress, uninterrupted
 from glassgpu.simulate import mc, md, swap_mc
+from glassgpu.structure.bond_order import long_range_order
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
@@ -29,6 +30,7 @@ from glassgpu.types import Snapshot, as_snapshots
 MELT_ROUNDS, MELT_STEPS, MELT_DT = 20, 50, 0.001
 ENERGIES, SCATTERINGS = 50, 10  # samples of a window
 MOST_DOUBLINGS = 4
+MOST_CRYSTALLINE = 0.02  # share of the particles in the largest crystalline cluster
 
 
 def equilibrate(
@@ -53,9 +55,10 @@ def equilibrate(
     The run is cut into windows, at first half of ``duration`` long. The state is accepted when
     two consecutive windows agree (``dynamics.stationarity``): F_s(k, t) of the majority species at
     ``system.wavenumber`` has fallen below 1/e and does not age, the potential energy is stationary,
-    both within 3 standard errors, and, in three dimensions, the largest crystalline cluster holds
-    less than 2 % of the particles. Otherwise another window follows, twice as long when F_s had not
-    yet fallen to 1/e.
+    both within 3 standard errors, and there is no order: in three dimensions the largest crystalline
+    cluster holds less than 2 % of the particles, in two ``structure.long_range_order`` sees none.
+    Otherwise another window follows, twice as long when F_s had not yet fallen to 1/e. In two
+    dimensions F_s is that of cage-relative displacements.
 
     Args:
         system: what to equilibrate.
@@ -235,7 +238,7 @@ class _Run:
         if last is None:
             self.done = True  # nothing to be tested
         elif previous is not None:
-            self.verdict = compare(previous, last, self.crystalline())
+            self.verdict = compare(previous, last, max(self._order(s) for s in self.states))
             self.done = self.verdict.accepted
             if not self.verdict.relaxed and self.doublings < MOST_DOUBLINGS:
                 self.doublings += 1
@@ -251,9 +254,11 @@ class _Run:
         inside = [mine & (part == o) for o in range(2**origin.dimension)]
         return np.stack([self_intermediate_scattering(moved[:, of], self.system.wavenumber) for of in inside if of.any()])
 
-    def crystalline(self) -> float:
-        """The largest crystalline cluster of any configuration."""
-        return max(largest_crystalline_cluster(s) for s in self.states) if self.system.dimension == 3 else float("nan")
+    def _order(self, state: Snapshot) -> float:
+        """The largest sign of order over what is allowed of it."""
+        if self.system.dimension == 2:
+            return long_range_order(self.system, state).excess
+        return largest_crystalline_cluster(state) / MOST_CRYSTALLINE
 
 
 def _part_seed(seed: int, part: int) -> int:
