@@ -6,6 +6,7 @@ from glassgpu.structure.correlations import radial_distribution, structure_facto
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.structure.neighbors import Neighbors, neighbors
 from glassgpu.structure.states import cage_state, inherent_structure
+from glassgpu.structure.steric_order import steric_order
 
 __all__ = [
     "LongRangeOrder",
@@ -17,6 +18,7 @@ __all__ = [
     "long_range_order",
     "neighbors",
     "radial_distribution",
+    "steric_order",
     "structure_factor",
 ]
 

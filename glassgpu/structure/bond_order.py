@@ -10,7 +10,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.errors import InvalidInput, ParticlesOverlap
 from glassgpu.structure.correlations import structure_factor
-from glassgpu.structure.neighbors import neighbors
+from glassgpu.structure.neighbors import Neighbors, neighbors
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -53,15 +53,26 @@ def bond_order(system: System, snapshot: Snapshot | Sequence[Snapshot], order: i
 
 def _bond_orders(system: System, snapshot: Snapshot, orders: Sequence[int], reach: float) -> np.ndarray:
     """psi_n of each particle for each order, (orders, N) complex."""
+    near = bonds_in_plane(system, snapshot, reach)
+    inside = np.isfinite(near.distance)
+    bond = np.divide(near.vector[..., 0] + 1j * near.vector[..., 1], near.distance, where=inside, out=np.zeros(inside.shape, complex))
+    return np.stack([(bond**n).sum(axis=1) for n in orders]) / np.maximum(near.count, 1)
+
+
+def bonds_in_plane(system: System, snapshot: Snapshot, reach: float) -> Neighbors:
+    """Neighbours within ``reach`` sigma_ab (strictly) whose bonds have an angle: two dimensions, no length of 0.
+
+    Raises:
+        InvalidInput: another dimension.
+        UnknownSpecies, BoxTooSmall, ParticlesOverlap
+    """
     as_system(system).check(snapshot)
     if snapshot.dimension != 2:
         raise InvalidInput("the angle of a bond is defined in two dimensions; largest_crystalline_cluster is for three")
     near = neighbors(snapshot, reach * system.sigma)
-    inside = np.isfinite(near.distance)
     for i, k in np.argwhere(near.distance == 0)[:1]:
         raise ParticlesOverlap(f"particles {i} and {near.index[i, k]} stand at the same place, so that their bond has no angle; move one")
-    bond = np.divide(near.vector[..., 0] + 1j * near.vector[..., 1], near.distance, where=inside, out=np.zeros(inside.shape, complex))
-    return np.stack([(bond**n).sum(axis=1) for n in orders]) / np.maximum(near.count, 1)
+    return near
 
 
 @dataclass(frozen=True)
