@@ -176,15 +176,9 @@ def _fits(temperatures: np.ndarray, tau: np.ndarray, error: np.ndarray) -> dict[
     return {"arrhenius": dynamics.fit_arrhenius(t[hot], x[hot], relative[hot]), "vft": dynamics.fit_vogel_fulcher_tammann(t, x, relative)}
 
 
-def _colours(count: int) -> list:
-    import matplotlib
-
-    return [matplotlib.colormaps["coolwarm_r"](x) for x in np.linspace(0, 1, count)]
-
-
 def _pair_figure(pairs: dict[float, Result]) -> Any:
     figure, (axis,) = figures.new_figure(1, 6.4, 4.0)
-    for (t, result), colour in zip(pairs.items(), _colours(len(pairs)), strict=True):
+    for (t, result), colour in zip(pairs.items(), figures.cold_to_hot(len(pairs)), strict=True):
         g = result["radial_distribution"].sel(first="A", second="A")
         axis.plot(g.distance, g, color=colour, label=f"T = {t:g}")
     axis.axhline(1, color="#999", lw=0.8)
@@ -195,7 +189,7 @@ def _pair_figure(pairs: dict[float, Result]) -> Any:
 
 def _scattering_figure(runs: dict[float, Result]) -> Any:
     figure, (axis,) = figures.new_figure(1, 6.4, 4.2)
-    for (t, result), colour in zip(runs.items(), _colours(len(runs)), strict=True):
+    for (t, result), colour in zip(runs.items(), figures.cold_to_hot(len(runs)), strict=True):
         f = result["observables"].self_intermediate_scattering.sel(species="A").mean(["configuration", "replica"])
         axis.plot(f.time, f, "o-", ms=2.5, color=colour, label=f"T = {t:g}")
     axis.axhline(np.exp(-1), ls="--", color="#444", lw=1)
@@ -205,20 +199,15 @@ def _scattering_figure(runs: dict[float, Result]) -> Any:
 
 
 def _tau_figure(temperatures: np.ndarray, tau: np.ndarray, error: np.ndarray, fits: dict[str, Any]) -> Any:
-    figure, (axis,) = figures.new_figure(1, 6.0, 4.2)
-    axis.errorbar(1 / temperatures, tau, error, fmt="o", color=figures.COLOURS[0], capsize=2, label="measured", zorder=3)
-    grid = np.linspace(temperatures.min(), temperatures.max(), 200)
-    for name, label, colour in (("arrhenius", "Arrhenius, hot half", "#999999"), ("vft", "Vogel-Fulcher-Tammann", figures.COLOURS[1])):
-        if name in fits:
-            axis.plot(1 / grid, fits[name](grid), "-", color=colour, lw=1.4, label=label)
-    axis.set(yscale="log", xlabel="1 / T", ylabel="$\\tau_\\alpha$  [$\\sqrt{m\\sigma^2/\\epsilon}$]")
-    axis.legend(frameon=False)
-    return figure
+    return figures.against_inverse_temperature(
+        temperatures, tau, error, {"Arrhenius, hot half": fits.get("arrhenius"), "Vogel-Fulcher-Tammann": fits.get("vft")},
+        "$\\tau_\\alpha$  [$\\sqrt{m\\sigma^2/\\epsilon}$]",
+    )  # fmt: skip
 
 
 def _dynamics_figure(runs: dict[float, Result]) -> Any:
     figure, axes = figures.new_figure(3, 4.2, 3.8)
-    for (t, result), colour in zip(runs.items(), _colours(len(runs)), strict=True):
+    for (t, result), colour in zip(runs.items(), figures.cold_to_hot(len(runs)), strict=True):
         found = result["observables"].sel(species="A")
         mean = found.mean(["configuration", "replica"])
         for axis, values in zip(axes, (mean.mean_squared_displacement, mean.non_gaussian, found.chi4_of_all_runs), strict=True):

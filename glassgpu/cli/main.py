@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "demo": "Demo",
     "kob_andersen_relaxation": "KobAndersenRelaxation",
     "public_data": "PublicData",
+    "ternary_relaxation": "TernaryRelaxation",
 }
 
 

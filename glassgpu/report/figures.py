@@ -26,15 +26,37 @@ def new_figure(columns: int = 1, width: float = 5.0, height: float = 4.0, **more
     return figure, list(axes[0])
 
 
-def maps(snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str, slab: float = 1.0, diameters: Sequence[float] = (1.0, 0.88)):
-    """The same particles coloured by several fields on one scale.
+def cold_to_hot(count: int) -> list:
+    """Colours for a ladder of temperatures that begins at the hottest."""
+    import matplotlib
+
+    return [matplotlib.colormaps["coolwarm_r"](x) for x in np.linspace(0, 1, count)]
+
+
+def against_inverse_temperature(temperature: np.ndarray, tau: np.ndarray, error: np.ndarray, laws: Mapping[str, Any], ylabel: str):
+    """Relaxation times with error bars, and fitted laws: functions of temperature by name, or None."""
+    figure, (axis,) = new_figure(1, 6.0, 4.2)
+    axis.errorbar(1 / temperature, tau, error, fmt="o", color=COLOURS[0], capsize=2, label="measured", zorder=3)
+    grid = np.linspace(temperature.min(), temperature.max(), 200)
+    for (name, law), colour in zip(laws.items(), ("#999999", COLOURS[1]), strict=True):
+        if law is not None:
+            axis.plot(1 / grid, law(grid), "-", color=colour, lw=1.4, label=name)
+    axis.set(yscale="log", xlabel="1 / T", ylabel=ylabel)
+    axis.legend(frameon=False)
+    return figure
+
+
+def maps(
+    snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str | None, slab: float = 1.0, diameters: Sequence[float] = (1.0, 0.88)
+):
+    """The same particles coloured by several fields, on one scale, or without a label each on its own.
 
     In three dimensions a slab of thickness ``slab`` through the middle is shown.
 
     Args:
         snapshot: N particles.
         fields: title -> (N,) values; NaN is grey.
-        label: of the colour bar, with units.
+        label: of the colour bar, with units; None: one bar for each field.
         diameters: of the circles by type [length].
     """
     from matplotlib.collections import EllipseCollection
@@ -43,7 +65,6 @@ def maps(snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str, slab:
     x = snapshot.positions
     shown = np.ones(snapshot.n, bool) if snapshot.dimension == 2 else np.abs(x[:, 2]) < slab / 2
     every = np.concatenate([v[shown] for v in fields.values()])
-    low, high = np.nanpercentile(every, [2, 98])
     width = np.asarray(diameters)[snapshot.types[shown]]
     marks = None
     for axis, (title, values) in zip(axes, fields.items(), strict=True):
@@ -51,15 +72,18 @@ def maps(snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str, slab:
             width, width, np.zeros(shown.sum()), units="xy", offsets=x[shown, :2], offset_transform=axis.transData, cmap="viridis", linewidths=0.3,
             edgecolors="white", array=np.ma.masked_invalid(values[shown]),
         )  # fmt: skip
-        marks.set_clim(low, high)
+        marks.set_clim(*np.nanpercentile(every if label else values[shown], [2, 98]))
         marks.cmap = marks.cmap.with_extremes(bad="#d9d9d9")
         axis.add_collection(marks)
         axis.set(
             xlim=(-snapshot.box[0] / 2, snapshot.box[0] / 2), ylim=(-snapshot.box[1] / 2, snapshot.box[1] / 2), title=title, aspect="equal"
         )
         axis.set(xlabel="x  [$\\sigma$]")
+        if label is None:
+            figure.colorbar(marks, ax=axis, shrink=0.85)
     axes[0].set(ylabel="y  [$\\sigma$]")
-    figure.colorbar(marks, ax=axes, label=label, shrink=0.85)
+    if label is not None:
+        figure.colorbar(marks, ax=axes, label=label, shrink=0.85)
     return figure
 
 

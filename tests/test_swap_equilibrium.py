@@ -1,0 +1,105 @@
+"""Swap Monte Carlo reaches one equilibrium from everywhere, far faster than plain moves (long: make validate)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import glassgpu as gg
+from glassgpu.dynamics.stationarity import SIGNIFICANT, Window, blocked_error, compare, octants
+from glassgpu.structure import long_range_order, structure_factor
+
+N, COLD = 1000, 0.30
+SWEEPS, SAMPLES = 2_400_000, 1200
+RELAXATIONS, DISCARDED = 30, 10  # the run must be so many relaxation times long, which are measured below
+LADDER = (0.6, 0.5, 0.45, 0.4, 0.37, 0.34, 0.32)
+
+
+def scattering(system, start, positions) -> np.ndarray:
+    """F_s^CR(k = 6.3) of all particles in each quarter of the box, (quarter, frame)."""
+    moved = gg.dynamics.cage_relative(system, start, gg.dynamics.displacements(start.positions, positions))
+    part = octants(start.positions, start.box)
+    return np.stack([gg.dynamics.self_intermediate_scattering(moved[:, part == q], system.wavenumber) for q in range(4)])
+
+
+def agree(first: np.ndarray, second: np.ndarray) -> float:
+    """Difference of two means over blocks, (block, ...), in standard errors: the share of the
+    entries beyond 2, of which there are 5 % when nothing differs."""
+    errors = [x.std(axis=0, ddof=1) / np.sqrt(len(x)) for x in (first, second)]
+    error = np.hypot(*errors)
+    found = error > 0  # a bin without a wave vector has none
+    away = np.abs(first.mean(axis=0) - second.mean(axis=0))[found] / error[found]
+    return float((away > 2).mean())
+
+
+@pytest.mark.validate
+def test_two_starts_meet(figures):
+    """From random places, and slowly cooled: energies, relaxation, S(k) and composition agree; no order."""
+    system = gg.systems.ternary_2d(n=N)
+    cooled = system.random_snapshot(2)
+    for temperature in LADDER:
+        cooled = gg.simulate.swap_mc(system, cooled, temperature=temperature, duration=60_000, seed=5, progress=False).final
+    starts = [system.random_snapshot(1), cooled]
+    times = SWEEPS // SAMPLES * np.arange(1, SAMPLES + 1)
+    run = gg.simulate.swap_mc(system, starts, temperature=COLD, times=times, seed=6, keep_positions=True)
+    figures(acceptance=run.acceptance[:, 0].tolist(), exchanges=[(x[..., 1] / x[..., 0].clip(1)).tolist() for x in run.exchanges[:, 0]])
+    first, middle = SAMPLES * DISCARDED // RELAXATIONS, SAMPLES * (DISCARDED + RELAXATIONS) // (2 * RELAXATIONS)
+    half = middle - first
+    energy = run.potential[:, 0] / N
+    means = energy[:, first:].mean(axis=1)
+    errors = [blocked_error(e[None, first:], RELAXATIONS - DISCARDED) for e in energy]
+    figures(energy=means.tolist(), standard_error=errors)
+
+    frames = np.arange(first, SAMPLES, SAMPLES // 90)
+    blocks = np.array_split(np.arange(len(frames)), RELAXATIONS - DISCARDED)
+    partial, mixing, tau = [], [], []
+    for c in range(2):
+        at = [gg.Snapshot(run.positions[c, 0, k], run.types[c, 0, k], starts[c].box) for k in range(SAMPLES)]
+        windows = []
+        for origin in (first, middle):
+            f = scattering(system, at[origin], run.positions[c, 0, origin + 1 : origin + half])
+            windows.append(Window(energy[None, c, origin : origin + half], f[:, np.unique(np.geomspace(1, half - 1, 12).astype(int)) - 1]))
+            tau.append(float(gg.dynamics.relaxation_time(times[: half - 1], f.mean(axis=0))))
+        order = [long_range_order(system, at[k]) for k in frames]
+        verdict = compare(*windows, max(o.excess for o in order))
+        figures(**{f"start {c}": str(verdict), f"largest order {c}": str(max(order, key=lambda o: o.excess))})
+        assert verdict.relaxed and verdict.ageing < SIGNIFICANT and verdict.order < 1
+        spectra = [structure_factor(at[k], 12.0, 24, species=system.species).values for k in frames]
+        partial.append(np.stack([np.mean([spectra[k] for k in block], axis=0) for block in blocks]))
+        mixing.append(np.array([np.mean([order[k].demixing for k in block]) for block in blocks]))
+    figures(relaxation_times=tau, longest_allowed=SWEEPS / RELAXATIONS)
+    beyond = agree(*(np.nan_to_num(p) for p in partial))
+    apart = abs(mixing[0].mean() - mixing[1].mean()) / np.hypot(*(m.std(ddof=1) / np.sqrt(len(m)) for m in mixing))
+    figures(
+        share_of_partial_structure_factors_beyond_two_errors=beyond,
+        composition=[m.mean() for m in mixing],
+        composition_apart_in_errors=apart,
+    )
+    assert max(tau) < 1.3 * SWEEPS / RELAXATIONS  # one origin of 1000 particles tells tau to some 20 %
+    assert np.mean(tau) < SWEEPS / RELAXATIONS
+    assert max(errors) < 0.002
+    assert abs(means[0] - means[1]) < SIGNIFICANT * np.hypot(*errors)
+    assert beyond < 0.10
+    assert apart < SIGNIFICANT
+
+
+@pytest.mark.validate
+def test_how_much_faster_swaps_relax(figures):
+    """tau_alpha of F_s^CR by plain moves over that by swaps, from the same liquids."""
+    system = gg.systems.ternary_2d(n=N)
+    ratio = {}
+    state = None
+    for temperature, longest in ((0.45, 16_000), (0.40, 40_000), (0.35, 500_000)):
+        state = gg.equilibrate(system, temperature, 60_000, 3, configurations=4, start=state, accept=None, progress=False)
+        times = np.unique(np.round(np.geomspace(10, longest, 40))).astype(int)
+        tau = {}
+        for name in ("mc", "swap_mc"):
+            stop = times if name == "mc" else times[times <= max(20_000, longest // 4)]
+            run = getattr(gg.simulate, name)(system, state, temperature=temperature, times=stop, seed=7, keep_positions=True)
+            f = np.stack([scattering(system, s, x[0]).mean(axis=0) for s, x in zip(state, run.positions, strict=True)])
+            each = gg.dynamics.relaxation_time(stop, f)
+            tau[name] = float(gg.dynamics.relaxation_time(stop, f.mean(axis=0))), float(np.nanstd(each, ddof=1) / 2)
+        ratio[temperature] = tau["mc"][0] / tau["swap_mc"][0]
+        figures(**{f"T = {temperature}": {**tau, "ratio": ratio[temperature]}})
+    assert 1 < ratio[0.45] < ratio[0.40] < ratio[0.35]
+    assert ratio[0.35] > 4
