@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import glassgpu as gg
+from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.quench import QuenchRun
@@ -47,6 +48,15 @@ def md(system: gg.System, starts: list[gg.Snapshot], target: Cpu | Cuda, how: di
     """One run; ``plan`` overrides the defaults below, ``how`` says how the work is cut."""
     settings = {"temperature": 0.6, "steps": 40, "samples": (5, 40), "replicas": 2, "seed": 1, "dt": 0.004, "keep_final": True, **plan}
     return MdRun(system, starts, MdPlan(**settings), target, progress=False, **(how or {})).run().results()
+
+
+def mc(system: gg.System, starts: list[gg.Snapshot], target: Cpu | Cuda, how: dict[str, Any] | None = None, **plan: Any):
+    """The same of Monte Carlo, with labels relative to the cage and broken bonds."""
+    settings = {
+        "temperature": 0.6, "steps": 40, "samples": (5, 40), "replicas": 2, "seed": 1, "keep_final": True, "skin": 0.5, "cage_relative": True,
+        "bond_breaking": True, "observe": gg.dynamics.Observe(wavenumber=6.3, bins=20), **plan,
+    }  # fmt: skip
+    return McRun(system, starts, McPlan(**settings), target, progress=False, **(how or {})).run().results()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -95,6 +105,7 @@ def correctness(backend: str) -> dict[str, Any]:
         out[f"energies agree, {label}"] = bool(
             np.allclose(_energy(system, starts, place, precision), _energy(system, starts, Cpu(2), precision), rtol=1e-6)
         )
+    out |= _monte_carlo(backend, *systems["2d smooth"])
     big = {"no shared positions": 20_000, "wide index": 66_000} if backend == "cuda" else {}
     for label, n in big.items():
         system = gg.systems.kob_andersen(n=n, cutoff="per_pair")
@@ -111,6 +122,27 @@ def correctness(backend: str) -> dict[str, Any]:
     there, here = (describe._compute_on(p, snapshots) for p in (place, Cpu()))
     out["largest difference of ShellExpansion"] = float(np.abs(there - here).max())
     out["ShellExpansion agrees"] = bool(np.allclose(there, here, rtol=1e-9, atol=1e-12))
+    return out
+
+
+def _monte_carlo(backend: str, system: gg.System, starts: list[gg.Snapshot]) -> dict[str, Any]:
+    """Moves, and moves mixed with exchanges: strict builds bit for bit; how the work is cut."""
+    out: dict[str, Any] = {}
+    place = target_of(backend)
+    for name, exchange in (("mc", None), ("swap mc", 0.3)):
+        for precision in ("single", "double") if backend == "cuda" else ("single",):
+            label = f"{name} {precision}"
+            fixed: dict[str, Any] = {"exchange": exchange, "precision": precision}
+            reference, strict = (mc(system, starts, p, **fixed) for p in (Cpu(2, strict=True), target_of(backend, strict=True)))
+            out[f"strict places bit for bit, {label}"] = bool(np.array_equal(reference["places"], strict["places"]))
+            out[f"strict counts agree, {label}"] = all(
+                np.array_equal(reference[n], strict[n]) for n in ("displacements", "exchanges", "bonds")
+            )
+            out[f"largest difference of observables, {label}"] = float(np.abs(reference["observable"] - strict["observable"]).max())
+            plain = mc(system, starts, place, replicas=5, **fixed)
+            ways: dict[str, dict[str, Any]] = {"batch": {"batch": 3}, "chunk": {"chunk": 7}, "overflow": {"capacity": 40}}
+            for way, how in ways.items():
+                out[f"{way} changes nothing, {label}"] = same(plain, mc(system, starts, place, how, replicas=5, **fixed))
     return out
 
 
@@ -147,6 +179,31 @@ def md_rate(backend: str) -> dict[str, Any]:
                 run._run_chunk(steps // 4)
             seconds = time.perf_counter() - began
             out[f"N={n} replicas={replicas} {precision}, particle-steps/s"] = n * replicas * 3 * (steps // 4) / seconds
+    return out
+
+
+def mc_rate(backend: str) -> dict[str, Any]:
+    """Trials per second of batched Monte Carlo, the ternary mixture at T = 0.3."""
+    out: dict[str, Any] = {}
+    n, counts = (4000, (300, 1056)) if backend == "cuda" else (300, (4,))
+    place = Cuda() if backend == "cuda" else Cpu()
+    system = gg.systems.ternary_2d(n=n)
+    start = gg.equilibrate(system, 0.3, 2000.0 if backend == "cuda" else 50.0, seed=3, accept=None, backend="cpu", progress=False)
+    assert isinstance(start, gg.Snapshot)
+    for replicas in counts:
+        for exchange in (None, 0.2):
+            sweeps = 400 if backend == "cuda" else 20
+            plan = McPlan(
+                temperature=0.3, steps=4 * sweeps, samples=(), replicas=replicas, seed=1, skin=0.75, labels=False, exchange=exchange
+            )
+            run = McRun(system, [start], plan, place, progress=False)
+            run._start_batch()
+            run._run_chunk(sweeps)  # warm up: compilation, allocation
+            began = time.perf_counter()
+            for _ in range(3):
+                run._run_chunk(sweeps)
+            name = "swap mc" if exchange else "mc"
+            out[f"{name}, N={n} replicas={replicas}, trials/s"] = 3 * sweeps * n * replicas / (time.perf_counter() - began)
     return out
 
 
@@ -248,8 +305,9 @@ def tests(backend: str) -> dict[str, Any]:
 
 # name -> (function, seconds), the most valuable first
 PARTS = {
-    "correctness": (correctness, 240),
+    "correctness": (correctness, 300),
     "md_rate": (md_rate, 120),
+    "mc_rate": (mc_rate, 120),
     "quench": (quench, 120),
     "physics": (physics, 200),
     "descriptors": (descriptors, 90),

@@ -92,7 +92,7 @@ def write(page: Page, scale: str, system: gg.System, runs: dict[float, Result], 
     page.figure(
         figures.maps(
             liquids["snapshots"][0],
-            {"p: how far they go": p[0], "q: which neighbours stay": q[0], f"$\\Theta$, averaged over {2.0:g}": theta[0]},
+            {"p: how far they go": p[0], "1 - q: which neighbours leave": 1 - q[0], f"$\\Theta$, averaged over {2.0:g}": theta[0]},
             None, diameters=np.diag(system.sigma).tolist(),
         ), "maps",
         f"One arrangement at T = {coldest:g}, run {_runs(runs[coldest])} times with other dice for {fields['time']:.3g} sweeps. p: mean distance moved, "

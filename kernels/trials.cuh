@@ -43,7 +43,7 @@ GG_FUNCTION void draw_trials(const Trials& t, const Proposal& p, int n, uint64 k
     if (D == 3 || EXCHANGES) {
       const Random b = philox(key, low, high, 0, 1);
       if (D == 3) t.move[(D - 1) * BATCH + k] = as_step(p.width[D - 1] * centred_uniform(b.word[0]));
-      if (EXCHANGES) t.partner[k] = b.word[1] < p.exchange ? one_of(n, b.word[2]) : -1;
+      if (EXCHANGES) t.partner[k] = b.word[1] <= p.exchange ? one_of(n, b.word[2]) : -1;
     }
   });
 }
@@ -51,7 +51,7 @@ GG_FUNCTION void draw_trials(const Trials& t, const Proposal& p, int n, uint64 k
 // Asks for the list of a particle that will soon be tried.
 GG_FUNCTION void prefetch_list(const Workspace& w, int i, int rank) {
   constexpr int LINE = 64 / sizeof(index_t);  // entries of a cache line
-  for (int line = rank; line < 3; line += TEAM_WIDTH) prefetch(list_entry(w, i, line * LINE));
+  for (int line = rank; line < 3 && line * LINE < w.capacity; line += TEAM_WIDTH) prefetch(list_entry(w, i, line * LINE));
 }
 
 struct Point {

@@ -121,7 +121,7 @@ def metropolis(system: System, start: Snapshot, order: np.ndarray, temperature: 
             more = philox(key, (trial & 0xFFFFFFFF, trial >> 32, 0, 1))
             trial += 1
             i, threshold = order[word[0] * n >> 32], -temperature * np.log((word[3] + 0.5) / 2**32)
-            if exchange and more[1] < int(exchange * 4294967295.0):
+            if exchange and more[1] <= int(exchange * 4294967295.0):
                 j = order[more[2] * n >> 32]
                 pair = tuple(sorted((types[i], types[j])))
                 if pair[0] == pair[1]:
