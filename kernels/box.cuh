@@ -51,7 +51,7 @@ GG_FUNCTION real apart(packed_t a, packed_t b, const Box& box, int d) {
   return static_cast<real>(static_cast<int32>(static_cast<uint32>(a) - static_cast<uint32>(b))) * box.unit[d];
 }
 #if GG_VECTORS
-typedef uint32 unsigned_lanes __attribute__((vector_size(32)));
+typedef uint32 unsigned_lanes __attribute__((vector_size(VECTOR)));
 GG_FUNCTION lanes apart(packed_lanes a, packed_lanes b, const Box& box, int d) {
   const unsigned_lanes difference = (unsigned_lanes)a - (unsigned_lanes)b;
   return __builtin_convertvector((packed_lanes)difference, lanes) * box.unit[d];
@@ -76,7 +76,7 @@ GG_FUNCTION place_t stepped(place_t place, real step, [[maybe_unused]] const Box
 #endif
 }
 
-// A length in the units of places, and such a number as a step between places.
+// A length in the units of places, such a number as a step between places, and its length.
 GG_FUNCTION double places_in(double length, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
 #if GG_DOUBLE
   return length;
@@ -90,6 +90,14 @@ GG_FUNCTION packed_t as_step(real places) {
   return places;
 #else
   return static_cast<int32>(nearest(places));
+#endif
+}
+
+GG_FUNCTION real length_of(packed_t step, [[maybe_unused]] const Box& box, [[maybe_unused]] int d) {
+#if GG_DOUBLE
+  return step;
+#else
+  return static_cast<real>(step) * box.unit[d];
 #endif
 }
 

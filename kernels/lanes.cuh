@@ -1,7 +1,8 @@
 // Part of portable.cuh: vectors of numbers, and loads into them.
 //
 // The pair loop treats LANES neighbours at a time: one on the GPU, where a warp already runs in
-// lanes, and a 32-byte vector on the CPU (the vector extension of GCC and Clang). A strict build
+// lanes, and a vector on the CPU (the vector extension of GCC and Clang): of 32 bytes, or of 64 where
+// the processor has them and a list is one run, so that little of them is padding. A strict build
 // has one lane on both, so that both sum in list order.
 // Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp reads
 // one line; with several at list[i * capacity + k], the entries of one species padded to whole
@@ -36,23 +37,38 @@ GG_FUNCTION real sum_of(real x) { return x; }
 GG_FUNCTION real select(bool which, real a, real b) { return which ? a : b; }
 #else
 #define GG_VECTORS 1
-constexpr int LANES = 32 / sizeof(real);
-typedef real lanes __attribute__((vector_size(32)));
-typedef packed_t packed_lanes __attribute__((vector_size(32)));
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && GG_LISTS
+#define GG_WIDE 1
+constexpr int VECTOR = 64;
+#else
+#define GG_WIDE 0
+constexpr int VECTOR = 32;
+#endif
+constexpr int LANES = VECTOR / sizeof(real);
+typedef real lanes __attribute__((vector_size(VECTOR)));
+typedef packed_t packed_lanes __attribute__((vector_size(VECTOR)));
 // Loops of LANES rounds over the elements of vectors become one instruction each.
 #define GG_LANEWISE(expression)                        \
   lanes out;                                           \
   for (int l = 0; l < LANES; ++l) out[l] = expression; \
   return out
 // By intrinsics where there are any: GCC takes the loop to pieces when an operand is one number in every lane.
-#if defined(__AVX__) && defined(__FMA__) && GG_DOUBLE
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+#elif GG_WIDE
+GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__AVX__) && defined(__FMA__) && GG_DOUBLE
 GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
 #elif defined(__AVX__) && defined(__FMA__)
 GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { return (lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 #else
 GG_FUNCTION lanes fused(lanes a, lanes b, lanes c) { GG_LANEWISE(fused(a[l], b[l], c[l])); }
 #endif
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes nearest(lanes x) { return (lanes)_mm512_roundscale_pd((__m512d)x, 0); }
+#else
 GG_FUNCTION lanes nearest(lanes x) { GG_LANEWISE(nearest(x[l])); }
+#endif
 GG_FUNCTION lanes root(lanes x) { GG_LANEWISE(root(x[l])); }
 template <class Mask>
 GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
@@ -62,7 +78,7 @@ GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
 // e^x for x <= 0, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
 // adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
 GG_FUNCTION lanes exponential(lanes x) {
-  typedef uint64 bits __attribute__((vector_size(32)));
+  typedef uint64 bits __attribute__((vector_size(VECTOR)));
   const auto zero = x < -708.0;
   const lanes y = select(zero, lanes{}, x);
   const lanes shifted = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
@@ -88,9 +104,18 @@ GG_FUNCTION lanes exponential(lanes x) {
 GG_FUNCTION lanes exponential(lanes x) { GG_LANEWISE(expf(x[l])); }
 #endif
 GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
-  real part[LANES];
-  for (int l = 0; l < LANES; ++l) part[l] = x[l];
-  for (int half = LANES / 2; half > 0; half /= 2)
+  constexpr int NARROW = 32 / sizeof(real);
+  typedef real narrow __attribute__((vector_size(32)));
+#if GG_WIDE && GG_DOUBLE
+  const narrow folded = (narrow)(_mm512_castpd512_pd256((__m512d)x) + _mm512_extractf64x4_pd((__m512d)x, 1));
+#elif GG_WIDE
+  const narrow folded = (narrow)(_mm512_castps512_ps256((__m512)x) + _mm512_extractf32x8_ps((__m512)x, 1));
+#else
+  const narrow folded = x;
+#endif
+  real part[NARROW];
+  for (int l = 0; l < NARROW; ++l) part[l] = folded[l];
+  for (int half = NARROW / 2; half > 0; half /= 2)
     for (int l = 0; l < half; ++l) part[l] += part[l + half];
   return part[0];
 }
@@ -122,7 +147,7 @@ GG_FUNCTION int keep_marked(uint32 marks, const int32* values, int scale, index_
 
 // LANES numbers one after another in memory, aligned as single numbers are.
 #if GG_VECTORS
-typedef real loose_lanes __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
+typedef real loose_lanes __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 GG_FUNCTION lanes load_lanes(const real* at) { return *reinterpret_cast<const loose_lanes*>(at); }
 GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*>(at) = x; }
 #else
@@ -135,17 +160,50 @@ GG_FUNCTION lanes everywhere(lanes x) { return x; }
 #endif
 GG_FUNCTION packed_lanes everywhere_packed(packed_t x) { return x - packed_lanes{}; }
 
-// 1 / sqrt(x), to rounding in double precision and to two units in the last place in single.
-#if GG_VECTORS && !GG_DOUBLE && defined(__AVX__)
-GG_FUNCTION lanes inverse_root(lanes x) {
-  const lanes y = (lanes)_mm256_rsqrt_ps((__m256)x);  // 12 bits, doubled by a step of Newton's
+// 1 / sqrt(x), to a few units in the last place: an estimate, and steps of Newton's that double its digits.
+GG_FUNCTION lanes nearer_inverse_root(lanes x, lanes y) {
   return y * fused(everywhere(real(-0.5)) * x * y, y, everywhere(real(1.5)));
 }
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes inverse_root(lanes x) {
+  return nearer_inverse_root(x, nearer_inverse_root(x, (lanes)_mm512_rsqrt14_pd((__m512d)x)));
+}
+#elif GG_WIDE
+GG_FUNCTION lanes inverse_root(lanes x) { return nearer_inverse_root(x, (lanes)_mm512_rsqrt14_ps((__m512)x)); }
+#elif GG_VECTORS && !GG_DOUBLE && defined(__AVX__)
+GG_FUNCTION lanes inverse_root(lanes x) { return nearer_inverse_root(x, (lanes)_mm256_rsqrt_ps((__m256)x)); }
 #elif defined(__CUDACC__) && !GG_STRICT && !GG_DOUBLE
 GG_FUNCTION lanes inverse_root(lanes x) { return rsqrtf(x); }
 #else
 GG_FUNCTION lanes inverse_root(lanes x) { return real(1) / root(x); }
 #endif
+
+// Two lanes whose arithmetic runs in step: of two long chains one after another, a processor that
+// looks a hundred instructions ahead would wait for each.
+struct Two {
+  lanes a, b;
+  GG_FUNCTION Two(lanes both) : a(both), b(both) {}
+  GG_FUNCTION Two(lanes first, lanes second) : a(first), b(second) {}
+};
+typedef decltype(lanes{} < lanes{}) mask_t;
+struct TwoMasks {
+  mask_t a, b;
+};
+GG_FUNCTION Two operator*(Two x, Two y) { return {x.a * y.a, x.b * y.b}; }
+GG_FUNCTION Two operator-(Two x, Two y) { return {x.a - y.a, x.b - y.b}; }
+GG_FUNCTION TwoMasks operator<(Two x, Two y) { return {x.a < y.a, x.b < y.b}; }
+GG_FUNCTION TwoMasks operator>=(Two x, Two y) { return {x.a >= y.a, x.b >= y.b}; }
+GG_FUNCTION TwoMasks operator&(TwoMasks x, mask_t y) { return {x.a & y, x.b & y}; }
+GG_FUNCTION Two fused(Two x, Two y, Two z) { return {fused(x.a, y.a, z.a), fused(x.b, y.b, z.b)}; }
+GG_FUNCTION Two select(TwoMasks which, Two x, Two y) { return {select(which.a, x.a, y.a), select(which.b, x.b, y.b)}; }
+GG_FUNCTION Two inverse_root(Two x) {
+#if GG_WIDE && !GG_DOUBLE
+  const Two y((lanes)_mm512_rsqrt14_ps((__m512)x.a), (lanes)_mm512_rsqrt14_ps((__m512)x.b));
+  return y * fused(Two(everywhere(real(-0.5))) * x * y, y, everywhere(real(1.5)));
+#else
+  return {inverse_root(x.a), inverse_root(x.b)};
+#endif
+}
 
 // What is read of a particle: its coordinates and, in lists that mix species, its species.
 struct Positions {
@@ -159,6 +217,31 @@ struct Positions {
 #define GG_SHUFFLE 1
 #endif
 #endif
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offset) {
+  __m512d r[4];  // records k and k + 4
+  for (int k = 0; k < 4; ++k)
+    r[k] = _mm512_insertf64x4(_mm512_castpd256_pd512(_mm256_loadu_pd(records + offset[k])), _mm256_loadu_pd(records + offset[k + 4]), 1);
+  const __m512d xz01 = _mm512_unpacklo_pd(r[0], r[1]), xz23 = _mm512_unpacklo_pd(r[2], r[3]);
+  const __m512d ys01 = _mm512_unpackhi_pd(r[0], r[1]), ys23 = _mm512_unpackhi_pd(r[2], r[3]);
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  return {(packed_lanes)_mm512_permutex2var_pd(xz01, first, xz23), (packed_lanes)_mm512_permutex2var_pd(ys01, first, ys23),
+          (packed_lanes)_mm512_permutex2var_pd(xz01, second, xz23), (packed_lanes)_mm512_permutex2var_pd(ys01, second, ys23)};
+}
+#elif GG_WIDE
+GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offset) {
+  auto record = [&](int k) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(records + offset[k])); };
+  __m512i r[4];  // records k, k + 4, k + 8 and k + 12
+  for (int k = 0; k < 4; ++k) {
+    r[k] = _mm512_inserti32x4(_mm512_castsi128_si512(record(k)), record(k + 4), 1);
+    r[k] = _mm512_inserti32x4(_mm512_inserti32x4(r[k], record(k + 8), 2), record(k + 12), 3);
+  }
+  const __m512i xy01 = _mm512_unpacklo_epi32(r[0], r[1]), xy23 = _mm512_unpacklo_epi32(r[2], r[3]);
+  const __m512i zs01 = _mm512_unpackhi_epi32(r[0], r[1]), zs23 = _mm512_unpackhi_epi32(r[2], r[3]);
+  return {(packed_lanes)_mm512_unpacklo_epi64(xy01, xy23), (packed_lanes)_mm512_unpackhi_epi64(xy01, xy23),
+          (packed_lanes)_mm512_unpacklo_epi64(zs01, zs23), (packed_lanes)_mm512_unpackhi_epi64(zs01, zs23)};
+}
+#else
 GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offset) {
   Positions out;
 #if GG_SHUFFLE && !GG_DOUBLE
@@ -195,4 +278,5 @@ GG_FUNCTION Positions read_records(const packed_t* records, const index_t* offse
 #endif
   return out;
 }
+#endif
 #endif

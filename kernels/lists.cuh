@@ -1,6 +1,6 @@
 // Neighbour lists by cells: a pure function of the reference positions.
 //
-// Particles are binned by species (unless lists are blind to it) and cell; within a bin the atomics leave them in any order,
+// Particles are binned by species (unless lists mix them) and cell; within a bin the atomics leave them in any order,
 // so each bin is sorted by index before anyone reads it. A list holds the neighbours of one
 // species after another, so that the pair constants are fixed within a run of entries.
 // Along a direction with fewer than three cells (grid = 1) every particle is a candidate.
@@ -10,7 +10,7 @@
 #include "workspace.cuh"
 
 GG_FUNCTION int bin_of(const Workspace& w, const packed_t* x, int i) {
-  int bin = BIN_SPECIES > 1 ? w.types[i] : 0;
+  int bin = RUNS > 1 ? w.types[i] : 0;
   real fraction;
   for (int d = D - 1; d >= 0; --d) bin = bin * w.grid[d] + slice(x[d * w.n + i], w.box, d, w.grid[d], fraction);
   return bin;
@@ -24,15 +24,34 @@ GG_FUNCTION void sort_bin(const Workspace& w, const packed_t* x, int bin) {
     for (; at > first && w.order[at - 1] > mine; --at) w.order[at] = w.order[at - 1];
     w.order[at] = mine;
   }
-  for (int k = first; k < last; ++k)
+  for (int k = first; k < last; ++k) {
     for (int d = 0; d < D; ++d) w.sorted[d * (w.n + SCAN) + k] = x[d * w.n + w.order[k]];
+    if (LISTS == 1) w.sorted[D * (w.n + SCAN) + k] = static_cast<packed_t>(w.types[w.order[k]]);
+  }
+}
+
+// The squared list radii of a particle: of its pairs with the species of a bin, or in mixed lists
+// with each species.
+struct Reach2 {
+  real of[LISTS == 1 ? SPECIES : 1];
+};
+
+GG_FUNCTION Reach2 reach_of(const Workspace& w, int species, int bin_species, real& longest) {
+  Reach2 reach;
+  longest = 0;
+  for (int s = 0; s < static_cast<int>(sizeof(reach.of) / sizeof(real)); ++s) {
+    reach.of[s] = w.pairs[LISTS == 2 ? 0 : species * SPECIES + bin_species + s].list_cut2;
+    longest = reach.of[s] > longest ? reach.of[s] : longest;
+  }
+  return reach;
 }
 
 // Adds the particles among order[first .. last-1] within the list radius of sorted particle k;
 // false when the list is full. SCAN candidates are tested at a time, one bit each.
-GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first, int last, int& count) {
+GG_FUNCTION bool add_neighbours(const Workspace& w, int k, const Reach2& reach, int first, int last, int& count) {
   const int row = w.n + SCAN, stride = list_stride(w), capacity = w.capacity;
   const packed_t *X = w.sorted, *Y = w.sorted + row, *Z = w.sorted + (D - 1) * row;
+  [[maybe_unused]] const packed_t* K = w.sorted + D * row;
   const packed_t xi = X[k], yi = Y[k], zi = Z[k];
   const Box box = w.box;
   const int32* order = w.order;
@@ -47,6 +66,9 @@ GG_FUNCTION bool add_neighbours(const Workspace& w, int k, real cut2, int first,
       const real dz = D == 3 ? apart(Z[base + l], zi, box, D - 1) : real(0);
       real r2 = fused(dy, dy, dx * dx);
       if (D == 3) r2 = fused(dz, dz, r2);
+      real cut2 = reach.of[0];
+      if (LISTS == 1)
+        for (int s = 1; s < SPECIES; ++s) cut2 = K[base + l] == static_cast<packed_t>(s) ? reach.of[LISTS == 1 ? s : 0] : cut2;
       near |= r2 < cut2 ? uint32(1) << l : uint32(0);
     }
     const int width = least(SCAN, last - base);
@@ -101,32 +123,32 @@ GG_FUNCTION bool find_neighbours(const Workspace& w, int k) {
   const real per_cell = nx / static_cast<real>(w.box.side[0] * 0.99999);
   const int row_cells = D == 3 ? w.grid[1] * w.grid[D - 1] : w.grid[1];
   int count = 0;
-  for (int s = 0; s < BIN_SPECIES; ++s) {
-    const real cut2 = w.pairs[LISTS == 2 ? 0 : w.types[i] * SPECIES + s].list_cut2;
+  for (int s = 0; s < RUNS; ++s) {
+    real longest;
+    const Reach2 reach2 = reach_of(w, w.types[i], s, longest);
     const int32* bins = w.bin_begin + s * row_cells * nx;
     for (int r = 0; r < rows.count; ++r) {
-      const real left = cut2 - rows.gap2[r];
+      const real left = longest - rows.gap2[r];
       if (left <= real(0)) continue;
       const int32* begin = bins + rows.first[r];
       const int reach = static_cast<int>(root(left) * per_cell) + 1;
       const bool all = 2 * reach + 1 >= nx;
       const int low = all ? 0 : cx - reach, high = all ? nx - 1 : cx + reach;
       const int from = low < 0 ? 0 : low, to = least(high, nx - 1);
-      if (!add_neighbours(w, k, cut2, begin[from], begin[to + 1], count)) return false;
-      if (low < 0 && !add_neighbours(w, k, cut2, begin[low + nx], begin[nx], count)) return false;
-      if (high >= nx && !add_neighbours(w, k, cut2, begin[0], begin[high - nx + 1], count)) return false;
+      if (!add_neighbours(w, k, reach2, begin[from], begin[to + 1], count)) return false;
+      if (low < 0 && !add_neighbours(w, k, reach2, begin[low + nx], begin[nx], count)) return false;
+      if (high >= nx && !add_neighbours(w, k, reach2, begin[0], begin[high - nx + 1], count)) return false;
     }
-    if (s + 1 < BIN_SPECIES && LISTS > 0) continue;
     if (count + LANES > w.capacity) return false;
     for (; count % LANES; ++count) *list_entry(w, i, count) = offset_of(i);
-    w.list_end[(LISTS == 0 ? s : 0) * w.n + i] = count;
+    w.list_end[s * w.n + i] = count;
   }
   return true;
 }
 
 // Builds every list from reference positions x, (D, n); false when one overflows.
 GG_FUNCTION bool build_lists(const Workspace& w, const packed_t* x) {
-  int bins = BIN_SPECIES;
+  int bins = RUNS;
   for (int d = 0; d < D; ++d) bins *= w.grid[d];
   phase(bins, [&](int b) { w.bin_begin[b] = 0; });
   phase(w.n, [&](int i) { atomic_add(&w.bin_begin[bin_of(w, x, i)], 1); });

@@ -28,16 +28,18 @@ struct LaneConstants {
   lanes cut2, repulsion, attraction, shift, inner, quartic0, quartic1, quartic2, quartic3, quartic4, over_sigma2, epsilon;
 };
 
-// The energy of pairs inside the cut-off, from 1 / r^6 and r. Everything is a select, never a branch.
-template <class Constants>
-GG_FUNCTION lanes energy_inside(const Constants& c, lanes over6, [[maybe_unused]] lanes r) {
-  lanes potential = fused(over6, fused(everywhere(c.repulsion), over6, everywhere(-c.attraction)), everywhere(c.shift));
+// The energy of pairs inside the cut-off, from 1 / r^6 and r; Value is lanes or Two. Everything is a
+// select, never a branch.
+template <class Constants, class Value>
+GG_FUNCTION Value energy_inside(const Constants& c, Value over6, [[maybe_unused]] Value r) {
+  const Value zero(lanes{});
+  Value potential = fused(over6, fused(Value(everywhere(c.repulsion)), over6, Value(everywhere(-c.attraction))), Value(everywhere(c.shift)));
 #if GG_LAW == 1
-  const lanes x = r - c.inner;
-  lanes polynomial = fused(everywhere(c.quartic4), x, everywhere(c.quartic3));
-  polynomial = fused(polynomial, x, everywhere(c.quartic2));
-  polynomial = fused(polynomial, x, everywhere(c.quartic1));
-  potential = select(x >= real(0), fused(polynomial, x, everywhere(c.quartic0)), potential);
+  const Value x = r - Value(everywhere(c.inner));
+  Value polynomial = fused(Value(everywhere(c.quartic4)), x, Value(everywhere(c.quartic3)));
+  polynomial = fused(polynomial, x, Value(everywhere(c.quartic2)));
+  polynomial = fused(polynomial, x, Value(everywhere(c.quartic1)));
+  potential = select(x >= zero, fused(polynomial, x, Value(everywhere(c.quartic0))), potential);
 #endif
   return potential;
 }
@@ -66,9 +68,9 @@ GG_FUNCTION void pair_lj(const Constants& c, lanes r2, lanes& force_over_r, lane
 }
 
 // The energy alone, as Monte Carlo asks for it: r and 1 / r^6 from one inverse root.
-template <class Constants, class Mask>
-GG_FUNCTION lanes pair_energy(const Constants& c, lanes r2, Mask counted) {
-  const lanes over_r = inverse_root(r2);
-  const lanes over = over_r * over_r;
-  return select((r2 < c.cut2) & counted, energy_inside(c, over * over * over, r2 * over_r), lanes{});
+template <class Constants, class Value>
+GG_FUNCTION Value pair_energy(const Constants& c, Value r2, mask_t counted) {
+  const Value over_r = inverse_root(r2);
+  const Value over = over_r * over_r;
+  return select((r2 < Value(everywhere(c.cut2))) & counted, energy_inside(c, over * over * over, r2 * over_r), Value(lanes{}));
 }

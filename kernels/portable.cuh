@@ -84,6 +84,25 @@ GG_FUNCTION real number_of(bits_t bits) {
   return x;
 }
 
+// x or 0. The compiler may not see where `keep` comes from: it would make a branch of it, and half of
+// the branches on a throw of dice are guessed wrong.
+GG_FUNCTION int32 kept_if(bool keep, int32 x) {
+  int32 mask = -static_cast<int32>(keep);
+#if !defined(__CUDACC__)
+  asm("" : "+r"(mask));
+#endif
+  return x & mask;
+}
+#if GG_DOUBLE
+GG_FUNCTION double kept_if(bool keep, double x) {
+  bits_t mask = -static_cast<bits_t>(keep);
+#if !defined(__CUDACC__)
+  asm("" : "+r"(mask));
+#endif
+  return number_of(bits_of(x) & mask);
+}
+#endif
+
 // Asks for memory that will be read soon; no result depends on it.
 GG_FUNCTION void prefetch(const void* at) {
 #if defined(__CUDACC__)

@@ -80,16 +80,16 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
     const bool accept = excess(k, [&](int rank) {
       const int i = t.particle[k];
       prefetch_list(w, t.particle[least(k + AHEAD, BATCH - 1)], rank);
-      Point next;
-      for (int d = 0; d < D; ++d) next.x[d] = pack(place[d * n + i] + t.move[d * BATCH + k]);
-      return cost_of_move(w, i, next, rank);
+      real step[D];
+      for (int d = 0; d < D; ++d) step[d] = length_of(t.move[d * BATCH + k], w.box, d);
+      return cost_of_move(w, i, step, rank);
     }) <= 0;
     ++tried, accepted += accept;
     return block_any(1, [&](int) {
       const int i = t.particle[k];
       real r2 = 0;
       for (int d = 0; d < D; ++d) {
-        const place_t now = place[d * n + i] + t.move[d * BATCH + k] * static_cast<packed_t>(accept);  // no branch: none could be predicted
+        const place_t now = place[d * n + i] + kept_if(accept, t.move[d * BATCH + k]);
         place[d * n + i] = now;
         w.packed[packed_at(w, i, d)] = pack(now);
         const real moved = apart(pack(now), reference[d * n + i], w.box, d);

@@ -64,34 +64,46 @@ GG_FUNCTION Point point_of(const Workspace& w, int i) {
   return out;
 }
 
-GG_FUNCTION lanes squared_distance(const Workspace& w, const Positions& at, const Point& from) {
-  const lanes dx = apart(everywhere_packed(from.x[0]), at.x, w.box, 0);
-  const lanes dy = apart(everywhere_packed(from.x[1]), at.y, w.box, 1);
-  const lanes r2 = fused(dy, dy, dx * dx);
-  if (D == 2) return r2;
-  const lanes dz = apart(everywhere_packed(from.x[D - 1]), at.z, w.box, D - 1);
-  return fused(dz, dz, r2);
+// The separations of a point from neighbours.
+struct Separation {
+  lanes x, y, z;
+};
+
+GG_FUNCTION Separation separation(const Workspace& w, const Positions& at, const Point& from) {
+  Separation s;
+  s.x = apart(everywhere_packed(from.x[0]), at.x, w.box, 0);
+  s.y = apart(everywhere_packed(from.x[1]), at.y, w.box, 1);
+  s.z = D == 3 ? apart(everywhere_packed(from.x[D - 1]), at.z, w.box, D - 1) : lanes{};
+  return s;
+}
+
+GG_FUNCTION lanes squared(const Separation& s) {
+  const lanes r2 = fused(s.y, s.y, s.x * s.x);
+  return D == 3 ? fused(s.z, s.z, r2) : r2;
 }
 
 // The energy of pairs at r2. Where all pair laws are one law but for sigma and epsilon, its constants
 // stand behind the table, in units of both, and need not be looked up for every pair.
-template <class Constants, class Mask>
-GG_FUNCTION lanes energy_of(const Workspace& w, const Constants& c, lanes r2, Mask counted) {
+template <class Constants, class Value>
+GG_FUNCTION Value energy_of(const Workspace& w, const Constants& c, Value r2, mask_t counted) {
 #if GG_SCALED
-  return everywhere(c.epsilon) * pair_energy(w.pairs[SPECIES * SPECIES], everywhere(c.over_sigma2) * r2, counted);
+  return Value(everywhere(c.epsilon)) * pair_energy(w.pairs[SPECIES * SPECIES], Value(everywhere(c.over_sigma2)) * r2, counted);
 #else
   return pair_energy(c, r2, counted);
 #endif
 }
 
-// Member `rank`'s share of the energy that it costs to move particle i to `next`.
-GG_FUNCTION real cost_of_move(const Workspace& w, int i, const Point& next, int rank) {
+// Member `rank`'s share of the energy that it costs to move particle i by `step`. The image of a
+// neighbour is chosen once: one that another image would come nearer to is beyond the cut-off.
+GG_FUNCTION real cost_of_move(const Workspace& w, int i, const real step[D], int rank) {
   const Point now = point_of(w, i);
   lanes cost{};
   over_neighbours(w, i, w.types[i], rank, TEAM_WIDTH, [&](const Positions& at, const auto& constants, const index_t*) {
-    const lanes before = squared_distance(w, at, now);
-    const auto other = before > real(0);  // not i itself, which pads its list
-    cost += energy_of(w, constants, squared_distance(w, at, next), other) - energy_of(w, constants, before, other);
+    const Separation before = separation(w, at, now);
+    const Separation after{before.x + step[0], before.y + step[1], D == 3 ? before.z + step[D - 1] : before.z};
+    const Two r2(squared(after), squared(before));
+    const Two energy = energy_of(w, constants, r2, r2.b > real(0));  // not with i itself, which pads its list
+    cost += energy.a - energy.b;
   });
   return sum_of(cost);
 }
@@ -102,8 +114,8 @@ GG_FUNCTION real cost_of_species(const Workspace& w, int i, int to, int partner,
   const Point now = point_of(w, i), excepted = point_of(w, partner);
   lanes cost{};
   over_neighbours(w, i, w.types[i], rank, TEAM_WIDTH, [&](const Positions& at, const auto& constants, const index_t* entry) {
-    const lanes r2 = squared_distance(w, at, now);
-    const auto other = (r2 > real(0)) & (squared_distance(w, at, excepted) > real(0));
+    const lanes r2 = squared(separation(w, at, now));
+    const auto other = (r2 > real(0)) & (squared(separation(w, at, excepted)) > real(0));
     cost += energy_of(w, constants_of(w, to, at, *entry), r2, other) - energy_of(w, constants, r2, other);
   });
   return sum_of(cost);

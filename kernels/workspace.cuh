@@ -18,8 +18,7 @@ constexpr int LISTS = GG_LISTS;
 #else
 constexpr int LISTS = 0;
 #endif
-constexpr int RUNS = LISTS == 0 ? SPECIES : 1;         // runs of one list
-constexpr int BIN_SPECIES = LISTS == 2 ? 1 : SPECIES;  // that bins of particles tell apart
+constexpr int RUNS = LISTS == 0 ? SPECIES : 1;  // of one list, and of the bins that particles are sorted into
 
 struct Problem {
   int32 particles;
@@ -39,7 +38,7 @@ struct Scratch {
   int32* bin_begin;    // (slot, bins + 1)
   int32* cursor;       // (slot, bins)
   int32* order;        // (slot, particle + SCAN) particles sorted by bin, then by index
-  packed_t* sorted;    // (slot, D, particle + SCAN) reference positions in that order
+  packed_t* sorted;    // (slot, D + 1, particle + SCAN) reference positions in that order, and the species in mixed lists
   packed_t* packed;    // (slot, particle * 4) positions now: (D, particle) with one lane, (particle, 4) with several,
                        // whose fourth is the species where lists mix them
   real* force;         // (slot, D, particle)
@@ -78,7 +77,7 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
   w.bin_begin = s.bin_begin + slot * (s.bins + int64(1));
   w.cursor = s.cursor + slot * int64(s.bins);
   w.order = s.order + slot * (n + SCAN);
-  w.sorted = s.sorted + slot * (n + SCAN) * D;
+  w.sorted = s.sorted + slot * (n + SCAN) * (D + 1);
   w.packed = static_cast<packed_t*>(fast_memory(s.packed + slot * n * 4));
   w.force = s.force + slot * n * D;
   w.energy = s.energy + slot * n;

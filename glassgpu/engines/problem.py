@@ -138,7 +138,7 @@ class Problem:
             "pairs": _upload(xp, pair_table(system, skin, self.constants)),
             "mass": xp.asarray(system.mass),
         }
-        self.bins = int(len(system.species) * grid.prod(axis=1).max())
+        self.bins = int((len(system.species) if lists == "runs" else 1) * grid.prod(axis=1).max())
         self.places = self._places(snapshots)
         self.capacity = capacity or self._estimate(reach)
         self._scratch: dict[str, Any] = {}
@@ -183,7 +183,7 @@ class Problem:
             "bin_begin": (slots, self.bins + 1),
             "cursor": (slots, self.bins),
             "order": (slots, n + SCAN),
-            "sorted": (slots, d, n + SCAN),
+            "sorted": (slots, d + 1, n + SCAN),
             "packed": (slots, n, 4),
             "force": (slots, d, n),
             "energy": (slots, n),
