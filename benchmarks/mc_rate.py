@@ -4,8 +4,8 @@
 
 The ternary mixture, N = 4000, density 1.024, T = 0.30, step 0.12. The skin of each code is the
 best of a short scan. Rounds of all codes alternate, so that all meet the same noise of the
-machine; ratios are of medians. Acceptance and final energy of the timed runs are printed, so that
-nobody is fast by being wrong. List builds count; starting and compiling do not.
+machine; ratios are of medians. List builds count; starting and compiling do not. Eight replicas of
+300 sweeps by each code show the same acceptance and energy, so that nobody is fast by being wrong.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from benchmarks.peers import plain_mc
 
 N, T, STEP = 4000, 0.30, 0.12
 SKINS = (0.4, 0.5, 0.6, 0.7, 0.8)
-GUESS = 1e6  # trials/s of one replica, for the first runs
+SCAN, SAME, REPLICAS = 300, 300, 8  # sweeps of a run of the scan and of the comparison of energies, replicas of the latter
+CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Trials per second of all replicas together, the share accepted, and the final energy per particle."""
+    """Trials per second of all replicas together; share accepted and final energy per particle of each."""
 
     rate: float
-    acceptance: float
-    energy: float
+    acceptance: np.ndarray
+    energy: np.ndarray
 
 
 Code = Callable[[int, int, float], Timed]  # of replicas, sweeps and skin
@@ -60,21 +61,22 @@ def ours(system: gg.System, snapshot: gg.Snapshot, precision: str, exchanges: bo
             began = time.perf_counter()
             out = simulate(
                 system, snapshot, temperature=T, duration=length, step=STEP, replicas=replicas, seed=1, precision=precision, skin=skin,
-                backend="cpu", threads=replicas, progress=False,
+                backend="cpu", threads=min(replicas, CORES), progress=False,
             )  # fmt: skip
             return time.perf_counter() - began, out
 
         call(1)
         starting, _ = call(1)
         whole, out = call(sweeps + 1)
-        last = out.final if isinstance(out.final, gg.Snapshot) else out.final[0]
-        return Timed(replicas * N * sweeps / (whole - starting), float(np.mean(out.acceptance)), energy_of(system, last))
+        finals = [out.final] if isinstance(out.final, gg.Snapshot) else out.final
+        return Timed(replicas * N * sweeps / (whole - starting), out.acceptance, energies_of(system, finals))
 
     return timed
 
 
 def theirs(system: gg.System, snapshot: gg.Snapshot, precision: str) -> Code:
     """One process per replica, all at once; each keeps its own time from its first list build on."""
+    plain_mc.program(precision)  # compiled before any thread asks for it
 
     def timed(replicas: int, sweeps: int, skin: float) -> Timed:
         with ThreadPoolExecutor(replicas) as pool:
@@ -84,16 +86,20 @@ def theirs(system: gg.System, snapshot: gg.Snapshot, precision: str) -> Code:
                     range(replicas),
                 )
             )
-        acceptance = float(np.mean([r.acceptance for r in runs]))
-        last = gg.Snapshot(runs[0].positions, snapshot.types, snapshot.box)
-        return Timed(sum(r.rate for r in runs), acceptance, energy_of(system, last))
+        finals = [gg.Snapshot(r.positions, snapshot.types, snapshot.box) for r in runs]
+        return Timed(sum(r.rate for r in runs), np.array([r.acceptance for r in runs]), energies_of(system, finals))
 
     return timed
 
 
-def energy_of(system: gg.System, snapshot: gg.Snapshot) -> float:
-    """Potential energy per particle, by the same code for all."""
-    return float(gg.energy(system, snapshot, backend="cpu").potential) / N
+def energies_of(system: gg.System, snapshots: list[gg.Snapshot]) -> np.ndarray:
+    """(snapshot,) potential energy per particle, by the same code for all."""
+    return gg.energy(system, snapshots, backend="cpu").potential / N
+
+
+def mean_and_error(values: np.ndarray) -> list[float]:
+    """Of independent values."""
+    return [float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))]
 
 
 def main() -> None:
@@ -102,7 +108,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each timed run")
     options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
     system, snapshot = start()
     codes: dict[str, Code] = {
         "glassgpu single": ours(system, snapshot, "single", False),
@@ -113,21 +118,22 @@ def main() -> None:
     }
     skins, sweeps = {}, {}
     for name, code in codes.items():
-        scan = {skin: code(cores, round(GUESS * options.seconds / 8 / N), skin).rate for skin in SKINS}
+        scan = {skin: code(CORES, SCAN, skin).rate for skin in SKINS}
         skins[name] = max(scan, key=lambda skin: scan[skin])
-        sweeps[name] = round(options.seconds * scan[skins[name]] / cores / N)
-    counts = sorted({1, cores})
+        sweeps[name] = round(options.seconds * scan[skins[name]] / CORES / N)
+    counts = sorted({1, CORES})
     rounds: dict[str, dict[int, list[Timed]]] = {name: {count: [] for count in counts} for name in codes}
     for _ in range(options.rounds):
         for count in counts:
             for name, code in codes.items():
                 rounds[name][count].append(code(count, sweeps[name], skins[name]))
     medians = {name: {count: statistics.median(t.rate for t in r[count]) for count in counts} for name, r in rounds.items()}
+    same = {name: code(REPLICAS, SAME, skins[name]) for name, code in codes.items() if "exchanges" not in name}
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     result = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()),
-        "cores": cores,
+        "cores": CORES,
         "trials_per_second": {
             name: {
                 "skin": skins[name],
@@ -147,8 +153,9 @@ def main() -> None:
             "plain C++ per core, Zen 5, density 1.2, single, without list builds": 4.5e6,
             "the same in double precision": 3.0e6,
         },
-        "acceptance": {name: r[counts[-1]][0].acceptance for name, r in rounds.items()},
-        "energy_per_particle": {name: r[counts[-1]][0].energy for name, r in rounds.items()},
+        f"after_{SAME}_sweeps": {
+            name: {"acceptance": mean_and_error(t.acceptance), "energy_per_particle": mean_and_error(t.energy)} for name, t in same.items()
+        },
     }
     options.out.write_text(json.dumps(result, indent=1))
     print(json.dumps(result, indent=1))
