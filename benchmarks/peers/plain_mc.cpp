@@ -36,21 +36,17 @@ struct Random {  // xoshiro256+ (Blackman and Vigna), seeded by splitmix64
   }
 };
 
-struct Law {  // outside r = 2 the quartic (2.5 - r)^3 (c3 + c4 (2.5 - r)), which has the slope and curvature of LJ at 2
-  double shift, c3, c4;
+// LJ of sigma = epsilon = 1 up to r = 2, then y^3 (c3 + c4 y) with y = 2.5 - r, of equal value, slope and curvature at 2.
+template <class T>
+struct Law {
+  T shift, c3, c4;
   Law() {
     const double w = 0.5, six = std::pow(2.0, -6);
     const double slope = 4 * (6 * six - 12 * six * six) / 2, curvature = 4 * (156 * six * six - 42 * six) / 4;
-    c4 = (curvature + 2 * slope / w) / (4 * w * w);
-    c3 = -(slope + 4 * c4 * w * w * w) / (3 * w * w);
-    shift = w * w * w * (c3 + c4 * w) - 4 * (six * six - six);
+    const double b4 = (curvature + 2 * slope / w) / (4 * w * w), b3 = -(slope + 4 * b4 * w * w * w) / (3 * w * w);
+    shift = static_cast<T>(w * w * w * (b3 + b4 * w) - 4 * (six * six - six));
+    c3 = static_cast<T>(b3), c4 = static_cast<T>(b4);
   }
-};
-
-template <class T>
-struct LawOf {
-  T shift, c3, c4;
-  explicit LawOf(const Law& law) : shift(law.shift), c3(law.c3), c4(law.c4) {}
   T operator()(T r2) const {
     const T over = 1 / r2, over6 = over * over * over, y = T(2.5) - std::sqrt(r2);
     const T inner = 4 * (over6 * over6 - over6) + shift, outer = y * y * y * (c3 + c4 * y);
@@ -74,8 +70,8 @@ struct Liquid {
   std::vector<int> type, image;      // image: how many boxes were subtracted, two per particle
   Pair pair[4][4] = {};
   std::vector<int> begin, end;       // of each particle's list
-  std::vector<uint32_t> list;        // 4 neighbour + its species, ordered by neither
-  LawOf<real> law{Law()};
+  std::vector<uint32_t> list;        // 4 x neighbour + its species
+  Law<real> law;
 
   void build() {
     double reach = 0;
@@ -148,9 +144,9 @@ struct Liquid {
       }
   }
 
-  // What a step (ux, uy) of particle i costs by a list of neighbours. Their places and constants are first copied
-  // side by side, so that the arithmetic runs in vectors without gathers. The image is chosen once:
-  // a neighbour that another image would be nearer to is out of reach before and after.
+  // What a step (ux, uy) of particle i costs by a list of neighbours. Their places and constants are first
+  // copied side by side, so that the arithmetic runs in vectors without gathers. The image is chosen before
+  // the step: a neighbour of which the step brings another image nearer is out of reach before and after.
   real change(int i, real ux, real uy, const uint32_t* first, const uint32_t* last) const {
     constexpr int MOST = 512;
     alignas(64) Point near[MOST];
@@ -178,7 +174,7 @@ struct Liquid {
   }
 
   double energy() const {  // per particle, every pair in double precision
-    const LawOf<double> exact{Law()};
+    const Law<double> exact;
     double total = 0;
     for (int i = 0; i < n; ++i)
       for (int j = 0; j < i; ++j) {
@@ -219,11 +215,9 @@ int main() {
       const double sigma = liquid.sigma[a * species + b];
       liquid.pair[a][b] = {static_cast<real>(1 / (sigma * sigma)), static_cast<real>(liquid.epsilon[a * species + b])};
     }
-  for (double x : read(2 * n)) {
-    if (liquid.image.size() % 2 == 0) liquid.place.push_back({});
-    (&liquid.place.back().x)[liquid.image.size() % 2] = static_cast<real>(x);
-    liquid.image.push_back(0);
-  }
+  const std::vector<double> x = read(2 * n);
+  for (int i = 0; i < n; ++i) liquid.place.push_back({static_cast<real>(x[2 * i]), static_cast<real>(x[2 * i + 1])});
+  liquid.image.assign(2 * n, 0);
   for (double t : read(n)) liquid.type.push_back(static_cast<int>(t));
   liquid.begin.resize(n), liquid.end.resize(n);
 
