@@ -176,7 +176,7 @@ def test_stationary_energy_of_mc_swap_and_md(figures):
     """
     system, temperature, n = gg.systems.ternary_2d(), 0.5, 4000
     common = dict(temperature=temperature, backend=BACKEND, progress=False)
-    liquid = gg.equilibrate(system, temperature, 40.0, seed=1, accept=None, backend=BACKEND, progress=False)
+    liquid = gg.equilibrate(system, temperature, 4000, seed=1, accept=None, backend=BACKEND, progress=False)
     state = gg.simulate.swap_mc(system, liquid, duration=10_000, replicas=2, seed=2, **common).final
     sweeps, starts, swapped = np.arange(50, 4001, 50), [], []
     for block in range(8):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from glassgpu.experiments import demo, kob_andersen_relaxation, public_data
+from glassgpu.experiments import demo, kob_andersen_relaxation, public_data, ternary_relaxation
 
 from glassgpu.study.status import stage_status
 
@@ -70,6 +70,25 @@ def test_relaxation_smoke(tmp_path):
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
 
 
+def test_ternary_relaxation_smoke(tmp_path, monkeypatch):
+    options = ternary_relaxation.TernaryRelaxation(out=tmp_path, scale="smoke", backend="cpu")
+    with monkeypatch.context() as patch:  # stopped before its ensemble, then started again
+        patch.setattr(ternary_relaxation, "_ensemble", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ternary_relaxation.run(options)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    page = ternary_relaxation.run(options)
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert 200 < numbers["tau_alpha"][0] < 1500
+    assert numbers["tau_of_plain_displacements"][0] < numbers["tau_alpha"][0]
+    assert numbers["energy_per_particle"][0] > numbers["energy_per_particle"][1]
+    assert 0.6 < numbers["acceptance"]["0.7"] < numbers["acceptance"]["1.0"] < 0.75
+    assert np.mean(numbers["pearson_p_q"]) < -0.4 and numbers["pearson_mc_md"][0] > 0.4
+    assert page.read_text().count("data:image/png") == 4
+
+
 def test_gpu_check_cpu_half(tmp_path):
     out = tmp_path / "check.json"
     command = [
@@ -83,7 +102,7 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate,quench",
+        "correctness,md_rate,mc_rate,quench",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
