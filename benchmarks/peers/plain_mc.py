@@ -83,7 +83,7 @@ def run(
     temperature: float,
     sweeps: int,
     *,
-    skin: float = 0.6,
+    skin: float = 0.7,
     seed: int = 0,
     precision: str = "single",
     step: float = STEP,
