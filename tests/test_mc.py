@@ -56,6 +56,57 @@ def test_equals_a_slow_chain(few, name, exchange, precision):
     )
 
 
+@pytest.mark.parametrize("exchange", [None, 0.3])
+@pytest.mark.parametrize("name", ["film", "sigma_AA"])
+def test_no_list_is_kept_too_long(few, name, exchange):
+    """Thin lists, rebuilt all the time, decide every trial of 400 sweeps as lists that reach far beyond what is needed."""
+    system, start = few[name]
+    ends, built = [], []
+    for skin in (0.12, 0.3):
+        plan = engine.McPlan(
+            temperature=1.5,
+            steps=400,
+            samples=(),
+            replicas=2,
+            seed=4,
+            precision="double",
+            skin=skin,
+            exchange=exchange,
+            labels=False,
+            keep_final=True,
+        )
+        run = engine.McRun(system, [start], plan, Cpu(2), progress=False).run()
+        ends.append(run.results())
+        built.append(run.rebuilds)
+    assert built[0] > 3 * built[1]
+    np.testing.assert_allclose(ends[0]["places"], ends[1]["places"], atol=1e-8)
+    assert all(np.array_equal(ends[0][n], ends[1][n]) for n in ("displacements", "exchanges", "types"))
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("name", ["film", "sigma_AA"])
+def test_lists_hold_for_any_trial(few, name, precision):
+    """No particle is ever further from its reference than lists allow: half of the skin less the longest move."""
+    system, start = few[name]
+    skin, step = 0.4, 0.12
+    allowed = 0.5 * (skin - 0.5 * step * system.dimension**0.5)
+    plan = engine.McPlan(
+        temperature=1.5, steps=200, samples=(), replicas=1, seed=4, precision=precision, skin=skin, step=step, labels=False
+    )
+    run = engine.McRun(system, [start], plan, Cpu(1), progress=False)
+    run._start_batch()
+    furthest = []
+    for _ in range(100):
+        run._run_chunk(1)
+        place, reference = run.state["place"], run.state["reference"]
+        if precision == "single":  # units of L / 2^32
+            moved = ((place - reference + 2**31) % 2**32 - 2**31) * (start.box[0] / 2**32)
+        else:
+            moved = place - reference
+        furthest.append(np.sqrt((moved**2).sum(axis=1)).max())
+    assert 0.9 * allowed < max(furthest) <= allowed * (1 + 1e-6)
+
+
 def ensemble(system, starts, exchange=None, target=None, checkpoint=None, precision="single", **how):
     plan = engine.McPlan(
         temperature=0.6, steps=40, samples=(3, 20, 40), replicas=5, seed=9, keep_final=True, precision=precision, skin=0.3, exchange=exchange,
