@@ -89,7 +89,12 @@ def run(options: TernaryRelaxation) -> Path:
         "compared",
     ]
     study = Study(options.out, options, stages=names)
-    engine = {"system": system, "seed": options.seed, "backend": options.backend}
+    engine = {"system": system, "backend": options.backend}
+
+    def seed(name: str) -> int:
+        """A seed of each stage's own, so that no two share their random numbers."""
+        return int(np.random.SeedSequence([options.seed, *name.encode()]).generate_state(1)[0])
+
     liquids: dict[float, Result] = {}
     warmer: Result | None = None
     runs: dict[float, Result] = {}
@@ -127,7 +132,7 @@ def run(options: TernaryRelaxation) -> Path:
     t, tau_md, count = scale.compared
     compared = study.stage(
         "compared", _compared, liquids=liquids[t], temperature=t, tau_mc=scale.tau[t], tau_md=tau_md, configurations=count, replicas=scale.runs,
-        **engine,
+        seed=seed("compared"), **engine,
     )  # fmt: skip
     write(page, options.scale, system, runs, liquids[coldest], fields, compared)
     return page.write(
@@ -150,34 +155,45 @@ def _sweeps(longest: float) -> list[float]:
     return np.unique(np.round(np.geomspace(1, longest, SAMPLES))).tolist()
 
 
+def _late_energy(potential: np.ndarray, times: list[float], n: int) -> float:
+    """Energy per particle after a tenth of the run, (configuration, replica, time) -> number."""
+    return float(potential[:, :, np.array(times) > times[-1] / 10].mean() / n)
+
+
 def _relaxed(liquids: Result, system: gg.System, longest: float, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    observe = dynamics.Observe(wavenumber=WAVENUMBER)
-    trajectory = gg.simulate.mc(system, list(liquids["snapshots"]), times=_sweeps(longest), observe=observe, checkpoint=checkpoint, **given)
+    observe, times = dynamics.Observe(wavenumber=WAVENUMBER), _sweeps(longest)
+    trajectory = gg.simulate.mc(system, list(liquids["snapshots"]), times=times, observe=observe, checkpoint=checkpoint, **given)
     return {
         "observables": trajectory.observables,
         "acceptance": np.asarray(trajectory.acceptance).mean(),
-        "energy": trajectory.potential.mean(axis=(1, 2)) / system.n,
+        "energy": _late_energy(trajectory.potential, times, system.n),
     }
 
 
-def _ensemble(liquids: Result, system: gg.System, longest: float, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    found = gg.isoconfigurational(
-        system, list(liquids["snapshots"]), dynamics="mc", times=_sweeps(longest), labels=("bond_breaking",),
-        observe=dynamics.Observe(wavenumber=WAVENUMBER), checkpoint=checkpoint, **given,
-    )  # fmt: skip
-    assert found.bond_breaking is not None and found.bond_breaking_error is not None and found.energy is not None
+def _ensemble(
+    liquids: Result, system: gg.System, longest: float, replicas: int, seed: int, checkpoint: Path, **given: Any
+) -> dict[str, Any]:
+    """Two independent halves of the runs, so that p of one may be compared with q of the other: the noise of p and q of
+    the same runs is the same, for a particle that goes far breaks its bonds."""
+    import xarray
+
+    snapshots, times = list(liquids["snapshots"]), _sweeps(longest)
+    halves = [
+        gg.isoconfigurational(
+            system, snapshots, dynamics="mc", times=times, replicas=replicas // 2, seed=seed + half, labels=("bond_breaking",),
+            observe=dynamics.Observe(wavenumber=WAVENUMBER), checkpoint=checkpoint.with_suffix(f".{half}.npz"), **given,
+        ) for half in (0, 1)
+    ]  # fmt: skip
     # The share of accepted moves is not a label: a short run of one liquid tells it.
-    first = gg.simulate.mc(
-        system, liquids["snapshots"][0], temperature=given["temperature"], duration=200, seed=given["seed"], backend=given["backend"]
-    )
+    short = gg.simulate.mc(system, snapshots[0], temperature=given["temperature"], duration=200, seed=seed + 2, backend=given["backend"])
+    watched = [h.observables[[n for n, v in h.observables.items() if "replica" in v.dims]] for h in halves if h.observables is not None]
+    energies = np.stack([h.energy.values for h in halves if h.energy is not None], axis=1) * system.n
+    names = ("propensity", "standard_error", "bond_breaking", "bond_breaking_error")
     return {
-        "observables": found.observables,
-        "acceptance": np.asarray(first.acceptance).mean(),
-        "energy": found.energy.mean("time").values,
-        "propensity": found.propensity,
-        "propensity_error": found.standard_error,
-        "bond_breaking": found.bond_breaking,
-        "bond_breaking_error": found.bond_breaking_error,
+        "observables": xarray.concat(watched, "replica"),
+        "acceptance": np.asarray(short.acceptance).mean(),
+        "energy": _late_energy(energies, times, system.n),
+        **{name: xarray.concat([getattr(h, name) for h in halves], "half") for name in names},
     }
 
 
@@ -194,18 +210,19 @@ def _fields(liquids: Result, ensemble: Result, system: gg.System) -> dict[str, A
     snapshots = list(liquids["snapshots"])
     reach = float(min(20.0, snapshots[0].box.min() / 2))
     theta = [coarse_grain(structure.steric_order(system, s)[:, None], s, [COARSE], reach)[1][:, 0, 0, 0] for s in snapshots]
-    fields = {name: ensemble[name].isel(time=at) for name in ("propensity", "propensity_error", "bond_breaking", "bond_breaking_error")}
+    p, p_error, q, q_error = (
+        ensemble[name].isel(time=at).values for name in ("propensity", "standard_error", "bond_breaking", "bond_breaking_error")
+    )  # (half, configuration, particle)
     everyone = np.zeros(system.n, np.int32)
-    ceilings = [
-        [float(dynamics.noise_ceiling(v, e**2, everyone)[0]) for v, e in zip(fields[n].values, fields[n + "_error"].values, strict=True)]
-        for n in ("propensity", "bond_breaking")
-    ]
+    ceilings = [dynamics.noise_ceiling(x, error**2, everyone)[..., 0] for x, error in ((p, p_error), (q, q_error))]
+    across = [[pearson(p[h, c], q[1 - h, c]) for c in range(len(snapshots))] for h in (0, 1)]
     return {
-        "time": float(fields["propensity"].time),
-        "p": fields["propensity"].values,
-        "q": fields["bond_breaking"].values,
+        "time": float(ensemble["propensity"].time[at]),
+        "p": p.mean(axis=0),
+        "q": q.mean(axis=0),
         "theta": np.stack(theta),
-        "ceilings": np.array(ceilings),
+        "pearson_p_q": np.mean(across, axis=0),
+        "ceilings": np.array([c.mean(axis=0) for c in ceilings]),
     }
 
 

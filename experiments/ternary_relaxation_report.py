@@ -22,16 +22,15 @@ PLAIN = "self_intermediate_scattering"
 
 def scattering(observables: Any, name: str = CAGE) -> np.ndarray:
     """F_s of all particles, mean over the runs of each configuration: (configuration, time)."""
-    counts = np.array(gg.systems.ternary_2d().counts)
-    return (observables[name].mean("replica").values * counts / counts.sum()).sum(axis=-1)
+    share = np.array(observables.attrs["counts"])
+    return (observables[name].mean("replica").values * share / share.sum()).sum(axis=-1)
 
 
 def relaxation_time(observables: Any, name: str = CAGE) -> tuple[float, float]:
     """tau_alpha of F_s, and its standard error from the scatter of the configurations."""
     f, times = scattering(observables, name), observables.time.values
     each = dynamics.relaxation_time(times, f)
-    found = int(np.isfinite(each).sum())
-    spread = np.nanstd(each, ddof=1) / np.sqrt(found) if found > 1 else np.nan
+    spread = each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan  # NaN where one has not relaxed
     return float(dynamics.relaxation_time(times, f.mean(axis=0))), float(spread)
 
 
@@ -40,11 +39,11 @@ def write(page: Page, scale: str, system: gg.System, runs: dict[float, Result], 
     temperatures = np.array(list(runs))
     tau, error = np.array([relaxation_time(r["observables"]) for r in runs.values()]).T
     plain = np.array([relaxation_time(r["observables"], PLAIN)[0] for r in runs.values()])
-    energy = np.array([r["energy"].mean() for r in runs.values()])
+    energy = np.array([float(r["energy"]) for r in runs.values()])
     acceptance = {t: float(r["acceptance"]) for t, r in runs.items() if "acceptance" in r}
     coldest = temperatures[-1]
     p, q, theta, ceilings = fields["p"], fields["q"], fields["theta"], fields["ceilings"]
-    pq, p_theta = (np.array([pearson(a, b) for a, b in zip(p, x, strict=True)]) for x in (q, theta))
+    pq, p_theta = fields["pearson_p_q"], np.array([pearson(a, b) for a, b in zip(p, theta, strict=True)])
     pq_of_ceiling = pq / ceilings.prod(axis=0)
     product = compared["ceiling_mc"] * compared["ceiling_md"]
     alike = compared["pearson"] / product
@@ -101,7 +100,7 @@ def write(page: Page, scale: str, system: gg.System, runs: dict[float, Result], 
     )  # fmt: skip
     page.text(
         f"The arrangement decides where motion begins: p and q, averaged over runs with other dice, show one map: where discs go far, "
-        f"bonds break (Pearson {_listed(pq)} by configuration; finite numbers of runs allow no more than {_listed(-ceilings.prod(axis=0))}). Where the discs fit badly, motion is more likely: Theta and "
+        f"bonds break (p of one half of the runs and q of the other: Pearson {_listed(pq)} by configuration; so few runs allow no more than {_listed(-ceilings.prod(axis=0))}). Where the discs fit badly, motion is more likely: Theta and "
         f"p go together at {_listed(p_theta)}."
     )
     page.heading("Do the dice matter?")

@@ -13,7 +13,7 @@ from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
-from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, SWAP_FRACTION, choose_target, mc_plan, md_plan, steps_of
+from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, SWAP_FRACTION, choose_target, mc_plan, md_plan, steps_of, sweeps_of
 from glassgpu.engines.quench import Quench, quench
 from glassgpu.engines.trajectory import Trajectory, trajectory_of
 from glassgpu.errors import InvalidInput
@@ -215,7 +215,11 @@ def _monte_carlo(
 ) -> Trajectory:
     snapshots, many = as_snapshots(snapshot)
     validate.number("temperature", asked["temperature"], above=0)
-    steps, samples, at = _schedule(duration, times, 1.0, asked["observe"])
+    if duration is not None:
+        validate.whole(
+            "duration, in sweeps,", int(duration) if isinstance(duration, float) and duration.is_integer() else duration, least=1
+        )
+    steps, samples, at = _schedule(duration, times, None, asked["observe"])
     plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **asked)
     run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads), **cut)
     system.warn_if_unlike(snapshots)
@@ -223,13 +227,13 @@ def _monte_carlo(
 
 
 def _schedule(
-    duration: float | None, times: Sequence[float] | None, dt: float, observe: Observe | None
+    duration: float | None, times: Sequence[float] | None, dt: float | None, observe: Observe | None
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """Steps in all, the steps to record at, and the times as asked for."""
+    """Steps in all, the steps to record at, and the times as asked for; without ``dt`` in sweeps."""
     if duration is None and times is None:
         raise InvalidInput("give duration= or times=")
-    samples = steps_of(times, dt) if times is not None else np.zeros(0, np.int64)
-    steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / dt))
+    samples = np.zeros(0, np.int64) if times is None else sweeps_of(times) if dt is None else steps_of(times, dt)
+    steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / (dt or 1)))
     if observe and not len(samples):
         raise InvalidInput("observe= sums observables at times=, so give times")
     if len(samples) and samples[-1] > steps:

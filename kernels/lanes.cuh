@@ -4,9 +4,9 @@
 // lanes, and a vector on the CPU (the vector extension of GCC and Clang): of 32 bytes, or of 64 where
 // the processor has them and a list is one run, so that little of them is padding. A strict build
 // has one lane on both, so that both sum in list order.
-// Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp reads
-// one line; with several at list[i * capacity + k], the entries of one species padded to whole
-// vectors with i itself, which every pair law ignores.
+// Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp of particles
+// reads one line; with several, or where a warp reads one list, at list[i * capacity + k], a run of
+// entries padded to whole vectors with i itself, which every pair law ignores.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -136,7 +136,8 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
       atomic_add(&r.bonds[(cell * 2 + 1) * n + i], count * count);
     }
     if (r.histogram) {
-      const int bin = least(static_cast<int>(distance / r.bin_width), r.bins - 1);
+      const double at = distance / r.bin_width;
+      const int bin = at < r.bins ? static_cast<int>(at) : r.bins - 1;
       atomic_add(&r.histogram[(cell * SPECIES + w.first_types[i]) * r.bins + bin], int64(1));
     }
     return false;

@@ -23,7 +23,7 @@ struct McArguments {
   int32 sweeps;                // of this chunk; a sweep is one trial a particle
   int64 first_sweep;           // sweeps done before it
   int32 fresh;                 // 1: first chunk, lists start anew
-  double step;                 // side of the square or cube that a move is drawn from
+  double step_size;            // side of the square or cube that a move is drawn from
   double skin;
   double exchange;             // share of trials that exchange species
   const int32* configuration;  // (replica)
@@ -52,8 +52,8 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
   Proposal proposal;
   proposal.temperature = a.temperature[replica];
   proposal.exchange = static_cast<uint32>(a.exchange * 4294967295.0);
-  for (int d = 0; d < D; ++d) proposal.width[d] = static_cast<real>(places_in(a.step, w.box, d));
-  const double reach = 0.5 * (a.skin - 0.5 * a.step * sqrt(static_cast<double>(D)));
+  for (int d = 0; d < D; ++d) proposal.width[d] = static_cast<real>(places_in(a.step_size, w.box, d));
+  const double reach = 0.5 * (a.skin - 0.5 * a.step_size * sqrt(static_cast<double>(D)));
   const real limit2 = static_cast<real>(reach * reach);
   auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
   int rebuilds = 0;
@@ -68,7 +68,7 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
     note_species(w, i);
   });
   if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
-  if (block_any(n, [&](int i) { return !(magnitude(force_on<true>(w, i).energy) < static_cast<real>(LARGEST_ENERGY)); })) return stop(OVERLAP);
+  if (a.fresh && block_any(n, [&](int i) { return !(magnitude(force_on<true>(w, i).energy) < static_cast<real>(LARGEST_ENERGY)); })) return stop(OVERLAP);
 
   // A sum of shares less the threshold of trial k: the trial is accepted unless it is above 0.
   auto excess = [&](int k, auto cost) {

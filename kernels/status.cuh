@@ -7,6 +7,6 @@ constexpr int32 OVERLAP = 4;        // a force above LARGEST_FORCE, infinite or 
 constexpr int32 LABEL_RANGE = 8;    // a displacement too large for the fixed-point sums
 
 constexpr double LARGEST_FORCE = 1e7;             // unit: energy / length
-constexpr double LARGEST_ENERGY = 1e12;           // of one particle at the start of a chunk
+constexpr double LARGEST_ENERGY = 1e12;           // of one particle at the start of a run
 constexpr double LARGEST_DISPLACEMENT = 2000;     // sums over 2^20 replicas stay below 2^62
 constexpr double LENGTH_UNIT = 1073741824.0;      // |dr| is summed in units of 2^-30

@@ -94,7 +94,8 @@ GG_FUNCTION Value energy_of(const Workspace& w, const Constants& c, Value r2, ma
 }
 
 // Member `rank`'s share of the energy that it costs to move particle i by `step`. The image of a
-// neighbour is chosen once: one that another image would come nearer to is beyond the cut-off.
+// neighbour is chosen once: one that another image would come nearer to is beyond the cut-off, as
+// every side of the box is at least twice the cut-off and a step (engines/mc.py).
 GG_FUNCTION real cost_of_move(const Workspace& w, int i, const real step[D], int rank) {
   const Point now = point_of(w, i);
   lanes cost{};

@@ -141,3 +141,23 @@ def test_octants():
     assert set(part) == set(range(8))
     for o in range(8):
         assert (np.sign(x[part == o]) == np.sign(x[part == o][0])).all()
+
+
+def test_a_finished_checkpoint_is_one_of_the_same_system_and_code(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from glassgpu.engines import equilibrate as engine
+
+    path = tmp_path / "liquid.npz"
+    system = gg.systems.kob_andersen(n=200, density=1.0)
+    common = dict(temperature=1.0, duration=0.5, seed=1, accept=None, checkpoint=path, backend="cpu", progress=False)
+    gg.equilibrate(system, **common)
+    flat = gg.System(
+        "flat", ("A", "B"), (160, 40), 0.8, 2, system.sigma, system.epsilon, system.cutoff, system.law, system.inner, system.mass
+    )
+    for other, what in ((flat, "dimension"), (replace(system, wavenumber=6.0), "wavenumber")):
+        with pytest.raises(gg.errors.CheckpointMismatch, match=what):
+            gg.equilibrate(other, **common)
+    monkeypatch.setattr(engine, "source_key", lambda: "other kernels")
+    with pytest.raises(gg.errors.CheckpointMismatch, match="the code"):
+        gg.equilibrate(system, **common)

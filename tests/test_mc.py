@@ -33,7 +33,7 @@ def test_equals_a_slow_chain(few, name, exchange, precision):
     """Every trial of ten sweeps decided alike, with list rebuilds on the way."""
     system, start = few[name]
     plan = engine.McPlan(
-        temperature=0.8, steps=10, samples=tuple(range(1, 11)), replicas=1, seed=4, precision=precision, skin=0.2, step=0.14,
+        temperature=0.8, steps=10, samples=tuple(range(1, 11)), replicas=1, seed=4, precision=precision, skin=0.2, step_size=0.14,
         exchange=exchange, keep_positions=True, keep_final=True,
     )  # fmt: skip
     run = engine.McRun(system, [start], plan, Cpu(1), progress=False).run()
@@ -91,7 +91,7 @@ def test_lists_hold_for_any_trial(few, name, precision):
     skin, step = 0.4, 0.12
     allowed = 0.5 * (skin - 0.5 * step * system.dimension**0.5)
     plan = engine.McPlan(
-        temperature=1.5, steps=200, samples=(), replicas=1, seed=4, precision=precision, skin=skin, step=step, labels=False
+        temperature=1.5, steps=200, samples=(), replicas=1, seed=4, precision=precision, skin=skin, step_size=step, labels=False
     )
     run = engine.McRun(system, [start], plan, Cpu(1), progress=False)
     run._start_batch()
@@ -223,6 +223,12 @@ def test_in_two_dimensions_labels_are_cage_relative_unless_asked(film, liquid):
             assert run.attrs["cage_relative"] == relative
 
 
+def test_acceptance_of_exchanges_alone_is_nobodys(film):
+    system, start = film
+    run = gg.simulate.swap_mc(system, start, temperature=0.6, duration=2, swap_fraction=1.0, **QUIET)
+    assert np.isnan(run.acceptance[0]) and run.exchanges[0, ..., 0].sum() > 0
+
+
 def test_swaps_keep_composition_and_follow_species(film):
     system, start = film
     run = gg.simulate.swap_mc(system, start, temperature=0.6, times=[50, 100], replicas=2, seed=1, keep_positions=True, **QUIET)
@@ -272,8 +278,11 @@ def test_pressure_of_an_ideal_gas():
         ({"step": 0.0}, "step=0.0: must be above 0"),
         ({"step": 2.0}, "a move may be 1.41 long, for which skin=0.75 is too thin; give skin=2.8"),
         ({"temperature": -1.0}, "temperature"),
-        ({"times": [0.5]}, "no whole number of steps"),
+        ({"times": [0.5]}, "Monte Carlo counts in sweeps; give ascending whole numbers"),
+        ({"times": [100.6]}, "counts in sweeps"),
         ({"times": [3, 2]}, "ascending"),
+        ({"duration": 0.2, "times": None}, "in sweeps,=0.2: give a whole number"),
+        ({"skin": 0}, "skin=0: must be above 0"),
         ({"times": None}, "give duration= or times="),
         ({"swap_fraction": 0.0}, "swap_fraction=0.0: must be above 0"),
         ({"swap_fraction": 1.5}, "at most 1"),
@@ -299,6 +308,19 @@ def test_bad_input_of_other_kinds(film, liquid):
         gg.isoconfigurational(system, start, dt=0.005, **common)
     with pytest.raises(gg.errors.InvalidInput, match="step= does not belong to dynamics='md'"):
         gg.isoconfigurational(*liquid, step=0.1, **common)
+    for foreign in ({"thermostat": None}, {"thermostat": "nose_hoover"}, {"thermostat_time": 0.5}):
+        with pytest.raises(gg.errors.InvalidInput, match=f"{next(iter(foreign))}= does not belong to dynamics='mc'"):
+            gg.isoconfigurational(system, start, **foreign, **common)
+    with pytest.raises(gg.errors.InvalidInput, match="skin=0: must be above 0"):
+        gg.isoconfigurational(system, start, skin=0, **common)
+    with pytest.raises(gg.errors.InvalidInput, match="call it"):
+        gg.isoconfigurational(gg.systems.ternary_2d, start, dynamics="mc", **common)
+    with pytest.raises(gg.errors.InvalidInput, match="configurations=5 beside 2 snapshots"):
+        gg.equilibrate(system, 0.6, 10, 1, start=[start, start], configurations=5, **QUIET)
+    smaller = np.where(np.arange(start.n) == np.argmax(start.types == 2), 0, start.types)  # one L is an S
+    other = gg.Snapshot(start.positions, smaller, start.box)
+    with pytest.raises(gg.errors.InvalidInput, match="same composition"):
+        gg.simulate.mc(system, [start, other], temperature=0.6, times=[1], observe=gg.dynamics.Observe(wavenumber=6.3), **QUIET)
     with pytest.raises(gg.errors.InvalidInput, match="dynamics='brownian': choose"):
         gg.isoconfigurational(system, start, dynamics="brownian", **common)
     with pytest.raises(gg.errors.InvalidInput, match="dt= does not belong to dynamics='swap_mc'"):
@@ -309,3 +331,22 @@ def test_bad_input_of_other_kinds(film, liquid):
     small = gg.systems.ternary_2d(n=20)
     with pytest.raises(gg.errors.BoxTooSmall, match="take N >="):
         gg.simulate.mc(small, small.random_snapshot(1), temperature=0.6, duration=1, **QUIET)
+    tight = gg.systems.ternary_2d(n=36)  # holds the law, but not the image of every neighbour during a move
+    assert 2 * tight.cutoff.max() < tight.box[0] < 2 * tight.cutoff.max() + 0.12
+    gg.energy(tight, tight.random_snapshot(1), backend="cpu")
+    with pytest.raises(gg.errors.BoxTooSmall, match="half a step"):
+        gg.simulate.mc(tight, tight.random_snapshot(1), temperature=0.6, duration=1, **QUIET)
+    wide = replace(system, cutoff=1.2 * system.sigma, law="shifted")
+    box = gg.Snapshot(start.positions[:9] * 0 + np.stack(np.divmod(np.arange(9), 3), axis=1) * 1.2, np.zeros(9, int), [3.6, 3.6])
+    with pytest.raises(gg.errors.BoxTooSmall, match="bond_breaking"):
+        gg.isoconfigurational(
+            wide, box, temperature=0.6, times=[1], replicas=2, seed=1, labels=("bond_breaking",), cage_relative=False, **QUIET
+        )
+
+
+def test_bins_far_too_narrow_hold_everything_in_the_last(film):
+    system, start = film
+    observe = gg.dynamics.Observe(wavenumber=6.3, bins=10, bin_width=1e-11)
+    run = gg.simulate.mc(system, start, temperature=0.6, times=[5], observe=observe, **QUIET)
+    hove = run.observables.van_hove.values[0, 0]
+    assert (hove[:, -1] > 0.9 * 1e11).all()  # all but those that no accepted move has touched

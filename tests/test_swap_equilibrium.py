@@ -15,9 +15,12 @@ RELAXATIONS, DISCARDED = 30, 10  # the run must be so many relaxation times long
 LADDER = (0.6, 0.5, 0.45, 0.4, 0.37, 0.34, 0.32)
 
 
-def scattering(system, start, positions) -> np.ndarray:
-    """F_s^CR(k = 6.3) of all particles in each quarter of the box, (quarter, frame)."""
-    moved = gg.dynamics.cage_relative(system, start, gg.dynamics.displacements(start.positions, positions))
+def scattering(system, start, unwrapped, positions) -> np.ndarray:
+    """F_s^CR(k = 6.3) of all particles in each quarter of the box, (quarter, frame).
+
+    Both places are unwrapped: ``start`` says who is a neighbour, and its own positions are wrapped.
+    """
+    moved = gg.dynamics.cage_relative(system, start, gg.dynamics.displacements(unwrapped, positions))
     part = octants(start.positions, start.box)
     return np.stack([gg.dynamics.self_intermediate_scattering(moved[:, part == q], system.wavenumber) for q in range(4)])
 
@@ -30,6 +33,18 @@ def agree(first: np.ndarray, second: np.ndarray) -> float:
     found = error > 0  # a bin without a wave vector has none
     away = np.abs(first.mean(axis=0) - second.mean(axis=0))[found] / error[found]
     return float((away > 2).mean())
+
+
+def test_scattering_knows_no_box(film):
+    """An origin that has left the box by whole sides gives the same F_s."""
+    system, start = film
+    run = gg.simulate.swap_mc(
+        system, start, temperature=0.6, times=[10, 20, 40], seed=1, keep_positions=True, backend="cpu", progress=False
+    )
+    later = gg.Snapshot(run.positions[0, 0], start.types, start.box)
+    away = start.box * np.random.default_rng(0).integers(-2, 3, (start.n, 2))
+    home, far = (scattering(system, later, x[0], x[1:]) for x in (run.positions[0], run.positions[0] + away))
+    np.testing.assert_allclose(far, home, atol=1e-12)
 
 
 @pytest.mark.validate
@@ -54,11 +69,12 @@ def test_two_starts_meet(figures):
     blocks = np.array_split(np.arange(len(frames)), RELAXATIONS - DISCARDED)
     partial, mixing, tau = [], [], []
     for c in range(2):
-        at = [gg.Snapshot(run.positions[c, 0, k], run.types[c, 0, k], starts[c].box) for k in range(SAMPLES)]
+        x = run.positions[c, 0]
+        at = [gg.Snapshot(x[k], run.types[c, 0, k], starts[c].box) for k in range(SAMPLES)]
         windows = []
         for begin in (first, middle):  # four origins in each half, which share no motion but the last of the one before
             origins = begin + half * np.arange(4) // 5
-            f = np.concatenate([scattering(system, at[o], run.positions[c, 0, o + 1 : o + 1 + half * 3 // 10]) for o in origins])
+            f = np.concatenate([scattering(system, at[o], x[o], x[o + 1 : o + 1 + half * 3 // 10]) for o in origins])
             windows.append(Window(energy[None, c, begin : begin + half], f[:, np.unique(np.geomspace(1, f.shape[1], 12).astype(int)) - 1]))
             tau.append(float(gg.dynamics.relaxation_time(times[: f.shape[1]], f.mean(axis=0))))
         order = [long_range_order(system, at[k]) for k in frames]
@@ -97,7 +113,7 @@ def test_how_much_faster_swaps_relax(figures):
         for name in ("mc", "swap_mc"):
             stop = times if name == "mc" else times[times <= max(20_000, longest // 4)]
             run = getattr(gg.simulate, name)(system, state, temperature=temperature, times=stop, seed=7, keep_positions=True)
-            f = np.stack([scattering(system, s, x[0]).mean(axis=0) for s, x in zip(state, run.positions, strict=True)])
+            f = np.stack([scattering(system, s, s.positions, x[0]).mean(axis=0) for s, x in zip(state, run.positions, strict=True)])
             each = gg.dynamics.relaxation_time(stop, f)
             tau[name] = float(gg.dynamics.relaxation_time(stop, f.mean(axis=0))), float(np.nanstd(each, ddof=1) / 2)
         ratio[temperature] = tau["mc"][0] / tau["swap_mc"][0]

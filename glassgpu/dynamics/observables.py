@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Observe:
-    """What ``simulate.md`` sums up about every replica at ``times``.
+    """What a simulation sums up about every replica at ``times``.
 
     Attributes:
         wavenumber: k of F_s(k, t), usually the first peak of the structure factor (Kob-Andersen
@@ -78,7 +78,9 @@ def observables_dataset(
         density = histogram / (sums.shape[1] * np.maximum(counts, 1)[:, None] * observe.bin_width)
         data["van_hove"] = (("configuration", "time", "species", "distance"), density)
         coords["distance"] = (np.arange(observe.bins) + 0.5) * observe.bin_width
-    return xarray.Dataset(data, coords, {"wavenumber": observe.wavenumber, "overlap_distance": observe.overlap_distance})
+    return xarray.Dataset(
+        data, coords, {"wavenumber": observe.wavenumber, "overlap_distance": observe.overlap_distance, "counts": counts.tolist()}
+    )
 
 
 def _averages(sums: np.ndarray, counts: np.ndarray, dimension: int) -> dict[str, tuple]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import validate
+from glassgpu import __version__, validate
+from glassgpu.compile import source_key
 from glassgpu.dynamics.cage import cage_relative
 from glassgpu.dynamics.displacement import displacements
 from glassgpu.dynamics.observables import self_intermediate_scattering
@@ -95,6 +96,8 @@ def equilibrate(
             f"dt= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics='md'"
         )
     dt = 1.0 if dynamics != "md" else DT if dt is None else validate.number("dt", dt, above=0, most=0.1)
+    if not (start is None or isinstance(start, Snapshot)) and configurations not in (1, len(as_snapshots(start)[0])):
+        raise InvalidInput(f"configurations={configurations} beside {len(start)} snapshots as start=: leave configurations out")
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
     options = {"precision": precision, "backend": backend, "threads": threads, "progress": progress}
     run = _Run(system, temperature, seed, dynamics, dt, options)
@@ -104,6 +107,8 @@ def equilibrate(
         given = [] if start is None else [start] if isinstance(start, Snapshot) else list(start)
         run.key = checkpoints.fingerprint(
             what="equilibrate",
+            code=(__version__, source_key()),
+            wavenumber=system.wavenumber,
             temperature=temperature,
             duration=duration,
             seed=seed,

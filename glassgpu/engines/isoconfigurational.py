@@ -16,7 +16,7 @@ from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
-from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, mc_plan, md_plan, provenance, steps_of
+from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, mc_plan, md_plan, provenance, steps_of, sweeps_of
 from glassgpu.engines.records import LENGTH_UNIT, square_unit
 from glassgpu.engines.runs import Run
 from glassgpu.engines.trajectory import observables_of
@@ -41,8 +41,8 @@ def isoconfigurational(
     seed: int,
     dynamics: str | None = None,
     dt: float | None = None,
-    thermostat: str | None = "nose_hoover",
-    thermostat_time: float = 0.5,
+    thermostat: str | None = "default",
+    thermostat_time: float | None = None,
     step: float | None = None,
     precision: str = "single",
     skin: float | None = None,
@@ -69,7 +69,7 @@ def isoconfigurational(
         seed: replica r of configuration c gets the same numbers whatever else is run.
         dynamics: ``"md"``: fresh Maxwell-Boltzmann velocities; ``"mc"``: Metropolis dynamics with fresh
             random numbers. By default the system's own.
-        dt, thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``.
+        dt, thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``, whose defaults they have.
         step: Monte Carlo, as for ``simulate.mc``.
         labels: ``"propensity"``, <|dr_i|>, always; ``"mean_displacement"``, <dr_i>, and
             ``"bond_breaking"``, <n_i(t) / n_i(0)>, when named.
@@ -95,16 +95,18 @@ def isoconfigurational(
     """
     validate.number("temperature", temperature, above=0)
     labels = validate.names("labels", labels, LABELS)
-    dynamics = validate.choice("dynamics", dynamics or as_system(system).dynamics, ("md", "mc"))
-    foreign = {"step": step} if dynamics == "md" else {"dt": dt}
-    if any(value is not None for value in foreign.values()):
-        name = next(iter(foreign))
+    system = as_system(system)
+    dynamics = validate.choice("dynamics", system.dynamics if dynamics is None else dynamics, ("md", "mc"))
+    given = {"dt": dt is not None, "thermostat": thermostat != "default", "thermostat_time": thermostat_time is not None}
+    foreign = [name for name, is_given in ({"step": step is not None} if dynamics == "md" else given).items() if is_given]
+    if foreign:
+        name = foreign[0]
         raise InvalidInput(
             f"{name}= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics="
         )
     snapshots, many = as_snapshots(snapshot)
     dt = 1.0 if dynamics == "mc" else validate.number("dt", DT if dt is None else dt, above=0, most=0.1)
-    steps = steps_of(times, dt)
+    steps = sweeps_of(times) if dynamics == "mc" else steps_of(times, dt)
     common: dict[str, Any] = {
         "temperature": temperature, "precision": precision, "replicas": replicas, "seed": seed, "steps": int(steps[-1]), "samples": steps,
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
@@ -114,9 +116,18 @@ def isoconfigurational(
     cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
     run: Run
     if dynamics == "mc":
-        run = McRun(system, snapshots, mc_plan(system, step=STEP if step is None else step, skin=skin or MC_SKIN, **common), place, **cut)
+        run = McRun(
+            system,
+            snapshots,
+            mc_plan(system, step=STEP if step is None else step, skin=MC_SKIN if skin is None else skin, **common),
+            place,
+            **cut,
+        )
     else:
-        how: dict[str, Any] = {"dt": dt, "thermostat": thermostat, "thermostat_time": thermostat_time, "skin": skin or SKIN}
+        how: dict[str, Any] = {
+            "dt": dt, "thermostat": "nose_hoover" if thermostat == "default" else thermostat,
+            "thermostat_time": 0.5 if thermostat_time is None else thermostat_time, "skin": SKIN if skin is None else skin,
+        }  # fmt: skip
         run = MdRun(system, snapshots, md_plan(system, **how, **common), place, **cut)
     system.warn_if_unlike(snapshots)
     return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))

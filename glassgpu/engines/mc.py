@@ -9,6 +9,7 @@ import numpy as np
 
 from glassgpu.engines.runs import Plan, Run
 from glassgpu.launch import LABEL_RANGE, OVERLAP, element_dtype
+from glassgpu.systems.system import require_box
 
 BATCH = 256  # kernels/trials.cuh
 
@@ -17,7 +18,7 @@ BATCH = 256  # kernels/trials.cuh
 class McPlan(Plan):
     """Everything that fixes the numbers of a run, apart from system and snapshots. Steps are sweeps."""
 
-    step: float = 0.12  # side of the square or cube that moves are drawn from
+    step_size: float = 0.12  # side of the square or cube that moves are drawn from
     exchange: float | None = None  # share of the trials that exchange species; None: a kernel without
 
     def time_of(self, step: int) -> str:
@@ -40,6 +41,12 @@ class McRun(Run):
         OVERLAP: "a particle's energy was above 1e12 or not a number: two particles stand on one place; take another start",
         LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
     }
+
+    def check(self) -> None:
+        # A trial chooses the image of a neighbour before the move.
+        for snapshot in self.snapshots:
+            reach = float(self.problem.system.cutoff.max()) + self.plan.step_size / 2
+            require_box(snapshot.box, reach, snapshot.density, f"Monte Carlo of {self.problem.system.name} (its cut-off and half a step)")
 
     def lists(self) -> str:
         return "mixed" if self.plan.exchange is None else "blind"
@@ -76,7 +83,7 @@ class McRun(Run):
         return {
             "sweeps": steps,
             "first_sweep": self.step,
-            "step": self.plan.step,
+            "step_size": self.plan.step_size,
             "exchange": self.plan.exchange or 0.0,
             "trials": {name: xp.zeros(shape, element_dtype("Trials", name, constants)) for name, shape in shapes.items()},
         }

@@ -59,6 +59,19 @@ def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
     return steps
 
 
+def sweeps_of(times: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Times of Monte Carlo, (time,) int64: whole sweeps, ascending and all different.
+
+    Raises:
+        InvalidInput
+    """
+    asked = validate.array("times", np.atleast_1d(np.asarray(times)) if isinstance(times, (int, float)) else times, np.float64, (None,))
+    if not len(asked) or asked.min() < 1 or (asked != np.rint(asked)).any() or (np.diff(asked) <= 0).any():
+        raise InvalidInput(f"times={asked.tolist()[:8]}: Monte Carlo counts in sweeps; give ascending whole numbers of them, from 1 on")
+    validate.number("the last of times", asked.max(), most=MOST_STEPS)
+    return asked.astype(np.int64)
+
+
 def _fitting_step(times: np.ndarray, dt: float) -> str:
     """Advice: the largest step, not above ``dt``, on whose multiples all the times fall."""
     first = times.min()
@@ -133,10 +146,10 @@ def md_plan(
 def mc_plan(system: System, *, step: float, exchange: float | None = None, **common: Any) -> McPlan:
     """A checked plan of Monte Carlo; ``common`` as for ``common_of``."""
     plan = McPlan(
-        **common_of(system, **common), step=validate.number("step", step, above=0),
+        **common_of(system, **common), step_size=validate.number("step", step, above=0),
         exchange=None if exchange is None else validate.number("swap_fraction", exchange, above=0, most=1),
     )  # fmt: skip
-    longest = 0.5 * plan.step * system.dimension**0.5
+    longest = 0.5 * plan.step_size * system.dimension**0.5
     if longest >= 0.9 * plan.skin:
         raise InvalidInput(
             f"step={step:g}: a move may be {longest:.3g} long, for which skin={plan.skin:g} is too thin; give skin={2 * longest:.2g}"
@@ -159,7 +172,7 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
             "time_unit": TIME_UNIT,
         }
     else:
-        how = {"dynamics": "mc" if plan.exchange is None else "swap_mc", "step": plan.step, "time_unit": "sweeps"}
+        how = {"dynamics": "mc" if plan.exchange is None else "swap_mc", "step": plan.step_size, "time_unit": "sweeps"}
         if plan.exchange is not None:
             how["swap_fraction"] = plan.exchange
     return {

@@ -10,6 +10,7 @@ import numpy as np
 from glassgpu.dynamics.cage import BROKEN, initial_neighbors
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.problem import Problem
+from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
 
 LOG_COLUMNS, OBSERVABLES = 4, 4  # kernels/record.cuh
@@ -74,6 +75,9 @@ class Records:
         self.species = np.zeros((rows, t, n), np.int32) if keep_positions and keep_species else None
         xp = problem.target.xp
         self._given: dict[str, Any] = {"origin": xp.asarray(problem.places), "cage_begin": None, "cage": None, "broken2": None}
+        if bond_breaking:
+            for snapshot in snapshots:
+                require_box(snapshot.box, BROKEN * float(problem.system.sigma.max()), snapshot.density, "the label bond_breaking")
         if (labels or observe or bond_breaking) and (cage_relative or bond_breaking):
             begin, cage = self._first_neighbours(snapshots)
             broken2 = (BROKEN * problem.system.sigma) ** 2

@@ -22,7 +22,7 @@ from glassgpu.dynamics.observables import Observe
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.records import Records
-from glassgpu.errors import Interrupted, SimulationFailed
+from glassgpu.errors import Interrupted, InvalidInput, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System
@@ -113,6 +113,10 @@ class Run:
         self.plan, self.target, self.snapshots = plan, target, snapshots
         self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity, lists=self.lists())
         self.rows = len(snapshots) * plan.replicas
+        self.check()
+        counts = [np.bincount(s.types, minlength=len(system.species)) for s in snapshots]
+        if plan.observe and any((c != counts[0]).any() for c in counts):
+            raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
         n, d = self.problem.n, self.problem.d
         in_memory = max(1, BATCH_BYTES // (2 * n * d * self.BYTES[self.problem.double]))
         self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
@@ -141,6 +145,9 @@ class Run:
         self.state: dict[str, Any] = {}
 
     # ------------------------------------------------------------ what a subclass says
+
+    def check(self) -> None:
+        """Raise if these dynamics cannot be run in these boxes."""
 
     def lists(self) -> str:
         """Which neighbour lists the kernel reads (``Problem``)."""
@@ -232,7 +239,7 @@ class Run:
         ahead = self.records.steps[self.records.steps > self.step]
         if len(ahead) > most:
             steps = min(steps, int(ahead[most]) - 1 - self.step)
-        return max(1, min(steps, self.plan.steps - self.step))
+        return max(1, min(steps, self.plan.steps - self.step, 2**31 - 1))  # the kernel counts a chunk in 32 bits
 
     def _run_chunk(self, steps: int) -> None:
         """Advance a copy of the state, and keep it and what it recorded."""

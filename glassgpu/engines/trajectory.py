@@ -12,7 +12,6 @@ from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
 from glassgpu.engines.options import provenance
 from glassgpu.engines.runs import Run
-from glassgpu.errors import InvalidInput
 from glassgpu.types import Snapshot, listed
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ class Trajectory:
         kinetic: (replica, time) float64 of the whole system [energy]; molecular dynamics.
         conserved: (replica, time) float64: total energy, with the bath's part under a thermostat;
             molecular dynamics.
-        acceptance: (replica,) float64, share of the displacements that were accepted; Monte Carlo.
+        acceptance: (replica,) float64, share of the displacements that were accepted, NaN
+            when none was tried; Monte Carlo.
         exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
             symmetric; swap Monte Carlo.
         types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
@@ -83,7 +83,7 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     elif isinstance(run, McRun):
         kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
         tried, accepted = run.counts["displacements"].T
-        more = {"acceptance": shaped(accepted / np.maximum(tried, 1))}
+        more = {"acceptance": shaped(np.where(tried > 0, accepted / np.maximum(tried, 1), np.nan))}
         if plan.exchange is not None:
             pairs = run.counts["exchanges"]  # the lesser species first
             more["exchanges"] = shaped(pairs + pairs.transpose(0, 2, 1, 3))
@@ -119,8 +119,6 @@ def observables_of(run: Run, times: np.ndarray) -> xarray.Dataset:
     snapshots, records = run.snapshots, run.records
     system = run.problem.system
     assert run.plan.observe is not None and records.observable is not None
-    counts = np.array([np.bincount(s.types, minlength=len(system.species)) for s in snapshots])
-    if (counts != counts[0]).any():
-        raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
+    counts = np.bincount(snapshots[0].types, minlength=len(system.species))  # of all: engines/runs.py has checked it
     sums = records.observable.reshape(len(snapshots), run.plan.replicas, *records.observable.shape[1:])
-    return observables_dataset(run.plan.observe, sums, records.histogram, counts[0], times, system.species, system.dimension)
+    return observables_dataset(run.plan.observe, sums, records.histogram, counts, times, system.species, system.dimension)

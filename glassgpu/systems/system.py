@@ -90,6 +90,7 @@ class System:
         """What fixes its forces and motion, for fingerprints of runs."""
         return {
             "law": (self.law, self.species),
+            "dimension": self.dimension,
             "tables": np.stack([self.sigma, self.epsilon, self.cutoff, self.inner]),
             "mass": self.mass,
         }

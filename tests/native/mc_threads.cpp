@@ -36,7 +36,7 @@ int main() {
   a.record.step = step.data(), a.record.origin = mixture.origin.data(), a.record.log = log.data();
   a.record.cage_begin = cage_begin.data(), a.record.cage = cage.data(), a.record.broken2 = broken2.data();
   a.record.label = label.data(), a.record.bonds = bonds.data(), a.record.observable = observable.data();
-  a.replicas = replicas, a.sweeps = 6, a.fresh = 1, a.step = 0.2, a.skin = 0.3, a.exchange = 0.3;
+  a.replicas = replicas, a.sweeps = 6, a.fresh = 1, a.step_size = 0.2, a.skin = 0.3, a.exchange = 0.3;
   a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
   a.place = place.data(), a.reference = reference.data(), a.species = species.data();
   a.displacements = displacements.data(), a.exchanges = exchanges.data();
