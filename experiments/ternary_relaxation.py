@@ -89,50 +89,40 @@ def run(options: TernaryRelaxation) -> Path:
         "compared",
     ]
     study = Study(options.out, options, stages=names)
-    engine = {"system": system, "backend": options.backend}
 
-    def seed(name: str) -> int:
-        """A seed of each stage's own, so that no two share their random numbers."""
-        return int(np.random.SeedSequence([options.seed, *name.encode()]).generate_state(1)[0])
+    def engine(name: str) -> dict[str, Any]:
+        """What every stage is given; a seed of its own, so that no two share their random numbers."""
+        seed = int(np.random.SeedSequence([options.seed, *name.encode()]).generate_state(1)[0])
+        return {"system": system, "seed": seed, "backend": options.backend}
 
     liquids: dict[float, Result] = {}
     warmer: Result | None = None
     runs: dict[float, Result] = {}
     for t, tau in scale.tau.items():
+        name = f"liquids-{t:g}"
         warmer = liquids[t] = study.stage(
-            f"liquids-{t:g}",
+            name,
             _equilibrated,
             warmer=warmer,
             temperature=t,
             duration=_swap_duration(tau),
             configurations=scale.configurations,
-            **engine,
+            **engine(name),
         )
         if t > coldest:
+            name = f"relaxation-{t:g}"
             runs[t] = study.stage(
-                f"relaxation-{t:g}",
-                _relaxed,
-                liquids=liquids[t],
-                temperature=t,
-                longest=scale.longest * tau,
-                replicas=scale.replicas,
-                **engine,
+                name, _relaxed, liquids=liquids[t], temperature=t, longest=scale.longest * tau, replicas=scale.replicas, **engine(name)
             )
-    tau = scale.tau[coldest]
+    longest = scale.ensemble_longest * scale.tau[coldest]
     runs[coldest] = study.stage(
-        "ensemble",
-        _ensemble,
-        liquids=liquids[coldest],
-        temperature=coldest,
-        longest=scale.ensemble_longest * tau,
-        replicas=scale.runs,
-        **engine,
+        "ensemble", _ensemble, liquids=liquids[coldest], temperature=coldest, longest=longest, replicas=scale.runs, **engine("ensemble")
     )
     fields = study.stage("fields", _fields, liquids=liquids[coldest], ensemble=runs[coldest], system=system)
     t, tau_md, count = scale.compared
     compared = study.stage(
         "compared", _compared, liquids=liquids[t], temperature=t, tau_mc=scale.tau[t], tau_md=tau_md, configurations=count, replicas=scale.runs,
-        seed=seed("compared"), **engine,
+        **engine("compared"),
     )  # fmt: skip
     write(page, options.scale, system, runs, liquids[coldest], fields, compared)
     return page.write(
