@@ -9,6 +9,7 @@ import pytest
 from references import metropolis
 
 import glassgpu as gg
+from glassgpu import compile as compiling
 from glassgpu.engines import mc as engine
 from glassgpu.engines.runs import Run, replica_keys
 from glassgpu.launch import Cpu
@@ -216,6 +217,10 @@ def test_labels_equal_those_from_stored_positions(which, relative, dynamics, req
     assert ("cage_relative_overlap" in labels.observables) == relative
 
 
+def test_python_and_kernel_agree_on_the_batch():
+    assert f"constexpr int BATCH = {engine.BATCH};" in compiling.sources()["trials.cuh"]
+
+
 def test_in_two_dimensions_labels_are_cage_relative_unless_asked(film, liquid):
     for (system, start), relative in ((film, 1), (liquid, 0)):
         for dynamics in ("mc", "md"):
@@ -276,6 +281,7 @@ def test_pressure_of_an_ideal_gas():
     ("change", "message"),
     [
         ({"step": 0.0}, "step=0.0: must be above 0"),
+        ({"step": 1e-9}, "below the grid of single precision in a box of 17.12; give step=4e-06 or more"),
         ({"step": 2.0}, "a move may be 1.41 long, for which skin=0.75 is too thin; give skin=2.8"),
         ({"temperature": -1.0}, "temperature"),
         ({"times": [0.5]}, "Monte Carlo counts in sweeps; give ascending whole numbers"),

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassgpu.engines.runs import Plan, Run
+from glassgpu.errors import InvalidInput
 from glassgpu.launch import LABEL_RANGE, OVERLAP, element_dtype
 from glassgpu.systems.system import require_box
 
 BATCH = 256  # kernels/trials.cuh
+LEAST_STEP = 1e3 / 2**32  # of a side: places are whole numbers of L / 2^32 in single precision
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class McRun(Run):
         # A trial chooses the image of a neighbour before the move.
         for snapshot in self.snapshots:
             reach = float(self.problem.system.cutoff.max()) + self.plan.step_size / 2
+            if not self.problem.double and self.plan.step_size < LEAST_STEP * snapshot.box.max():
+                raise InvalidInput(
+                    f"step={self.plan.step_size:g} is below the grid of single precision in a box of {snapshot.box.max():.4g}; give "
+                    f"step={LEAST_STEP * snapshot.box.max():.1g} or more, or precision='double'"
+                )
             require_box(snapshot.box, reach, snapshot.density, f"Monte Carlo of {self.problem.system.name} (its cut-off and half a step)")
 
     def lists(self) -> str:
