@@ -85,8 +85,8 @@ def test_ternary_relaxation_smoke(tmp_path, monkeypatch):
     assert numbers["tau_of_plain_displacements"][0] < numbers["tau_alpha"][0]
     assert numbers["energy_per_particle"][0] > numbers["energy_per_particle"][1]
     assert 0.6 < numbers["acceptance"]["0.7"] < numbers["acceptance"]["1.0"] < 0.75
-    assert np.mean(numbers["pearson_p_q"]) < -0.4
-    assert -1 < numbers["pearson_mc_md"][0] < 1  # four runs are too few for more
+    assert np.mean(numbers["pearson_p_q"]) / np.prod(numbers["ceilings_p_q"], axis=0).mean() < -0.5
+    assert numbers["pearson_mc_md"][0] / numbers["product_of_ceilings_mc_md"][0] > 0.5
     assert page.read_text().count("data:image/png") == 4
 
 
