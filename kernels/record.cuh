@@ -32,24 +32,19 @@ struct Record {
   int32* species;           // (replica, sample, particle) where it changes; may be null
 };
 
-// The displacement of particle i since time 0 less that of the centre of mass, or of the particles
-// that were its neighbours at time 0; returns its square.
-GG_FUNCTION double displaced(const Workspace& w, const int32* begin, const int32* cage, bool relative, int i, double* moved) {
-  const int first = relative ? begin[i] : 0, last = relative ? begin[i + 1] : 0;
+// The displacement of particle i since time 0, relative to its first neighbours or not; returns its square.
+GG_FUNCTION double displaced(const Workspace& w, int relative, int i) {
   double square = 0;
   for (int d = 0; d < D; ++d) {
-    double around = 0;
-    for (int k = first; k < last; ++k) around += w.moved[d * w.n + cage[k]];
-    moved[d] = w.moved[d * w.n + i] - (last > first ? around / (last - first) : 0.0);
-    square += moved[d] * moved[d];
+    const double moved = w.moved[(relative * D + d) * w.n + i];
+    square += moved * moved;
   }
   return square;
 }
 
 // One particle's share of an observable. F_s is averaged over all directions of the wave vector.
 GG_FUNCTION double observed(const Record& r, int which, double square) {
-  if (which == 0) return square;
-  if (which == 1) return square * square;
+  if (which < 2) return which == 0 ? square : square * square;
   if (which == 3) return square < r.overlap * r.overlap ? 1.0 : 0.0;
   const double x = r.wavenumber * sqrt(square);
   if (D == 2) return j0(x);
@@ -63,11 +58,11 @@ GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin
     const int j = r.cage[k];
     double square = 0;
     for (int d = 0; d < D; ++d) {
-      const double apart = unwrapped(place[d * w.n + i] - place[d * w.n + j], w.box, d);
-      const double nearest_image = apart - w.box.side[d] * rint(apart / w.box.side[d]);
-      square += nearest_image * nearest_image;
+      const double turns = unwrapped(place[d * w.n + i] - place[d * w.n + j], w.box, d) / w.box.side[d];
+      const double apart = (turns - rint(turns)) * w.box.side[d];
+      square += apart * apart;
     }
-    count += square < r.broken2[w.first_types[i] * SPECIES + w.first_types[j]];
+    count += square < r.broken2[first_type(w, i) * SPECIES + first_type(w, j)];
   }
   return count;
 }
@@ -92,35 +87,46 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
   if (r.position)
     phase(n, [&](int i) {
       for (int d = 0; d < D; ++d) r.position[(row * n + i) * D + d] = unwrapped(place[d * n + i], w.box, d);
-      if (r.species) r.species[row * n + i] = w.types[i];
+      if (LISTS == 2 && r.species) r.species[row * n + i] = w.types[i];
     });
 
   if (!(r.label || r.drift || r.bonds || r.observable || r.histogram)) return true;
   const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
   const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
-  const double total_mass = block_sum(n, [&](int i) { return w.mass[w.first_types[i]]; });
+  const double total_mass = block_sum(n, [&](int i) { return w.mass[first_type(w, i)]; });
   for (int d = 0; d < D; ++d) {
     const double centre = block_sum(n, [&](int i) {
-                            return w.mass[w.first_types[i]] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
+                            return w.mass[first_type(w, i)] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
                           }) / total_mass;
-    phase(n, [&](int i) { w.moved[d * n + i] = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre; });
+    double* along = w.moved + d * n;
+    phase(n, [&](int i) { along[i] = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre; });
+    if (r.cage_relative)
+      phase(n, [&](int i) {
+        double around = 0;
+        const int first = begin[i], last = begin[i + 1];
+        for (int k = first; k < last; ++k) around += along[r.cage[k]];
+        along[D * n + i] = along[i] - (last > first ? around / (last - first) : 0.0);
+      });
   }
 
   if (r.observable)
     for (int k = 0; k < (1 + r.cage_relative) * SPECIES * OBSERVABLES; ++k) {
-      const int relative = k / (SPECIES * OBSERVABLES);
       const double sum = block_sum(n, [&](int i) {
-        double moved[D];
-        if (w.first_types[i] != k / OBSERVABLES % SPECIES) return 0.0;
-        return observed(r, k % OBSERVABLES, displaced(w, begin, r.cage, relative, i, moved));
+        if (first_type(w, i) != k / OBSERVABLES % SPECIES) return 0.0;
+        return observed(r, k % OBSERVABLES, displaced(w, k / (SPECIES * OBSERVABLES), i));
       });
       phase(1, [&](int) { r.observable[row * (1 + r.cage_relative) * SPECIES * OBSERVABLES + k] = sum; });
     }
 
   const int64 cell = static_cast<int64>(configuration) * r.samples + sample;
+  if (r.bonds)
+    phase(n, [&](int i) {
+      const int64 count = unbroken(w, r, begin, place, i);
+      atomic_add(&r.bonds[cell * 2 * n + i], count);
+      atomic_add(&r.bonds[(cell * 2 + 1) * n + i], count * count);
+    });
   return !block_any(n, [&](int i) {
-    double moved[D];
-    const double square = displaced(w, begin, r.cage, r.cage_relative, i, moved);
+    const double square = displaced(w, r.cage_relative, i);
     const double distance = sqrt(square);
     if (!(distance < LARGEST_DISPLACEMENT)) return true;
     if (r.label) {
@@ -130,15 +136,10 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
     }
     if (r.drift)
       for (int d = 0; d < D; ++d) atomic_add(&r.drift[(cell * D + d) * n + i], static_cast<int64>(rint(w.moved[d * n + i] * LENGTH_UNIT)));
-    if (r.bonds) {
-      const int64 count = unbroken(w, r, begin, place, i);
-      atomic_add(&r.bonds[cell * 2 * n + i], count);
-      atomic_add(&r.bonds[(cell * 2 + 1) * n + i], count * count);
-    }
     if (r.histogram) {
       const double at = distance / r.bin_width;
       const int bin = at < r.bins ? static_cast<int>(at) : r.bins - 1;
-      atomic_add(&r.histogram[(cell * SPECIES + w.first_types[i]) * r.bins + bin], int64(1));
+      atomic_add(&r.histogram[(cell * SPECIES + first_type(w, i)) * r.bins + bin], int64(1));
     }
     return false;
   });

@@ -44,7 +44,7 @@ struct Scratch {
   real* force;         // (slot, D, particle)
   real* energy;        // (slot, particle)
   real* virial;        // (slot, particle)
-  double* moved;       // (slot, D, particle) displacements since time 0
+  double* moved;       // (slot, 2, D, particle) displacements since time 0, and relative to the first neighbours
 };
 
 struct Workspace {
@@ -82,9 +82,12 @@ GG_FUNCTION Workspace make_workspace(const Problem& p, const Scratch& s, int con
   w.force = s.force + slot * n * D;
   w.energy = s.energy + slot * n;
   w.virial = s.virial + slot * n;
-  w.moved = s.moved + slot * n * D;
+  w.moved = s.moved + slot * n * 2 * D;
   return w;
 }
+
+// The species of a particle at time 0.
+GG_FUNCTION int first_type(const Workspace& w, int i) { return LISTS == 2 ? w.first_types[i] : w.types[i]; }
 
 // Where a particle's position now begins, and its coordinate d.
 GG_FUNCTION index_t offset_of(int i) { return static_cast<index_t>(LANES == 1 ? i : 4 * i); }

@@ -188,7 +188,7 @@ class Problem:
             "force": (slots, d, n),
             "energy": (slots, n),
             "virial": (slots, n),
-            "moved": (slots, d, n),
+            "moved": (slots, 2, d, n),
         }
         if any(self._scratch.get(k) is None or self._scratch[k].shape != shape for k, shape in shapes.items()):
             self._scratch = {k: self.target.xp.zeros(v, element_dtype("Scratch", k, self.constants)) for k, v in shapes.items()}

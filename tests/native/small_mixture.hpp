@@ -46,7 +46,7 @@ struct SmallMixture {
 #endif
       }
     }
-    moved.resize(D * n), force.resize(D * n), energy.resize(n), virial.resize(n);
+    moved.resize(2 * D * n), force.resize(D * n), energy.resize(n), virial.resize(n);
     sorted.resize((D + 1) * (n + SCAN)), packed.resize(4 * n), list.resize(n * CAPACITY);
     list_end.resize(2 * n), bin_begin.resize(bins + 1), cursor.resize(bins), order.resize(n + SCAN);
   }
