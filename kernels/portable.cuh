@@ -26,6 +26,7 @@ typedef float real;
 
 #if defined(__CUDACC__)
 #define GG_FUNCTION __device__ __forceinline__
+#define GG_NO_UNROLL _Pragma("unroll 1")  // for seldom loops, whose copies would take registers from the others
 #else
 #include <math.h>
 #include <string.h>
@@ -33,6 +34,7 @@ typedef float real;
 #include <immintrin.h>
 #endif
 #define GG_FUNCTION inline __attribute__((always_inline))
+#define GG_NO_UNROLL
 #endif
 
 // ---------------------------------------------------------------- numbers

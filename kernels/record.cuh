@@ -54,6 +54,7 @@ GG_FUNCTION double observed(const Record& r, int which, double square) {
 // How many of particle i's first neighbours are still within the distance at which a bond breaks.
 GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin, const place_t* place, int i) {
   int count = 0;
+  GG_NO_UNROLL
   for (int k = begin[i]; k < begin[i + 1]; ++k) {
     const int j = r.cage[k];
     double square = 0;
@@ -104,6 +105,7 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
       phase(n, [&](int i) {
         double around = 0;
         const int first = begin[i], last = begin[i + 1];
+        GG_NO_UNROLL
         for (int k = first; k < last; ++k) around += along[r.cage[k]];
         along[D * n + i] = along[i] - (last > first ? around / (last - first) : 0.0);
       });

@@ -15,7 +15,7 @@ from glassgpu import compile as compiling
 from glassgpu import launch
 
 # Spilled bytes of each kernel at most, as measured when it was written; a rise is a regression.
-SPILLS = {"run_md": 280, "run_mc": 0, "run_energy": 0, "run_quench": 384, "run_shells": 0, "run_shell_average": 0, "check_philox": 0}
+SPILLS = {"run_md": 256, "run_mc": 0, "run_energy": 0, "run_quench": 384, "run_shells": 0, "run_shell_average": 0, "check_philox": 0}
 STRUCTS = {
     "run_md": "MdArguments", "run_mc": "McArguments", "run_energy": "EnergyArguments", "run_quench": "QuenchArguments", "run_shells": "ShellsArguments",
     "run_shell_average": "AverageArguments", "check_philox": "PhiloxArguments",
