@@ -1,6 +1,11 @@
 """Every error that glassgpu raises on purpose, and the warning it gives. Each message says what was given, what is allowed
 and what to do."""
 
+import os
+import sys
+import warnings
+from pathlib import Path
+
 
 class GlassGPUError(Exception):
     """Base of all errors of this package."""
@@ -76,3 +81,11 @@ class StudyBusy(GlassGPUError):
 
 class Interrupted(GlassGPUError, KeyboardInterrupt):
     """A run was stopped by the user; the message says how to continue it."""
+
+
+def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user's own that called into this package, however deep inside it we are."""
+    depth, package = 1, f"{Path(__file__).parent}{os.sep}"
+    while (frame := sys._getframe(depth)).f_code.co_filename.startswith(package) and frame.f_back:
+        depth += 1
+    warnings.warn(text, category, stacklevel=depth + 1)

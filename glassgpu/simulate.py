@@ -92,7 +92,7 @@ def md(
             raise InvalidInput("thermostat='nose_hoover' needs temperature=")
         if any(s.velocities is None for s in snapshots):
             raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
-    steps, samples, asked = _schedule(duration, times, dt, observe)
+    steps, samples, asked = _schedule(duration, times, dt, observe, cage_relative, keep_positions)
     plan = md_plan(
         as_system(system), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
         skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
@@ -219,23 +219,31 @@ def _monte_carlo(
         validate.whole(
             "duration, in sweeps,", int(duration) if isinstance(duration, float) and duration.is_integer() else duration, least=1
         )
-    steps, samples, at = _schedule(duration, times, None, asked["observe"])
+    steps, samples, at = _schedule(duration, times, None, asked["observe"], asked["cage_relative"], asked["keep_positions"])
     plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **asked)
-    run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads), **cut)
+    run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads, McRun.SIDE_BY_SIDE), **cut)
     system.warn_if_unlike(snapshots)
     return trajectory_of(run.run(), many, at)
 
 
 def _schedule(
-    duration: float | None, times: Sequence[float] | None, dt: float | None, observe: Observe | None
+    duration: float | None,
+    times: Sequence[float] | None,
+    dt: float | None,
+    observe: Observe | None,
+    cage_relative: bool | None,
+    keep_positions: bool,
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Steps in all, the steps to record at, and the times as asked for; without ``dt`` in sweeps."""
     if duration is None and times is None:
         raise InvalidInput("give duration= or times=")
     samples = np.zeros(0, np.int64) if times is None else sweeps_of(times) if dt is None else steps_of(times, dt)
     steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / (dt or 1)))
-    if observe and not len(samples):
-        raise InvalidInput("observe= sums observables at times=, so give times")
+    for name, given in (("observe", observe is not None), ("keep_positions", keep_positions)):
+        if given and not len(samples):
+            raise InvalidInput(f"{name}= records at times=, so give times")
+    if isinstance(cage_relative, bool) and observe is None:
+        raise InvalidInput("cage_relative= says which displacements observe= looks at, so give observe")
     if len(samples) and samples[-1] > steps:
         raise InvalidInput(f"the last of times is beyond duration={duration}")
     return steps, samples, np.zeros(0) if times is None else np.atleast_1d(np.asarray(times, float))

@@ -13,6 +13,8 @@ import pytest
 
 import glassgpu as gg
 from glassgpu import errors
+from glassgpu.engines import options
+from glassgpu.launch import Cuda
 
 GOOD = dict(temperature=0.8, times=[0.1], replicas=2, seed=1, backend="cpu", progress=False)
 
@@ -135,6 +137,28 @@ def test_results_are_shown_on_one_line(liquid):
     assert repr(ensemble) == "Ensemble(Kob-Andersen, N=500, T=0.8, replicas=2, times=[0.1])"
     made = gg.simulate.md(system, [start] * 2, temperature=0.8, times=0.01 * np.arange(1, 9), backend="cpu", progress=False)
     assert repr(made) == "Trajectory(Kob-Andersen, runs=2 x 1, T=0.8, times=[0.01 ... 0.08, 8 in all])"
+
+
+def test_warnings_point_at_the_users_line(liquid, film, monkeypatch):
+    """Not into the package, however deep the warning arises; a GPU is full with fewer replicas of MD than of MC."""
+    monkeypatch.setattr(options, "target", lambda backend, threads: Cuda.__new__(Cuda))
+    monkeypatch.setattr(Cuda, "multiprocessors", lambda self: 10)
+    for simulate, busy, system_and_start in ((gg.simulate.md, 10, liquid), (gg.simulate.mc, 160, film), (gg.simulate.swap_mc, 160, film)):
+        with pytest.warns(UserWarning, match=f"9 replicas leave most of this GPU idle, which {busy} would keep busy") as caught:
+            with pytest.raises(AttributeError):  # no such GPU
+                simulate(*system_and_start, temperature=1.0, duration=1, replicas=9, progress=False)
+        assert [w.filename for w in caught] == [__file__]
+
+
+def test_records_need_times(liquid, film):
+    for simulate, system_and_start in ((gg.simulate.md, liquid), (gg.simulate.mc, film)):
+        common = dict(temperature=1.0, duration=1, backend="cpu", progress=False)
+        with pytest.raises(errors.InvalidInput, match="keep_positions= records at times=, so give times"):
+            simulate(*system_and_start, **common, keep_positions=True)
+        with pytest.raises(errors.InvalidInput, match="observe= records at times=, so give times"):
+            simulate(*system_and_start, **common, observe=gg.dynamics.Observe(wavenumber=6.3))
+        with pytest.raises(errors.InvalidInput, match="cage_relative= says which displacements observe= looks at"):
+            simulate(*system_and_start, **common, cage_relative=True)
 
 
 def test_box_too_small_names_the_smallest_n(liquid):

@@ -112,7 +112,7 @@ def isoconfigurational(
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
         "observe": observe, "cage_relative": cage_relative,
     }  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads)
+    place = choose_target(backend, replicas * len(snapshots), threads, (McRun if dynamics == "mc" else MdRun).SIDE_BY_SIDE)
     cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
     run: Run
     if dynamics == "mc":

@@ -39,6 +39,7 @@ class McRun(Run):
     KERNEL, STRUCT, WHAT = "run_mc", "McArguments", "trials"
     BYTES = (14, 18)
     STEPS_PER_SECOND = 1e6
+    SIDE_BY_SIDE = 16  # a replica is one warp
     ADVICE: ClassVar = {
         OVERLAP: "a particle's energy was above 1e12 or not a number: two particles stand on one place; take another start",
         LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",

@@ -38,6 +38,7 @@ class MdRun(Run):
     KERNEL, STRUCT, WHAT = "run_md", "MdArguments", "particle-steps"
     BYTES = (16, 24)
     STEPS_PER_SECOND = 1e6
+    SIDE_BY_SIDE = 1
     ADVICE: ClassVar = {
         RUNAWAY: "a particle moved more than 0.5 in one step; take a smaller dt or a better equilibrated start, " + UNITS,
         OVERLAP: "the force on a particle was above 1e7 or not a number; take a smaller dt or a better equilibrated start, " + UNITS,

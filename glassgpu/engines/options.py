@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.mc import McPlan
 from glassgpu.engines.md import MdPlan
-from glassgpu.errors import InvalidInput
+from glassgpu.errors import InvalidInput, warn_user
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
@@ -82,14 +81,14 @@ def _fitting_step(times: np.ndarray, dt: float) -> str:
     return "take multiples of dt"
 
 
-def choose_target(backend: str, rows: int, threads: int | None) -> Cpu | Cuda:
-    """``launch.target``, with a warning when a GPU is given too few replicas to be busy."""
+def choose_target(backend: str, rows: int, threads: int | None, side_by_side: int = 1) -> Cpu | Cuda:
+    """``launch.target``, with a warning when a GPU, on whose every multiprocessor so many replicas run
+    ``side_by_side``, is given too few to be busy."""
     place = target(backend, threads)
-    if isinstance(place, Cuda) and rows < place.multiprocessors():
-        warnings.warn(
-            f"{rows} replicas keep {rows} of {place.multiprocessors()} multiprocessors busy: ask for all configurations and "
-            "replicas in one call, or run a single large system with HOOMD-blue",
-            stacklevel=3,
+    if isinstance(place, Cuda) and rows < (busy := side_by_side * place.multiprocessors()):
+        warn_user(
+            f"{rows} replicas leave most of this GPU idle, which {busy} would keep busy: ask for all configurations and replicas "
+            "in one call, or run a single large system with HOOMD-blue"
         )
     return place
 

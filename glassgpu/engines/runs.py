@@ -93,6 +93,7 @@ class Run:
     WHAT: ClassVar[str]  # for the progress bar
     BYTES: ClassVar[tuple[int, int]]  # of the state of one coordinate, single and double
     STEPS_PER_SECOND: ClassVar[float]  # a first guess for one particle and multiprocessor
+    SIDE_BY_SIDE: ClassVar[int]  # replicas that keep a multiprocessor busy
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall, InvalidInput, SuspiciousInput, UnknownSpecies
+from glassgpu.errors import BoxTooSmall, InvalidInput, SuspiciousInput, UnknownSpecies, warn_user
 from glassgpu.types import Snapshot
 
 UNLIKE_DENSITY, UNLIKE_COMPOSITION = 0.15, 0.10  # relative; share of the particles. Public data are within 0.01
@@ -131,7 +130,7 @@ class System:
             advice = self._check_units(snapshot)
             if advice:
                 text = f"the snapshot has the density {snapshot.density:.4g}{advice}, or give the system this density"
-                return warnings.warn(text, SuspiciousInput, stacklevel=3)
+                return warn_user(text, SuspiciousInput)
             share = np.bincount(snapshot.types, minlength=len(self.species)) / snapshot.n
             if np.abs(share - expected).max() > UNLIKE_COMPOSITION:
                 found, wanted = (" : ".join(f"{100 * s:.0f}" for s in shares) for shares in (share, expected))
@@ -139,7 +138,7 @@ class System:
                     f"the snapshot holds {' : '.join(self.species)} = {found}, the composition of {self.name} is {wanted}: "
                     "check how its types are numbered, or give the system these counts"
                 )
-                return warnings.warn(text, SuspiciousInput, stacklevel=3)
+                return warn_user(text, SuspiciousInput)
 
     def random_snapshot(self, seed: int) -> Snapshot:
         """A random configuration in which no two particles overlap (``systems/starts.py``)."""
