@@ -144,9 +144,9 @@ def test_warnings_point_at_the_users_line(liquid, film, monkeypatch):
     monkeypatch.setattr(options, "target", lambda backend, threads: Cuda.__new__(Cuda))
     monkeypatch.setattr(Cuda, "multiprocessors", lambda self: 10)
     for simulate, busy, system_and_start in ((gg.simulate.md, 10, liquid), (gg.simulate.mc, 160, film), (gg.simulate.swap_mc, 160, film)):
-        with pytest.warns(UserWarning, match=f"9 replicas leave most of this GPU idle, which {busy} would keep busy") as caught:
-            with pytest.raises(AttributeError):  # no such GPU
-                simulate(*system_and_start, temperature=1.0, duration=1, replicas=9, progress=False)
+        idle = f"9 replicas leave most of this GPU idle, which {busy} would keep busy"
+        with pytest.warns(UserWarning, match=idle) as caught, pytest.raises(AttributeError):  # no such GPU
+            simulate(*system_and_start, temperature=1.0, duration=1, replicas=9, progress=False)
         assert [w.filename for w in caught] == [__file__]
 
 
