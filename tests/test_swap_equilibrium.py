@@ -10,7 +10,7 @@ from glassgpu.dynamics.stationarity import SIGNIFICANT, Window, blocked_error, c
 from glassgpu.structure import long_range_order, structure_factor
 
 N, COLD = 1000, 0.30
-SWEEPS, SAMPLES = 2_400_000, 1200
+SWEEPS, SAMPLES = 3_600_000, 1200
 RELAXATIONS, DISCARDED = 30, 10  # the run must be so many relaxation times long, which are measured below
 LADDER = (0.6, 0.5, 0.45, 0.4, 0.37, 0.34, 0.32)
 
