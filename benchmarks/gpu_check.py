@@ -119,7 +119,7 @@ def correctness(backend: str) -> dict[str, Any]:
     out["several replicas per block"] = bool(np.array_equal(alone["places"], crowd["places"][:3]))
     snapshots = [gg.systems.kob_andersen(n=1200).random_snapshot(seed) for seed in (1, 2)]
     describe = gg.descriptors.ShellExpansion(generations=2)
-    there, here = (describe._compute_on(p, snapshots) for p in (place, Cpu()))
+    there, here = (p.to_numpy(describe.compute_on(p, snapshots)) for p in (place, Cpu()))
     out["largest difference of ShellExpansion"] = float(np.abs(there - here).max())
     out["ShellExpansion agrees"] = bool(np.allclose(there, here, rtol=1e-9, atol=1e-12))
     return out

@@ -20,10 +20,11 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from glassgpu.errors import CacheRefused, CompilationFailed, CompilerMissing, DeviceMissing
 
-Constants = Mapping[str, int]
+Constants = Mapping[str, Any]  # numbers, and texts that initialise constant tables
 
 # -ffast-math and -Ofast are banned: they blind checks for NaN and change the floating-point mode
 # of the whole process. Fused multiply-adds are written out in the kernels, never contracted.

@@ -127,7 +127,7 @@ class Cpu:
         which its first list build is nothing."""
         return self.threads * max(1, 4000 // particles)
 
-    def compile_constants(self, particles: int, constants: compiling.Constants) -> dict[str, int]:
+    def compile_constants(self, particles: int, constants: compiling.Constants) -> dict[str, Any]:
         """All compile-time constants of a kernel on this target."""
         return {**constants, **self.constants}
 
@@ -142,7 +142,7 @@ class Cpu:
 
 
 @functools.cache
-def _host_entry(kernel: str, constants: tuple[tuple[str, int], ...]) -> Any:
+def _host_entry(kernel: str, constants: tuple[tuple[str, Any], ...]) -> Any:
     entry = getattr(ctypes.CDLL(str(compiling.library(kernel, dict(constants)))), f"{kernel}_entry")
     entry.argtypes = [ctypes.c_void_p, ctypes.c_int]
     entry.restype = None
@@ -179,11 +179,11 @@ class Cuda:
         spare = 4096  # the static arrays of block_sum and block_scan
         return needed if needed + spare <= int(self.device.attributes["MaxSharedMemoryPerBlockOptin"]) else 0
 
-    def compile_constants(self, particles: int, constants: compiling.Constants) -> dict[str, int]:
+    def compile_constants(self, particles: int, constants: compiling.Constants) -> dict[str, Any]:
         return {
             **constants,
             **self.constants,
-            "THREADS": WARP if constants.get("LISTS") else self.threads,  # kernels/run_mc.cu: a replica is one warp
+            "THREADS": WARP if constants.get("LISTS") or constants.get("ONE_WARP") else self.threads,  # kernels that call team_sum
             "WIDE_INDEX": int(particles > 65535),
             "SHARED_POSITIONS": int(self._shared_bytes(particles, constants) > 0),
         }
@@ -212,7 +212,7 @@ class Cuda:
 
 
 @functools.cache
-def _device_entry(device: int, kernel: str, constants: tuple[tuple[str, int], ...], arch: str) -> Any:
+def _device_entry(device: int, kernel: str, constants: tuple[tuple[str, Any], ...], arch: str) -> Any:
     import cupy
 
     path, _ = compiling.cubin(kernel, dict(constants), arch)

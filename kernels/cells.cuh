@@ -8,12 +8,13 @@
 #include "box.cuh"
 
 constexpr int REACH = 2;  // a cell is at least half the cut-off wide
+constexpr int PADDING = 8;  // capacities are whole vectors of at most so many
 
 struct Cells {
   int32 particles;
   int32 species;
   int32 bins;              // largest species * cells over the configurations
-  int32 capacity;          // most candidates of any cell
+  int32 capacity;          // most candidates of any cell, in whole vectors
   const double* box;       // (configuration, D) sides
   const int32* grid;       // (configuration, D) cells along each direction
   const int32* begin;      // (configuration, bins + 1) where each bin's particles begin
@@ -97,6 +98,31 @@ GG_FUNCTION Bond bond_to(const Surroundings& w, int k, int candidate) {
   bond.z = D == 3 ? apart(to[(D - 1) * w.capacity], from[(D - 1) * w.n], w.box, D - 1) : real(0);
   bond.r = root(fused(bond.z, bond.z, fused(bond.y, bond.y, bond.x * bond.x)));
   return bond;
+}
+
+// The distances to LANES candidates from c on; what lies beyond the last is anything.
+GG_FUNCTION lanes distances_to(const Surroundings& w, int k, int c) {
+  lanes square = {};
+  for (int d = 0; d < D; ++d) {
+    const lanes difference = load_lanes(w.candidate + d * w.capacity + c) - everywhere(w.sorted[d * w.n + k]);
+    const lanes apart = difference - everywhere(w.box.unit[d]) * nearest(difference * everywhere(w.box.inverse[d]));
+    square = fused(apart, apart, square);
+  }
+  return root(square);
+}
+
+// How many particles the cell itself holds.
+GG_FUNCTION int own_particles(const Surroundings& w) {
+  int count = 0;
+  for (int s = 0; s < w.species; ++s) count += w.begin[s * w.cells + w.cell + 1] - w.begin[s * w.cells + w.cell];
+  return count;
+}
+
+// The place in `order` of the m-th of them.
+GG_FUNCTION int own_particle(const Surroundings& w, int m) {
+  int bin = w.cell;
+  for (; w.begin[bin + 1] - w.begin[bin] <= m; bin += w.cells) m -= w.begin[bin + 1] - w.begin[bin];
+  return w.begin[bin] + m;
 }
 
 // Calls f(k) for the places in `order` of the cell's own particles, alike in every thread.

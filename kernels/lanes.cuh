@@ -7,6 +7,7 @@
 // Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp of particles
 // reads one line; with several, or where a warp reads one list, at list[i * capacity + k], a run of
 // entries padded to whole vectors with i itself, which every pair law ignores.
+// GG_LONG_VECTORS: a kernel other than those with such lists asks for 64 bytes.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -37,7 +38,7 @@ GG_FUNCTION real sum_of(real x) { return x; }
 GG_FUNCTION real select(bool which, real a, real b) { return which ? a : b; }
 #else
 #define GG_VECTORS 1
-#if defined(__AVX512F__) && defined(__AVX512DQ__) && GG_LISTS
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && (GG_LISTS || GG_LONG_VECTORS)
 #define GG_WIDE 1
 constexpr int VECTOR = 64;
 #else
@@ -154,6 +155,17 @@ GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*
 GG_FUNCTION lanes load_lanes(const real* at) { return *at; }
 GG_FUNCTION void store_lanes(real* at, lanes x) { *at = x; }
 #endif
+// The first `count` of them, then zeros.
+GG_FUNCTION lanes load_some(const real* at, int count) {
+  if (count >= LANES) return load_lanes(at);
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+  return (lanes)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1 << count) - 1), at);
+#else
+  real some[LANES] = {};
+  for (int l = 0; l < count; ++l) some[l] = at[l];
+  return load_lanes(some);
+#endif
+}
 GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
 #if GG_VECTORS
 GG_FUNCTION lanes everywhere(lanes x) { return x; }
@@ -186,6 +198,17 @@ struct Two {
   GG_FUNCTION Two(lanes first, lanes second) : a(first), b(second) {}
 };
 typedef decltype(lanes{} < lanes{}) mask_t;
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+GG_FUNCTION bool none_of(mask_t x) { return !_mm512_movepi64_mask((__m512i)x); }
+#elif GG_VECTORS
+GG_FUNCTION bool none_of(mask_t x) {
+  auto all = x[0];
+  for (int l = 1; l < LANES; ++l) all |= x[l];
+  return !all;
+}
+#else
+GG_FUNCTION bool none_of(mask_t x) { return !x; }
+#endif
 struct TwoMasks {
   mask_t a, b;
 };

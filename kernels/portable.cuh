@@ -161,6 +161,20 @@ GG_FUNCTION real team_sum(F f) {
   return sum;
 }
 
+// K sums over rows x columns items, of which f(row, column, sum) adds one, given to out(k, sum); for blocks
+// of one warp. On the host an item is as many columns as a vector holds.
+template <int K, class F, class Out>
+GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
+  real sum[K] = {};
+  for (int i = threadIdx.x; i < rows * columns; i += TEAM_WIDTH) f(i / columns, i % columns, sum);
+#pragma unroll
+  for (int k = 0; k < K; ++k) {
+    for (int half = TEAM_WIDTH / 2; half > 0; half /= 2) sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], half);
+    if (threadIdx.x == k % TEAM_WIDTH) out(k, sum[k]);
+  }
+  __syncwarp();
+}
+
 GG_FUNCTION double* sum_space() {
   __shared__ double partial[SUM_WIDTH];
   return partial;
@@ -274,6 +288,31 @@ GG_FUNCTION real team_sum(F f) {
 GG_FUNCTION int32 block_scan(int32* x, int n) { return x[n] = scan_in_order(x, 0, n, 0); }
 
 #endif
+
+// Partial sum t of K: of the items t, t + TEAM_WIDTH, ...
+template <int K, class F>
+GG_FUNCTION void add_items(int t, int rows, int columns, F f, lanes* sum) {
+  for (int k = 0; k < K; ++k) sum[k] = lanes{};
+  int item = 0;
+  for (int row = 0; row < rows; ++row)
+    for (int column = 0; column < columns; ++column, ++item)
+      if (TEAM_WIDTH == 1 || item % TEAM_WIDTH == t) f(row, column, sum);
+}
+
+template <int K, class F, class Out>
+GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
+#if defined(GG_READER_THREADS)
+  static lanes partial[TEAM_WIDTH * K];  // of all threads
+#else
+  lanes partial[TEAM_WIDTH * K];
+#endif
+  phase(TEAM_WIDTH, [&](int t) { add_items<K>(t, rows, columns, f, partial + t * K); });
+  phase(K, [&](int k) {
+    lanes terms[TEAM_WIDTH];
+    for (int t = 0; t < TEAM_WIDTH; ++t) terms[t] = partial[t * K + k];
+    out(k, sum_of(fold(terms)));
+  });
+}
 
 #include "host_entry.cuh"
 

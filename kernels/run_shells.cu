@@ -4,28 +4,13 @@
 // over the candidates in their fixed order, so nothing but the snapshot reaches a column.
 #include "cells.cuh"
 #include "harmonics.cuh"
+#include "shells.cuh"
 
-// Centres that one item of a phase treats: one on the GPU; on the host four vectors of doubles,
-// whose sums stay in registers. Centres are padded to whole tiles of the host.
 #if defined(__CUDACC__)
-constexpr int TILE = 1;
 constexpr int CHUNK = 256;  // neighbours whose harmonics are in memory at once
 #else
-constexpr int TILE = 16;
 constexpr int CHUNK = 32;
 #endif
-constexpr int VECTORS = TILE / LANES;
-
-// A Gaussian per slot: exp(-(r - centre)^2 * narrow) where r < edge. Padding has edge = -1.
-struct Shells {
-  int32 slots;
-  int32 count;          // columns: slots without padding
-  double reach;         // largest edge
-  const real* centre;   // (slot)
-  const real* edge;     // (slot)
-  const real* narrow;   // (slot) 1 / (2 delta^2)
-  const int32* column;  // (slot) from 0, -1 for padding
-};
 
 struct ShellsArguments {
   Cells cells;
@@ -43,39 +28,6 @@ struct ShellsArguments {
   real* sum;                // (slot, ROWS, angular slots)
   double* out;              // (configuration, particle, columns)
 };
-
-// Adds the weights of distance r in the shells from slot `first` on to sum[0 .. VECTORS-1].
-GG_FUNCTION void add_weights(const Shells& s, int first, real r, lanes* sum) {
-  const lanes distance = everywhere(r);
-  for (int v = 0; v < VECTORS; ++v) {
-    const int slot = first + v * LANES;
-    const lanes x = distance - load_lanes(s.centre + slot);
-    const lanes bell = exponential(-(x * x) * load_lanes(s.narrow + slot));
-    sum[v] += select(distance < load_lanes(s.edge + slot), bell, lanes{});
-  }
-}
-
-GG_FUNCTION void radial_columns(const ShellsArguments& a, const Surroundings& w, const real* distance, double* row) {
-  const Shells& s = a.radial;
-  const int tiles = s.slots / TILE;
-  phase(w.species * tiles, [&](int item) {
-    const int kind = item / tiles, first = item % tiles * TILE;
-    real edge = 0;
-    for (int t = 0; t < TILE; ++t) edge = s.edge[first + t] > edge ? s.edge[first + t] : edge;
-    lanes sum[VECTORS] = {};
-    const int end = w.mark[w.species_end[kind]];
-    for (int j = kind ? w.mark[w.species_end[kind - 1]] : 0; j < end; ++j)
-      if (distance[j] < edge) add_weights(s, first, distance[j], sum);
-    for (int v = 0; v < VECTORS; ++v) {
-      real values[LANES];
-      store_lanes(values, sum[v]);
-      for (int l = 0; l < LANES; ++l) {
-        const int column = s.column[first + v * LANES + l];
-        if (column >= 0) row[kind * s.count + column] = values[l];
-      }
-    }
-  });
-}
 
 // sum[row, shell] += harmonic[row, neighbour] weight[neighbour, shell] over a chunk of neighbours.
 GG_FUNCTION void add_products(int shells, int neighbours, const real* harmonic, const real* weight, real* sum) {
@@ -108,7 +60,7 @@ GG_FUNCTION void angular_columns(const ShellsArguments& a, const real* inner, in
     phase(some * tiles, [&](int item) {
       const int k = item / tiles, first = item % tiles * TILE;
       lanes bell[VECTORS] = {};
-      add_weights(s, first, inner[3 * stride + base + k], bell);
+      add_weights(s, first, inner[3 * stride + base + k], real(1), bell);
       for (int v = 0; v < VECTORS; ++v) store_lanes(weight + k * s.slots + first + v * LANES, bell[v]);
     });
     add_products(s.slots, some, harmonic, weight, sum);
@@ -143,7 +95,7 @@ GG_FUNCTION void run_shells(const ShellsArguments& a, int replica, int slot) {
       distance[j] = b.r;
       bond[j] = b.x / b.r, bond[capacity + j] = b.y / b.r, bond[2 * capacity + j] = b.z / b.r;
     });
-    radial_columns(a, w, distance, row);
+    radial_columns(a.radial, w, distance, [](int) { return real(1); }, row);
     phase(near, [&](int j) { w.mark[j] = distance[j] < a.angular.reach; });
     const int count = block_scan(w.mark, near);
     phase(near, [&](int j) {

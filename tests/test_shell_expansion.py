@@ -178,7 +178,7 @@ def test_no_order_reaches_a_column():
     together = ShellExpansion(generations=2, backend="cpu", threads=3).compute_all(some)
     assert np.array_equal(together, alone)
     assert launch._host_entry.cache_info().misses == libraries
-    shuffled = ShellExpansion(generations=2)._compute_on(launch.Cpu(2, shuffled=True), some[:1])
+    shuffled = ShellExpansion(generations=2).compute_on(launch.Cpu(2, shuffled=True), some[:1])
     assert np.array_equal(shuffled[0], alone[0])
 
 

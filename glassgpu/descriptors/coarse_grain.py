@@ -3,79 +3,123 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall, InvalidInput
-from glassgpu.types import Snapshot
+from glassgpu.errors import BoxTooSmall, InvalidInput, UnknownSpecies
+from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.structure.cells import Cells
+from glassgpu.types import Snapshot, as_snapshots
 
-ROWS = 128  # particles whose distances to all others are in memory at once
+BLOCK = 16  # of kernels/run_coarse_grain.cu
 
 
 def coarse_grain(
-    x: ArrayLike, snapshot: Snapshot, lengths: ArrayLike, r_max: float, species: int | None = None
+    x: ArrayLike,
+    snapshot: Snapshot | Sequence[Snapshot],
+    lengths: ArrayLike,
+    r_max: float,
+    species: int | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """rho_i(l) = sum_j e^(-r_ij / l) and x_i(l) = sum_j x_j e^(-r_ij / l) / rho_i(l) over r_ij < r_max, i itself included.
 
     Args:
-        x: (N, fields) float64, any units.
+        x: (N, fields) float64, any units; (configuration, N, fields) for a sequence.
         snapshot: where the particles are.
         lengths: (L,) coarse-graining lengths l [length].
         r_max: where the sums end, at most half the shortest side [length].
         species: also the sums over each of so many species alone, in which a particle contains
             itself if it is of that species.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        threads: CPU threads; they do not reach the result.
 
     Returns:
         Two float64 arrays, (N, sums, L) and (N, sums, L, fields): densities and averages, with 1 + ``species``
-        sums, the first over all particles. An average over nobody is 0.
+        sums, the first over all particles. An average over nobody is 0. A sequence gives a leading
+        configuration axis.
 
     Raises:
-        BoxTooSmall, InvalidInput
+        BoxTooSmall, InvalidInput, UnknownSpecies, DeviceMissing, CompilerMissing
 
     Source: LIN equations 6 and 7 (Sharma, Liu, Ozawa 2024; Jung, Biroli, Berthier, Phys. Rev. Lett. 130, 238202 (2023)).
     """
-    from scipy.sparse import csr_array
-
-    x = validate.array("x", x, np.float64, (None, None))
-    lengths = validate.array("lengths", np.atleast_1d(lengths), np.float64, (None,))
-    n, fields = x.shape
-    if n != snapshot.n:
-        raise InvalidInput(f"x has {n} rows, the snapshot {snapshot.n} particles")
-    if not len(lengths) or not (lengths > 0).all():
-        raise InvalidInput(f"lengths={lengths.tolist()}: give at least one, all positive")
+    snapshots, many = as_snapshots(snapshot)
+    x = validate.array("x", x, np.float64, (None,) * (3 if many else 2))
+    x = x if many else x[None]
+    lengths = checked_lengths(lengths)
+    if x.shape[:2] != (len(snapshots), snapshots[0].n):
+        counted = f"{len(x)} configurations of {x.shape[1]} rows" if many else f"{x.shape[1]} rows"
+        given = f"{len(snapshots)} snapshots of {snapshots[0].n} particles" if many else f"the snapshot {snapshots[0].n} particles"
+        raise InvalidInput(f"x has {counted}, {given}")
     validate.number("r_max", r_max, above=0)
-    if r_max > snapshot.box.min() / 2 * (1 + 1e-12):
+    side = min(float(s.box.min()) for s in snapshots)
+    if r_max > side / 2 * (1 + 1e-12):
         raise BoxTooSmall(
-            f"r_max={r_max:g} is more than half the shortest side {snapshot.box.min():.6g} of the box; take a smaller r_max or a larger box"
+            f"r_max={r_max:g} is more than half the shortest side {side:.6g} of the box; take a smaller r_max or a larger box"
         )
-    member = np.ones((1, n)) if species is None else np.stack([np.ones(n), *(snapshot.types == s for s in range(species))])
-    # One product with the weights gives sums and densities of all species: columns (sum, 1 + field).
-    carried = (member.T[:, :, None] * np.concatenate([np.ones((n, 1)), x], axis=1)[:, None]).reshape(n, -1)
-    density = np.empty((n, len(member), len(lengths)))
-    average = np.empty((n, len(member), len(lengths), fields))
-    for first in range(0, n, ROWS):
-        rows = slice(first, first + ROWS)
-        distance = _distances(snapshot, rows)
-        near = distance < r_max
-        inside, columns, begin = distance[near], np.nonzero(near)[1], np.append(0, np.cumsum(near.sum(axis=1)))
-        for k, length in enumerate(lengths):
-            weight = csr_array((np.exp(-inside / length), columns, begin), shape=near.shape)
-            total = (weight @ carried).reshape(-1, len(member), 1 + fields)
-            density[rows, :, k] = total[:, :, 0]
-            average[rows, :, k] = np.divide(total[:, :, 1:], total[:, :, :1], out=np.zeros_like(total[:, :, 1:]), where=total[:, :, :1] > 0)
-    return density, average
+    most = 1 + max(int(s.types.max()) for s in snapshots)
+    if species is not None and validate.whole("species", species, least=1) < most:
+        raise UnknownSpecies(f"the snapshot holds type {most - 1}, but species={species}; count every species")
+    place = target(backend, threads)
+    density, average = (place.to_numpy(a) for a in coarse_grain_on(place, x, snapshots, lengths, r_max, species))
+    return (density, average) if many else (density[0], average[0])
 
 
-def _distances(snapshot: Snapshot, rows: slice) -> np.ndarray:
-    """(rows, N) minimum-image distances."""
-    square = np.zeros((len(snapshot.positions[rows]), snapshot.n))
-    for d, side in enumerate(snapshot.box):
-        apart = snapshot.positions[rows, d, None] - snapshot.positions[:, d]
-        apart -= side * np.rint(apart / side)
-        square += apart**2
-    return np.sqrt(square)
+def checked_lengths(lengths: ArrayLike) -> np.ndarray:
+    """Coarse-graining lengths, (L,) float64.
+
+    Raises:
+        InvalidInput
+    """
+    checked = validate.array("lengths", np.atleast_1d(lengths), np.float64, (None,))
+    if not len(checked) or not (checked > 0).all():
+        raise InvalidInput(f"lengths={checked.tolist()}: give at least one, all positive")
+    return checked
+
+
+def coarse_grain_on(
+    place: Cpu | Cuda, x: np.ndarray, snapshots: Sequence[Snapshot], lengths: np.ndarray, r_max: float, species: int | None
+) -> tuple[Any, Any]:
+    """``coarse_grain`` of checked input of several configurations, on a target."""
+    xp, groups = place.xp, species or 1
+    cells = Cells(snapshots, r_max, species or 1 + max(int(s.types.max()) for s in snapshots), place, LONG_VECTORS=1)
+    total = xp.empty((*x.shape[:2], groups, len(lengths), x.shape[2]))
+    density = fading_sums(cells, xp.asarray(x), total, x.shape[2], 0, 0, r_max, lengths, groups)
+    if species is not None:
+        density, total = (xp.concatenate([a.sum(axis=2, keepdims=True), a], axis=2) for a in (density, total))
+    total /= xp.where(density > 0, density, 1.0)[..., None]
+    return density, total
+
+
+def fading_sums(
+    cells: Cells, x: Any, out: Any, columns: int, first: int, out_first: int, r_max: float, lengths: np.ndarray, groups: int = 1
+) -> Any:
+    """Sums of ``columns`` columns of x, from ``first`` on, with weights e^(-r / l), into those of out from ``out_first`` on.
+
+    Args:
+        cells: made for ``r_max``, with ``LONG_VECTORS``.
+        x: (configuration, particle, columns and others) on the target.
+        out: (configuration, particle, ...) on the target: of each particle (groups, lengths, columns) numbers
+            one after another are filled. It may be x.
+        groups: 1, all species together, or their number.
+
+    Returns:
+        (configuration, particle, groups, lengths) on the target: sums of the weights.
+    """
+    xp = cells.target.xp
+    density = xp.empty((*x.shape[:2], groups, len(lengths)))
+    cells.run(
+        "run_coarse_grain", "CoarseArguments",
+        groups=groups, lengths=len(lengths), columns=columns, row=x.shape[2], first=first, out_row=int(np.prod(out.shape[2:])),
+        out_first=out_first, reach=r_max, length=xp.asarray(lengths), x=x, density=density, out=out,
+        **cells.scratch("CoarseArguments", neighbour=(cells.capacity,), distance=(BLOCK, cells.capacity), weight=(BLOCK, cells.capacity)),
+    )  # fmt: skip
+    return density
 
 
 def coarse_names(fields: Sequence[str], lengths: ArrayLike, sums: Sequence[str]) -> list[str]:

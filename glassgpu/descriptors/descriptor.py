@@ -1,35 +1,48 @@
-"""What every descriptor has in common: columns, reach, one snapshot or many."""
+"""What every descriptor has in common: columns, reach, one snapshot or many, on a target."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassgpu import validate
 from glassgpu.errors import InvalidInput, UnknownSpecies
+from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot, as_snapshots
 
 if TYPE_CHECKING:
     import xarray
 
+CHUNK_BYTES = 256 << 20  # of the columns that are on the target at once
+
 
 class Descriptor(ABC):
     """A function from a snapshot to named columns per particle.
 
-    A new descriptor is one file beside this one with ``columns`` and ``compute``, and one row in
-    ``descriptors/__init__.py``. Columns are raw: standardisation is fitted on training rows only.
+    A new descriptor is one file beside this one with ``columns``, ``reach`` and ``compute_on``, and one
+    row in ``descriptors/__init__.py``. Columns are raw: standardisation is fitted on training rows only.
+
+    Args:
+        species: names by type number.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        threads: CPU threads; they do not reach the result.
     """
 
-    species: tuple[str, ...]
     dimensions: tuple[int, ...] = (2, 3)
+
+    def __init__(self, species: Sequence[str], backend: str = "auto", threads: int | None = None):
+        self.species = tuple(species)
+        self.backend = validate.choice("backend", backend, ("auto", "cuda", "cpu"))
+        self.threads = threads
 
     @property
     @abstractmethod
     def columns(self) -> list[str]:
-        """Names, in the order of ``compute``."""
+        """Names, in the order of ``compute_on``."""
 
     @property
     @abstractmethod
@@ -37,12 +50,23 @@ class Descriptor(ABC):
         """Distance up to which a particle's surroundings matter to one generation [length]."""
 
     @abstractmethod
+    def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:
+        """(configuration, N, columns) float64 on a target, of checked snapshots of one shape."""
+
     def compute(self, snapshot: Snapshot) -> np.ndarray:
         """(N, columns) float64."""
+        return self.compute_all([snapshot])[0]
 
     def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
-        """(configuration, N, columns) float64 of snapshots of one shape."""
-        return np.stack([self.compute(s) for s in snapshots])
+        """(configuration, N, columns) float64 of snapshots of one shape, as many at a time as memory should hold."""
+        for snapshot in snapshots:
+            self.check(snapshot)
+        place = target(self.backend, self.threads)
+        out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
+        some = max(1, CHUNK_BYTES // out[0].nbytes)
+        for first in range(0, len(snapshots), some):
+            out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
+        return out
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the descriptor is defined for the snapshot.
@@ -57,20 +81,20 @@ class Descriptor(ABC):
         if snapshot.types.max() >= len(self.species):
             raise UnknownSpecies(f"the snapshot holds type {snapshot.types.max()}, but species={self.species}; name every species")
         name = type(self).__name__
-        require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} smaller shells (its reach is {self.reach:g})")
+        require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} {self.smaller} (its reach is {self.reach:g})")
+
+    smaller = "smaller shells"  # what shortens its reach, in words
 
     def __call__(self, snapshot: Snapshot | Sequence[Snapshot]) -> xarray.DataArray:
         """Columns of one snapshot, dims (particle, feature), or of several, dims
         (configuration, particle, feature).
 
         Raises:
-            BoxTooSmall, UnknownSpecies, InvalidInput
+            BoxTooSmall, UnknownSpecies, InvalidInput, DeviceMissing, CompilerMissing
         """
         import xarray
 
         snapshots, many = as_snapshots(snapshot)
-        for s in snapshots:
-            self.check(s)
         data = xarray.DataArray(
             self.compute_all(snapshots),
             dims=("configuration", "particle", "feature"),

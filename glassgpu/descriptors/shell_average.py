@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.descriptors.coarse_grain import fading_sums
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import target
 from glassgpu.structure.cells import Cells
@@ -38,21 +39,18 @@ def shell_average(x: np.ndarray, snapshot: Snapshot, r_c: float = 2.1, backend: 
     validate.number("r_c", r_c, above=0)
     require_box(snapshot.box, r_c, snapshot.density, "shell_average")
     place = target(backend, threads)
-    cells = Cells([snapshot], r_c, int(snapshot.types.max()) + 1, place)
-    given, out = place.xp.asarray(x), place.xp.empty(x.shape)
+    cells = Cells([snapshot], r_c, int(snapshot.types.max()) + 1, place, LONG_VECTORS=1)
+    given, out = place.xp.asarray(x)[None], place.xp.empty((1, *x.shape))
     average(cells, given, out, x.shape[1], 0, 0, r_c)
-    return place.to_numpy(out)
+    return place.to_numpy(out)[0]
 
 
 def average(cells: Cells, x: Any, out: Any, columns: int, first: int, out_first: int, r_c: float) -> None:
     """Averages ``columns`` columns of x, from ``first`` on, into those of out from ``out_first`` on.
 
     Args:
-        cells: made for ``r_c``.
+        cells: made for ``r_c``, with ``LONG_VECTORS``.
         x, out: (configuration, particle, row) on the target; they may be the same array.
     """
-    cells.run(
-        "run_shell_average", "AverageArguments",
-        columns=columns, row=x.shape[-1], first=first, out_first=out_first, r_c=r_c, x=x, out=out,
-        **cells.scratch("AverageArguments", neighbour=(cells.capacity,), weight=(cells.capacity,)),
-    )  # fmt: skip
+    weights = fading_sums(cells, x, out, columns, first, out_first, r_c, np.array([r_c]))
+    out[:, :, out_first : out_first + columns] /= weights[:, :, :, 0]

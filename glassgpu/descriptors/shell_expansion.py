@@ -11,8 +11,8 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.descriptors.shell_average import average
-from glassgpu.errors import InvalidInput
-from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.descriptors.shells import shell_group, shell_table
+from glassgpu.launch import Cpu, Cuda
 from glassgpu.structure.cells import Cells
 from glassgpu.types import Snapshot
 
@@ -22,7 +22,6 @@ L_MAX = 12
 ROWS = (L_MAX + 1) ** 2  # real harmonics, l = 0 included
 CHUNK = {"cpu": 32, "cuda": 256}  # neighbours whose harmonics are in memory at once
 LANES = 4  # or 1
-PADDING = 16  # a whole number of tiles of shells
 
 # (first centre, last centre, number, delta): CMP I.C; CMP prints no delta, these follow Boattini
 # et al., PRL 127, 088007 (2021).
@@ -30,36 +29,11 @@ RADIAL = ((0.86, 2.0, 46, 0.025), (2.05, 3.0, 20, 0.05), (3.1, 4.5, 15, 0.1))
 ANGULAR = (1.0, 2.5, 16, 0.1)
 
 
-def _shells(name: str, group: tuple[float, float, int, float]) -> tuple[float, float, int, float]:
-    """A group of shells, or ``InvalidInput``."""
-    if not isinstance(group, Sequence) or len(group) != 4:
-        raise InvalidInput(f"{name}: a group of shells is (first, last, number, delta), got {group!r}")
-    first, last, count, delta = group
-    first = validate.number(f"{name} first", first, above=0)
-    last = validate.number(f"{name} last", last, least=first)
-    return first, last, validate.whole(f"{name} number", count, least=1), validate.number(f"{name} delta", delta, above=0)
-
-
-def _shell_table(groups: Sequence[tuple[float, float, int, float]], xp: Any) -> dict[str, Any]:
-    """The ``Shells`` of kernels/run_shells.cu: one slot per centre, each group padded."""
-    parts = []
-    count = 0
-    for first, last, number, delta in groups:
-        centre = np.linspace(first, last, number)
-        rows = np.stack([centre, centre + TAIL * delta, np.full(number, 1 / (2 * delta**2)), count + np.arange(number)])
-        padding = np.repeat([[0.0], [-1.0], [0.0], [-1.0]], -number % PADDING, axis=1)
-        parts.append(np.concatenate([rows, padding], axis=1))
-        count += number
-    centre, edge, narrow, column = np.concatenate(parts, axis=1)
-    return {
-        "slots": len(edge),
-        "count": count,
-        "reach": edge.max(),
-        "centre": xp.asarray(centre),
-        "edge": xp.asarray(edge),
-        "narrow": xp.asarray(narrow),
-        "column": xp.asarray(column.astype(np.int32)),
-    }
+def _gaussians(group: tuple[float, float, int, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centres, edges and 1 / (2 delta^2) of a group of shells."""
+    first, last, number, delta = group
+    centre = np.linspace(first, last, number)
+    return centre, centre + TAIL * delta, np.full(number, 1 / (2 * delta**2))
 
 
 def _legendre() -> np.ndarray:
@@ -108,13 +82,11 @@ class ShellExpansion(Descriptor):
         backend: str = "auto",
         threads: int | None = None,
     ):
+        super().__init__(species, backend, threads)
         self.generations = validate.whole("generations", generations, least=1)
-        self.species = tuple(species)
-        self.radial = tuple(_shells("radial", group) for group in radial)
-        self.angular = _shells("angular", angular)
+        self.radial = tuple(shell_group("radial", group) for group in radial)
+        self.angular = shell_group("angular", angular)
         self.r_c = validate.number("r_c", r_c, above=0)
-        self.backend = validate.choice("backend", backend, ("auto", "cuda", "cpu"))
-        self.threads = threads
 
     def __repr__(self) -> str:
         return f"ShellExpansion(generations={self.generations}, species={self.species}, radial={self.radial}, angular={self.angular}, r_c={self.r_c})"
@@ -130,25 +102,15 @@ class ShellExpansion(Descriptor):
         first += [f"q_{l}({c:.2f})" for l in range(1, L_MAX + 1) for c in np.linspace(*self.angular[:3])]
         return [name + (f"[{n}]" if n else "") for n in range(self.generations) for name in first]
 
-    def compute(self, snapshot: Snapshot) -> np.ndarray:
-        """(N, 354 generations) float64 for two species."""
-        return self.compute_all([snapshot])[0]
-
-    def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
-        for snapshot in snapshots:
-            self.check(snapshot)
-        return self._compute_on(target(self.backend, self.threads), snapshots)
-
-    def _compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> np.ndarray:
-        """``compute_all`` on a given target."""
+    def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:
         species, width = len(self.species), len(self.columns) // self.generations
         out = place.xp.empty((len(snapshots), snapshots[0].n, width * self.generations))
         cells = Cells(snapshots, self.reach, species, place)
-        angular = _shell_table([self.angular], place.xp)
+        angular = shell_table([_gaussians(self.angular)], place.xp)
         chunk, capacity = CHUNK[place.name], cells.capacity
         cells.run(
             "run_shells", "ShellsArguments",
-            radial=_shell_table(self.radial, place.xp), angular=angular, columns=out.shape[2], reach=self.reach,
+            radial=shell_table([_gaussians(group) for group in self.radial], place.xp), angular=angular, columns=out.shape[2], reach=self.reach,
             legendre=place.xp.asarray(_legendre()), out=out,
             **cells.scratch(
                 "ShellsArguments", distance=(capacity,), bond=(3, capacity), inner=(4, capacity + LANES),
@@ -156,7 +118,7 @@ class ShellExpansion(Descriptor):
             ),
         )  # fmt: skip
         if self.generations > 1:
-            cells = Cells(snapshots, self.r_c, species, place)
+            cells = Cells(snapshots, self.r_c, species, place, LONG_VECTORS=1)
         for n in range(1, self.generations):
             average(cells, out, out, width, (n - 1) * width, n * width, self.r_c)
-        return place.to_numpy(out)
+        return out

@@ -47,13 +47,12 @@ def bond_order(system: System, snapshot: Snapshot | Sequence[Snapshot], order: i
     validate.whole("order", order, least=1)
     validate.number("reach", reach, above=0)
     snapshots, many = as_snapshots(snapshot)
-    values = np.stack([_bond_orders(system, s, (order,), reach)[0] for s in snapshots])
+    values = np.stack([orders_of(bonds_in_plane(system, s, reach), (order,))[0] for s in snapshots])
     return values if many else values[0]
 
 
-def _bond_orders(system: System, snapshot: Snapshot, orders: Sequence[int], reach: float) -> np.ndarray:
-    """psi_n of each particle for each order, (orders, N) complex."""
-    near = bonds_in_plane(system, snapshot, reach)
+def orders_of(near: Neighbors, orders: Sequence[int]) -> np.ndarray:
+    """psi_n of each particle for each order, (orders, N) complex, from its bonds."""
     inside = np.isfinite(near.distance)
     bond = np.divide(near.vector[..., 0] + 1j * near.vector[..., 1], near.distance, where=inside, out=np.zeros(inside.shape, complex))
     return np.stack([(bond**n).sum(axis=1) for n in orders]) / np.maximum(near.count, 1)
@@ -146,7 +145,7 @@ def long_range_order(system: System, snapshot: Snapshot, reach: float = 1.5) -> 
 
     Source: spec section 1, "no order" for the ternary mixture; LIN VII.
     """
-    orders = _bond_orders(system, snapshot, ORDERS, validate.number("reach", reach, above=0))
+    orders = orders_of(bonds_in_plane(system, snapshot, validate.number("reach", reach, above=0)), ORDERS)
     of_all, of_each = abs(orders.mean(axis=1)) * np.sqrt(snapshot.n), abs(orders).mean(axis=1)
     return LongRangeOrder(
         snapshot.n,

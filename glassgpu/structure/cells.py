@@ -11,6 +11,7 @@ from glassgpu.launch import Cpu, Cuda, element_dtype, fill
 from glassgpu.types import Snapshot
 
 REACH = 2  # of kernels/cells.cuh: a cell is at least half the cut-off wide
+PADDING = 8  # candidates are read in vectors of at most so many
 MOST_CELLS = 64  # along one direction
 
 
@@ -22,19 +23,20 @@ class Cells:
         reach: cut-off [length]; at most half the shortest side.
         species: number of species.
         target: where kernels run.
+        constants: of the kernels, beside dimension and precision.
     """
 
-    def __init__(self, snapshots: Sequence[Snapshot], reach: float, species: int, target: Cpu | Cuda):
+    def __init__(self, snapshots: Sequence[Snapshot], reach: float, species: int, target: Cpu | Cuda, **constants: Any):
         self.target = target
         self.n, d = snapshots[0].positions.shape
         # One particle: these kernels keep no positions in shared memory and no lists.
-        self.constants = target.compile_constants(1, {"DIMENSION": d, "DOUBLE": 1})
+        self.constants = target.compile_constants(1, {"DIMENSION": d, "DOUBLE": 1, **constants})
         boxes = np.stack([s.box for s in snapshots])
         grids = np.clip(np.floor(boxes * REACH / reach * (1 - 1e-9)), 1, MOST_CELLS).astype(np.int32)
         self.bins = int(species * grids.prod(axis=1).max())
         begin = np.zeros((len(snapshots), self.bins + 1), np.int32)
         order = np.empty((len(snapshots), self.n), np.int32)
-        self.capacity = 1
+        most = 1
         where = []
         for c, (snapshot, grid) in enumerate(zip(snapshots, grids, strict=True)):
             cell = cell_of(snapshot, grid)
@@ -42,8 +44,9 @@ class Cells:
             order[c] = np.argsort(bins, kind="stable")
             begin[c, 1:] = np.cumsum(np.bincount(bins, minlength=self.bins))
             occupied = np.bincount(cell, minlength=grid.prod())
-            self.capacity = max(self.capacity, int(most_around(occupied, grid)))
+            most = max(most, int(most_around(occupied, grid)))
             where += [(c, k) for k in np.flatnonzero(occupied)]
+        self.capacity = -(-most // PADDING) * PADDING
         self.replicas = len(where)
         self.slots = target.slots(self.replicas, "", self.constants, 1)
         xp = target.xp

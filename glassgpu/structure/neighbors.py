@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from glassgpu import validate
 from glassgpu.errors import InvalidInput, UnknownSpecies
-from glassgpu.systems.system import require_box
-from glassgpu.types import Snapshot
+from glassgpu.systems.system import System, as_system, require_box
+from glassgpu.types import Snapshot, as_snapshots
 
 PAD = 32  # neighbour axes are padded to multiples, so that few shapes are ever compiled
 
@@ -86,6 +87,25 @@ def neighbors(snapshot: Snapshot, r_max: float | np.ndarray) -> Neighbors:
         vector[beyond] = 0
         count = (~beyond).sum(axis=1)
     return Neighbors(count, index, distance, vector)
+
+
+def coordination_number(system: System, snapshot: Snapshot | Sequence[Snapshot], reach: float = 1.5) -> np.ndarray:
+    """z of each particle: how many neighbours stand within ``reach`` sigma_ab (strictly).
+
+    Returns:
+        (N,) int64; a leading configuration axis for a sequence.
+
+    Raises:
+        InvalidInput, UnknownSpecies, BoxTooSmall
+
+    Source: II section II.B.
+    """
+    within = validate.number("reach", reach, above=0) * as_system(system).sigma
+    snapshots, many = as_snapshots(snapshot)
+    for s in snapshots:
+        system.check_species(s)
+    counts = np.stack([neighbors(s, within).count for s in snapshots])
+    return counts if many else counts[0]
 
 
 def _table(snapshot: Snapshot, r_max: float | np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.structure.bond_order import bonds_in_plane
+from glassgpu.structure.neighbors import Neighbors
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -37,23 +38,22 @@ def steric_order(system: System, snapshot: Snapshot | Sequence[Snapshot], reach:
     """
     validate.number("reach", reach, above=0)
     snapshots, many = as_snapshots(snapshot)
-    values = np.stack([_steric_order(system, s, reach) for s in snapshots])
+    values = np.stack([steric_order_of(system, s.types, bonds_in_plane(system, s, reach)) for s in snapshots])
     return values if many else values[0]
 
 
-def _steric_order(system: System, snapshot: Snapshot, reach: float) -> np.ndarray:
-    """Theta of each particle of one snapshot, (N,)."""
-    near = bonds_in_plane(system, snapshot, reach)
+def steric_order_of(system: System, types: np.ndarray, near: Neighbors) -> np.ndarray:
+    """Theta of each particle of one snapshot, (N,), from its bonds."""
     angle = np.arctan2(near.vector[..., 1], near.vector[..., 0])
     angle[~np.isfinite(near.distance)] = 2 * np.pi  # beyond all angles, so that padding stays at the end
     order = np.argsort(angle, axis=1, kind="stable")
     angle = np.take_along_axis(angle, order, axis=1)
-    species = snapshot.types[np.take_along_axis(near.index, order, axis=1)]
+    species = types[np.take_along_axis(near.index, order, axis=1)]
     count, column = near.count[:, None], np.arange(angle.shape[1])
     following = np.where(column + 1 < count, column + 1, 0)  # after the last comes the first
     apart = abs(np.take_along_axis(angle, following, axis=1) - angle)
     theta = np.minimum(apart, 2 * np.pi - apart)
-    reference = _angles_in_touch(system)[snapshot.types[:, None], species, np.take_along_axis(species, following, axis=1)]
+    reference = _angles_in_touch(system)[types[:, None], species, np.take_along_axis(species, following, axis=1)]
     gap = (column < count) & (count > 1)
     return np.sum(abs(theta - reference), axis=1, where=gap) / np.maximum(near.count, 1)
 

@@ -102,6 +102,16 @@ class System:
             UnknownSpecies: a type number without a species.
             BoxTooSmall: a side shorter than twice the longest cut-off.
         """
+        self.check_species(snapshot)
+        require_box(snapshot.box, self.cutoff.max(), snapshot.density, f"the pair law of {self.name}", self._check_units(snapshot))
+
+    def check_species(self, snapshot: Snapshot) -> None:
+        """Raise unless its particles are this system's, in whatever box.
+
+        Raises:
+            InvalidInput: other dimension.
+            UnknownSpecies: a type number without a species.
+        """
         if snapshot.dimension != self.dimension:
             raise InvalidInput(f"{self.name} is a system in {self.dimension} dimensions, the snapshot has {snapshot.dimension}")
         if snapshot.types.max() >= len(self.species):
@@ -110,7 +120,6 @@ class System:
                 + ", ".join(f"{k} = {name}" for k, name in enumerate(self.species))
                 + "; number species from 0"
             )
-        require_box(snapshot.box, self.cutoff.max(), snapshot.density, f"the pair law of {self.name}", self._check_units(snapshot))
 
     def _check_units(self, snapshot: Snapshot) -> str:
         """Advice when the density is far from the system's, else nothing."""
