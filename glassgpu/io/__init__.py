@@ -2,6 +2,7 @@
 
 from glassgpu.io.bapst import read_bapst
 from glassgpu.io.botan import read_botan
+from glassgpu.io.columns import write_columns
 from glassgpu.io.datasets import load_ensemble, open_dataset, save_dataset
 from glassgpu.io.ensembles import ensemble_dataset, ensemble_from
 from glassgpu.io.gsd_files import read_gsd, write_gsd
@@ -16,6 +17,7 @@ __all__ = [
     "read_botan",
     "read_gsd",
     "save_dataset",
+    "write_columns",
     "write_gsd",
 ]
 
