@@ -17,8 +17,8 @@ import xarray
 
 import glassgpu as gg
 from glassgpu.descriptors import JBB, SLO, BehlerParrinello
-from glassgpu.io import open_dataset, write_columns
 from glassgpu.io import columns as io_columns
+from glassgpu.io import open_dataset, write_columns
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_other_columns_are_refused(film, films, tmp_path):
     system, _ = film
     path = write_columns(tmp_path / "slo", SLO(system, r_max=8.0), films[:2], progress=False)
     for other in (SLO(system, r_max=7.0), JBB(system, r_max=8.0)):
-        with pytest.raises(gg.errors.CheckpointMismatch, match="other columns than asked for .*descriptor"):
+        with pytest.raises(gg.errors.CheckpointMismatch, match=r"other columns than asked for .*descriptor"):
             write_columns(path, other, films[:2], progress=False)
     with pytest.raises(gg.errors.CheckpointMismatch, match="configurations"):
         write_columns(path, SLO(system, r_max=8.0), films, progress=False)

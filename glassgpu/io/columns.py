@@ -15,7 +15,7 @@ import numpy as np
 from glassgpu import __version__, validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.engines.checkpoint import differences, fingerprint
-from glassgpu.errors import CheckpointMismatch, InvalidInput, Interrupted, OutputNotWritable
+from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, OutputNotWritable
 from glassgpu.io.datasets import MARK
 from glassgpu.io.replaced import replaced
 from glassgpu.progress import Progress, bar
