@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import glassgpu as gg
+from benchmarks.peers.dscribe_acsf import Acsf
 from glassgpu import launch, structure
 from glassgpu.descriptors import BehlerParrinello, coarse_grain
 from glassgpu.descriptors.behler_parrinello import ANGULAR
@@ -164,23 +165,12 @@ def test_coarse_graining_averages_every_column(film):
 
 def test_equals_dscribe(liquid):
     """ACSF in three dimensions: G2 and G4, of which DScribe takes each two neighbours once."""
-    from ase import Atoms
-    from dscribe.descriptors import ACSF
-
     _, snapshot = liquid
-    cutoff, some = 3.0, [0, 1, 250, 499]
     angular = [(xi, z, s) for xi, z, s in ANGULAR if xi > 0.8]
-    ours = BehlerParrinello(species=("A", "B"), radial=(0.3, 2.9, 27, 0.1), angular=angular, cutoff=cutoff).compute(snapshot)
-    atoms = Atoms(np.where(snapshot.types == 0, "H", "He"), snapshot.positions, cell=snapshot.box, pbc=True)
-    theirs = ACSF(
-        species=["H", "He"], r_cut=cutoff, periodic=True, g2_params=[(100.0, mu) for mu in np.linspace(0.3, 2.9, 27)],
-        g4_params=[(xi**-2, z, s) for xi, z, s in angular],
-    ).create(atoms, centers=some)  # fmt: skip
-    # Theirs: for each species G1 (the cut-off function alone), then G2; for each two species G4.
-    radial = theirs[:, : 2 * 28].reshape(4, 2, 28)[:, :, 1:]
-    np.testing.assert_allclose(ours[some][:, : 2 * 27].reshape(4, 2, 27), radial, rtol=1e-6, atol=1e-10)
-    triples = theirs[:, 2 * 28 :].reshape(4, 3, len(angular)) * np.array([2, 1, 2])[:, None]  # HH, HHe, HeHe
-    np.testing.assert_allclose(ours[some][:, 2 * 27 :].reshape(4, 3, -1), triples, rtol=1e-6, atol=1e-10)
+    describe = BehlerParrinello(species=("A", "B"), radial=(0.3, 2.9, 27, 0.1), angular=angular, cutoff=3.0)
+    some = np.array([0, 1, 250, 499])
+    theirs = Acsf(describe).columns(snapshot, some)
+    np.testing.assert_allclose(describe.compute(snapshot)[some], theirs, rtol=1e-6, atol=1e-10)
 
 
 def test_neither_batch_nor_threads_nor_order_reach_a_column(film):
