@@ -155,17 +155,6 @@ GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*
 GG_FUNCTION lanes load_lanes(const real* at) { return *at; }
 GG_FUNCTION void store_lanes(real* at, lanes x) { *at = x; }
 #endif
-// The first `count` of them, then zeros.
-GG_FUNCTION lanes load_some(const real* at, int count) {
-  if (count >= LANES) return load_lanes(at);
-#if GG_VECTORS && GG_WIDE && GG_DOUBLE
-  return (lanes)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1 << count) - 1), at);
-#else
-  real some[LANES] = {};
-  for (int l = 0; l < count; ++l) some[l] = at[l];
-  return load_lanes(some);
-#endif
-}
 GG_FUNCTION lanes everywhere(real x) { return x - lanes{}; }  // x in every lane
 #if GG_VECTORS
 GG_FUNCTION lanes everywhere(lanes x) { return x; }

@@ -21,17 +21,16 @@ struct CoarseArguments {
   int32 replicas;        // cells over all configurations
   int32 groups;          // 1: all species together; else each species by itself
   int32 lengths;
-  int32 columns;         // of x to sum
-  int32 row;             // columns from one particle to the next in x
-  int32 first;           // column of x that comes first
+  int32 columns;         // to sum
+  int32 row;             // of x: columns, and zeros up to whole vectors
   int32 out_row;         // numbers from one particle to the next in out
   int32 out_first;       // and where the first goes
   double reach;
   const double* length;  // (length)
-  const double* x;       // (configuration, particle, row)
+  const double* x;       // (configuration, particle in the order of the cells, row)
   double* density;       // (configuration, particle, group, length)
   double* out;           // (configuration, particle, out_row), of which (group, length, columns) are filled
-  int32* neighbour;      // (slot, capacity)
+  int32* neighbour;      // (slot, capacity) places in that order
   double* distance;      // (slot, BLOCK, capacity)
   double* weight;        // (slot, BLOCK, capacity)
 };
@@ -50,7 +49,7 @@ GG_FUNCTION void add_rows(const Tile& t, int begin, int end, lanes (&sum)[TOGETH
   for (int j = begin; j < end; ++j) {
     const double* from = t.x + int64(t.neighbour[j]) * t.row;
     lanes part[MANY];
-    for (int v = 0; v < MANY; ++v) part[v] = load_some(from + v * LANES, MANY == 1 ? t.width : LANES);
+    for (int v = 0; v < MANY; ++v) part[v] = load_lanes(from + v * LANES);
     for (int p = 0; p < TOGETHER; ++p)
       for (int v = 0; v < MANY; ++v) sum[p][v] = fused(everywhere(t.weight[p * t.stride + j]), part[v], sum[p][v]);
   }
@@ -71,7 +70,7 @@ GG_FUNCTION void sum_rows(const Tile& t, int begin, int end, int particles, To t
 GG_FUNCTION void run_coarse_grain(const CoarseArguments& a, int replica, int slot) {
   const Surroundings w = gather_surroundings(a.cells, replica, slot);
   const int stride = w.capacity, own = own_particles(w);
-  const double* x = a.x + int64(w.configuration) * w.n * a.row + a.first;
+  const double* x = a.x + int64(w.configuration) * w.n * a.row;
   int32* neighbour = a.neighbour + int64(slot) * stride;
   double* distance = a.distance + int64(slot) * BLOCK * stride;
   double* weight = a.weight + int64(slot) * BLOCK * stride;
@@ -94,7 +93,7 @@ GG_FUNCTION void run_coarse_grain(const CoarseArguments& a, int replica, int slo
     phase(w.count, [&](int c) {
       const int j = w.mark[c];
       if (w.mark[c + 1] == j) return;
-      neighbour[j] = w.order[w.number[c]];
+      neighbour[j] = w.number[c];
       for (int p = 0; p < block; ++p) distance[p * stride + j] = weight[p * stride + c];
     });
     for (int l = 0; l < a.lengths; ++l) {

@@ -163,14 +163,17 @@ def test_coarse_graining_averages_every_column(film):
     np.testing.assert_allclose(BehlerParrinello(coarse_graining=1.5, r_max=8.0).compute(snapshot), average[:, 0, 0], rtol=1e-12)
 
 
-def test_equals_dscribe(liquid):
-    """ACSF in three dimensions: G2 and G4, of which DScribe takes each two neighbours once."""
+def test_equals_dscribe(liquid, film):
+    """ACSF: G2 and G4, of two species in space and of three in the plane."""
     _, snapshot = liquid
     angular = [(xi, z, s) for xi, z, s in ANGULAR if xi > 0.8]
     describe = BehlerParrinello(species=("A", "B"), radial=(0.3, 2.9, 27, 0.1), angular=angular, cutoff=3.0)
     some = np.array([0, 1, 250, 499])
     theirs = Acsf(describe).columns(snapshot, some)
     np.testing.assert_allclose(describe.compute(snapshot)[some], theirs, rtol=1e-6, atol=1e-10)
+    plane, describe = film[1], BehlerParrinello()
+    some = np.arange(0, 300, 50)
+    np.testing.assert_allclose(describe.compute(plane)[some], Acsf(describe).columns(plane, some), rtol=1e-6, atol=1e-10)
 
 
 def test_neither_batch_nor_threads_nor_order_reach_a_column(film):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import glassgpu as gg
 from glassgpu.dynamics.stationarity import SIGNIFICANT, Window, blocked_error, compare, octants
 from glassgpu.structure import long_range_order, structure_factor
 
 N, COLD = 1000, 0.30
-SWEEPS, SAMPLES = 3_600_000, 1200
+SWEEPS, SAMPLES = 6_000_000, 1200
 RELAXATIONS, DISCARDED = 30, 10  # the run must be so many relaxation times long, which are measured below
 LEAST_CHANCE = 0.0027  # of a difference that equilibrium does not explain: three standard errors
 LADDER = (0.6, 0.5, 0.45, 0.4, 0.37, 0.34, 0.32)
@@ -26,31 +27,58 @@ def scattering(system, start, unwrapped, positions) -> np.ndarray:
     return np.stack([gg.dynamics.self_intermediate_scattering(moved[:, part == q], system.wavenumber) for q in range(4)])
 
 
-def chance(first: np.ndarray, second: np.ndarray, draws: int = 20_000) -> float:
-    """Share of the random exchanges of blocks between two runs, (block, entry), after which their means
-    differ as much as they do: in the mean over entries of the squared difference, in units of the scatter of blocks.
+def memory(types: np.ndarray, species: int) -> np.ndarray:
+    """Share of each species' particles that are of it again (or still) a lag later, less that of chance and normalised to 1 at
+    lag 0, from (time, N): (lag, species). What exchanges relax, slower than they help particles to move."""
+    out = np.ones((len(types) // 2, species))
+    for s in range(species):
+        mine = types == s
+        share = mine[0].mean()
+        for lag in range(1, len(out)):
+            out[lag, s] = ((mine[lag:] & mine[:-lag]).sum() / mine[:-lag].sum() - share) / (1 - share)
+    return out
 
-    The entries of a structure factor hang together (bins side by side, partial ones of shared species), so that
-    how many lie beyond two standard errors says little: 0.09 of them did in one run, 0.17 in a longer one.
+
+def chance(first: np.ndarray, second: np.ndarray, blocks: int = 8) -> float:
+    """Probability, at most, that the means of two series, (time, entry), differ anywhere so much when nothing does.
+
+    Blocks of each series are compared by Student's t; the most different entry is held against the number of entries, which may
+    hang together as they like (Bonferroni). Blocks must be long beside what the series remember: at four times as
+    long, 0.0027 still comes once in 70 (by simulation).
     """
-    both = np.concatenate([first, second])
-    both = (both - both.mean(axis=0))[:, both.std(axis=0) > 0]  # a bin without a wave vector has no scatter
-    both /= both.std(axis=0)
-    side = np.repeat([1.0, -1.0], [len(first), len(second)]) / len(first)
-    random = np.random.default_rng(0)
-    drawn = np.stack([random.permutation(side) for _ in range(draws)])
-    found, expected = ((s @ both) ** 2 for s in (side, drawn))
-    return float((expected.mean(axis=1) >= found.mean()).mean())
+    means = [np.stack([b.mean(axis=0) for b in np.array_split(x, blocks)]) for x in (first, second)]
+    scatter = np.sqrt(sum(m.var(axis=0, ddof=1) for m in means) / blocks)
+    found = scatter > 0  # a bin without a wave vector has none
+    t = np.abs(means[0].mean(axis=0) - means[1].mean(axis=0))[found] / scatter[found]
+    return float(min(1.0, 2 * stats.t.sf(t.max(), 2 * (blocks - 1)) * found.sum()))
 
 
-def test_chance_is_uniform_and_sees_a_shift():
-    """Blocks of correlated entries from one distribution give any share alike; a shift gives a small one."""
+def test_chance_allows_nothing_and_sees_a_shift():
+    """Series that remember for an eighth of a block, of entries that hang together: small probabilities are as rare as they say;
+    a shift gives one."""
     random = np.random.default_rng(2)
-    mix = random.normal(size=(6, 60))
-    drawn = [chance(*random.normal(size=(2, 10, 6)) @ mix, draws=400) for _ in range(300)]
-    assert abs(np.mean(drawn) - 0.5) < 0.06 and abs(np.mean(np.array(drawn) < 0.1) - 0.1) < 0.06
-    first, second = random.normal(size=(2, 10, 6)) @ mix
-    assert chance(first, second + 2 * mix[0]) < LEAST_CHANCE
+    mix = random.normal(size=(20, 60))
+
+    def series():
+        x = np.empty((320, 20))
+        x[0] = random.normal(size=20)
+        for t in range(1, len(x)):
+            x[t] = 0.8 * x[t - 1] + 0.6 * random.normal(size=20)
+        return x @ mix
+
+    drawn = np.array([chance(series(), series()) for _ in range(400)])
+    assert (drawn < 0.05).mean() < 0.1 and (drawn < LEAST_CHANCE).sum() <= 8
+    assert chance(series(), series() + 4 * mix[0]) < LEAST_CHANCE
+
+
+def test_memory_of_species_that_change_at_random():
+    """Each particle draws its species anew with probability 0.2: what is left after k steps is 0.8^k."""
+    random = np.random.default_rng(3)
+    types = np.empty((60, 4000), int)
+    types[0] = random.choice(3, 4000, p=[0.44, 0.2, 0.36])
+    for t in range(1, 60):
+        types[t] = np.where(random.random(4000) < 0.2, random.permutation(types[0]), types[t - 1])
+    np.testing.assert_allclose(memory(types, 3)[:10], 0.8 ** np.arange(10)[:, None] * np.ones(3), atol=0.02)
 
 
 def test_scattering_knows_no_box(film):
@@ -74,7 +102,7 @@ def test_two_starts_meet(figures):
         cooled = gg.simulate.swap_mc(system, cooled, temperature=temperature, duration=60_000, seed=5, progress=False).final
     starts = [system.random_snapshot(1), cooled]
     times = SWEEPS // SAMPLES * np.arange(1, SAMPLES + 1)
-    run = gg.simulate.swap_mc(system, starts, temperature=COLD, times=times, seed=6, keep_positions=True)
+    run = gg.simulate.swap_mc(system, starts, temperature=COLD, times=times, swap_fraction=0.5, seed=6, keep_positions=True)
     figures(acceptance=run.acceptance[:, 0].tolist(), exchanges=[(x[..., 1] / x[..., 0].clip(1)).tolist() for x in run.exchanges[:, 0]])
     first, middle = SAMPLES * DISCARDED // RELAXATIONS, SAMPLES * (DISCARDED + RELAXATIONS) // (2 * RELAXATIONS)
     half = middle - first
@@ -83,9 +111,8 @@ def test_two_starts_meet(figures):
     errors = [blocked_error(e[None, first:], RELAXATIONS - DISCARDED) for e in energy]
     figures(energy=means.tolist(), standard_error=errors)
 
-    frames = np.arange(first, SAMPLES, SAMPLES // 90)
-    blocks = np.array_split(np.arange(len(frames)), (RELAXATIONS - DISCARDED) // 2)  # of two relaxations: nearly independent
-    partial, mixing, tau = [], [], []
+    frames = np.arange(first, SAMPLES, SAMPLES // 300)
+    partial, mixing, tau, forgotten = [], [], [], []
     for c in range(2):
         x = run.positions[c, 0]
         at = [gg.Snapshot(x[k], run.types[c, 0, k], starts[c].box) for k in range(SAMPLES)]
@@ -100,22 +127,24 @@ def test_two_starts_meet(figures):
         figures(**{f"start {c}": str(verdict), f"largest order {c}": str(max(order, key=lambda o: o.excess))})
         assert verdict.relaxed and verdict.ageing < SIGNIFICANT and verdict.order < 1
         spectra = [structure_factor(at[k], 12.0, 24, species=system.species).values for k in frames]
-        partial.append(np.stack([np.mean([spectra[k] for k in block], axis=0) for block in blocks]))
-        mixing.append(np.array([np.mean([order[k].demixing for k in block]) for block in blocks]))
-    figures(relaxation_times=tau, longest_allowed=SWEEPS / RELAXATIONS)
-    same = chance(*(np.nan_to_num(p).reshape(len(p), -1) for p in partial))
-    apart = abs(mixing[0].mean() - mixing[1].mean()) / np.hypot(*(m.std(ddof=1) / np.sqrt(len(m)) for m in mixing))
+        partial.append(np.nan_to_num(spectra)[:, *np.triu_indices(3)].reshape(len(frames), -1))
+        mixing.append(np.array([[o.demixing] for o in order]))
+        left = memory(run.types[c, 0, first:], 3)
+        forgotten.append((np.argmax(left < np.exp(-1), axis=0) * SWEEPS / SAMPLES).tolist())
+    figures(relaxation_times=tau, longest_allowed=SWEEPS / RELAXATIONS, sweeps_to_forget_a_species=forgotten)
+    same, mixed = chance(*partial), chance(*mixing)
     figures(
         chance_that_partial_structure_factors_differ_so_much=same,
         composition=[m.mean() for m in mixing],
-        composition_apart_in_errors=apart,
+        chance_that_composition_differs_so_much=mixed,
     )
     assert max(tau) < 1.3 * SWEEPS / RELAXATIONS  # one half of one run of 1000 particles tells tau to some 20 %
     assert np.mean(tau) < SWEEPS / RELAXATIONS
     assert max(errors) < 0.002
     assert abs(means[0] - means[1]) < SIGNIFICANT * np.hypot(*errors)
     assert same > LEAST_CHANCE
-    assert apart < SIGNIFICANT
+    assert mixed > LEAST_CHANCE
+    assert np.min(forgotten) > 0 and np.max(forgotten) < SWEEPS / 15  # 5 times discarded, 10 times measured
 
 
 @pytest.mark.validate

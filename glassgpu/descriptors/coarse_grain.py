@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from glassgpu import validate
 from glassgpu.errors import BoxTooSmall, InvalidInput, UnknownSpecies
 from glassgpu.launch import Cpu, Cuda, target
-from glassgpu.structure.cells import Cells
+from glassgpu.structure.cells import PADDING, Cells
 from glassgpu.types import Snapshot, as_snapshots
 
 BLOCK = 16  # of kernels/run_coarse_grain.cu
@@ -113,10 +113,12 @@ def fading_sums(
     """
     xp = cells.target.xp
     density = xp.empty((*x.shape[:2], groups, len(lengths)))
+    ordered = xp.zeros((*x.shape[:2], -(-columns // PADDING) * PADDING))
+    ordered[:, :, :columns] = xp.take_along_axis(x[:, :, first : first + columns], cells.order[:, :, None], axis=1)
     cells.run(
         "run_coarse_grain", "CoarseArguments",
-        groups=groups, lengths=len(lengths), columns=columns, row=x.shape[2], first=first, out_row=int(np.prod(out.shape[2:])),
-        out_first=out_first, reach=r_max, length=xp.asarray(lengths), x=x, density=density, out=out,
+        groups=groups, lengths=len(lengths), columns=columns, row=ordered.shape[2], out_row=int(np.prod(out.shape[2:])),
+        out_first=out_first, reach=r_max, length=xp.asarray(lengths), x=ordered, density=density, out=out,
         **cells.scratch("CoarseArguments", neighbour=(cells.capacity,), distance=(BLOCK, cells.capacity), weight=(BLOCK, cells.capacity)),
     )  # fmt: skip
     return density

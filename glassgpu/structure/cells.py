@@ -24,6 +24,10 @@ class Cells:
         species: number of species.
         target: where kernels run.
         constants: of the kernels, beside dimension and precision.
+
+    Attributes:
+        order: (configuration, N) int32 on the target: which particle stands at each place in the order of the cells.
+        capacity: most candidates of any cell, in whole vectors.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot], reach: float, species: int, target: Cpu | Cuda, **constants: Any):
@@ -47,6 +51,7 @@ class Cells:
             most = max(most, int(most_around(occupied, grid)))
             where += [(c, k) for k in np.flatnonzero(occupied)]
         self.capacity = -(-most // PADDING) * PADDING
+        self.order = target.xp.asarray(order)
         self.replicas = len(where)
         self.slots = target.slots(self.replicas, "", self.constants, 1)
         xp = target.xp
@@ -65,7 +70,7 @@ class Cells:
             "box": xp.asarray(boxes),
             "grid": xp.asarray(grids),
             "begin": xp.asarray(begin),
-            "order": xp.asarray(order),
+            "order": self.order,
             "sorted": xp.asarray(np.ascontiguousarray(sorted_positions)),
             "cell": xp.asarray(np.array(where, np.int32)),
             **{k: xp.empty(shape, element_dtype("Cells", k, self.constants)) for k, shape in shapes.items()},

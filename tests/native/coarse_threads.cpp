@@ -5,14 +5,14 @@
 
 int main() {
   Mixture m(6.3);
-  const int n = m.N, columns = TILE + LANES + 3, lengths = 2, capacity = m.capacity;
-  std::vector<double> length = {0.7, 1.9}, x(n * columns), density(n * m.SPECIES * lengths), out(n * m.SPECIES * lengths * columns);
+  const int n = m.N, columns = TILE + LANES + 3, row = (columns + PADDING - 1) / PADDING * PADDING, lengths = 2, capacity = m.capacity;
+  std::vector<double> length = {0.7, 1.9}, x(n * row), density(n * m.SPECIES * lengths), out(n * m.SPECIES * lengths * columns);
   std::vector<double> distance(BLOCK * capacity), weight(BLOCK * capacity);
   std::vector<int32> neighbour(capacity);
-  for (int k = 0; k < n * columns; ++k) x[k] = k % 89;
-  const CoarseArguments a = {m.arguments(),  m.replicas,  m.SPECIES,       lengths,        columns,    columns,         0,
-                             m.SPECIES * lengths * columns, 0,             2.1,            length.data(), x.data(),     density.data(),
-                             out.data(),     neighbour.data(), distance.data(), weight.data()};
+  for (int k = 0; k < n * row; ++k) x[k] = k % 89;
+  const CoarseArguments a = {m.arguments(), m.replicas,    m.SPECIES, lengths,        columns,    row,              m.SPECIES * lengths * columns,
+                             0,             2.1,           length.data(), x.data(),   density.data(), out.data(), neighbour.data(),
+                             distance.data(), weight.data()};
   run_coarse_grain_entry(&a, 1);
   out.insert(out.end(), density.begin(), density.end());
   return report(out, 1000);
