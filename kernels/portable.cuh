@@ -162,7 +162,8 @@ GG_FUNCTION real team_sum(F f) {
 }
 
 // K sums over rows x columns items, of which f(row, column, sum) adds one, given to out(k, sum); for blocks
-// of one warp. On the host an item is as many columns as a vector holds.
+// of one warp. It begins without a barrier, after a phase that wrote what f reads, and ends with one. On the host an
+// item is as many columns as a vector holds.
 template <int K, class F, class Out>
 GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
   real sum[K] = {};

@@ -88,6 +88,7 @@ GG_FUNCTION void add_triples(const SymmetryArguments& a, const real* near, int s
 }
 
 GG_FUNCTION void angular_columns(const SymmetryArguments& a, const Surroundings& w, const real* near, int stride, double* row) {
+  // Marks and ends were written by phases before, and nobody writes them until the sums are done.
   auto begin = [&](int s) { return s ? w.mark[w.species_end[s - 1]] : 0; };
   auto end = [&](int s) { return w.mark[w.species_end[s]]; };
   for (int s = 0; s < w.species; ++s)

@@ -36,6 +36,29 @@ def test_slow_form(case):
                 np.testing.assert_allclose(average[i, a, k], total / rho if rho else 0, rtol=1e-10)
 
 
+@pytest.mark.parametrize("columns", [0, 1, 31, 33, 65])
+def test_any_number_of_columns(case, columns):
+    """All rows against dense matrices: tiles of columns, remainders, cells of few and of many particles."""
+    snapshot, _ = case
+    x = np.random.default_rng(1).normal(size=(150, columns))
+    apart = snapshot.positions[:, None] - snapshot.positions
+    r = np.linalg.norm(apart - snapshot.box * np.rint(apart / snapshot.box), axis=2)
+    for reach in (0.4, 2.0, snapshot.box.min() / 2):
+        weight = np.where(r < reach, np.exp(-r / 0.9), 0)
+        density, average = coarse_grain(x, snapshot, 0.9, reach)
+        np.testing.assert_allclose(density[:, 0, 0], weight.sum(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(average[:, 0, 0], weight @ x / weight.sum(axis=1)[:, None], rtol=1e-9, atol=1e-12)
+
+
+def test_a_sequence_gains_an_axis(case):
+    snapshot, x = case
+    other = gg.Snapshot(snapshot.positions[::-1], snapshot.types, snapshot.box)
+    together = coarse_grain(np.stack([x, 2 * x]), [snapshot, other], [0.5, 1.0], 3.0, species=3, threads=3)
+    for c, (one, y) in enumerate(((snapshot, x), (other, 2 * x))):
+        for alone, part in zip(coarse_grain(y, one, [0.5, 1.0], 3.0, species=3, threads=1), together, strict=True):
+            assert np.array_equal(alone, part[c])
+
+
 def test_invariances(case):
     snapshot, x = case
     density, average = coarse_grain(x, snapshot, [1.0], 4.0, species=3)
@@ -71,7 +94,7 @@ def test_names_are_in_the_order_of_the_columns():
     [
         ({"x": np.zeros((3, 1))}, "rows"),
         ({"lengths": [0.0]}, "positive"),
-        ({"r_max": 10.0}, "half the shortest"),
+        ({"r_max": 10.0}, r"a sum up to r_max reaches 10.*take N >= .*smaller r_max"),
         ({"x": np.full((150, 1), np.nan)}, "NaN"),
     ],
 )

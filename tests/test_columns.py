@@ -63,8 +63,10 @@ def test_a_stopped_call_continues(film, films, tmp_path, two_at_a_time, monkeypa
     describe = SLO(system, r_max=8.0)
     with pytest.raises(gg.errors.Interrupted, match=r"stopped after 4 of 7 configurations; the same call continues .*slo"):
         write_columns(path, describe, films, progress=False)
-    with pytest.raises(gg.errors.FileFormatError, match="lost"):
+    with pytest.raises(gg.errors.FileFormatError, match="lost, or not yet written"):
         open_dataset(path)
+    partly = xarray.open_zarr(path, consolidated=False)
+    assert np.isfinite(partly.SLO[:4]).all() and np.isnan(partly.SLO[4:]).all() and (partly.snapshot[4:] == 0).all()
     computed.append(None)
     write_columns(path, describe, films, progress=False)
     assert computed == [*(s.box[0] for s in films[:4]), None, *(s.box[0] for s in films[4:])]
@@ -105,6 +107,59 @@ def test_a_failing_worker_is_heard_and_few_tasks_wait(film, films, tmp_path, mon
     assert np.array_equal(open_dataset(tmp_path / "slo").SLO, SLO(system, r_max=8.0)(films))
 
 
+def test_a_bad_configuration_takes_no_good_one_with_it(film, films, tmp_path, monkeypatch):
+    system, _ = film
+    whole = SLO.compute_all
+
+    def fails(self, snapshots):
+        if any(s.box[0] == films[2].box[0] for s in snapshots):
+            raise gg.errors.InvalidInput("no such angle")
+        return whole(self, snapshots)
+
+    monkeypatch.setattr(SLO, "compute_all", fails)
+    with pytest.raises(gg.errors.InvalidInput, match="configuration 2: no such angle"):
+        write_columns(tmp_path / "slo", SLO(system, r_max=8.0), films, progress=False)
+    done = xarray.open_zarr(tmp_path / "slo", consolidated=False).snapshot.values != 0
+    assert done.tolist() == [True, True, False, True, True, True, True]
+
+
+def test_what_is_lost_is_made_again(film, films, tmp_path):
+    system, _ = film
+    path = write_columns(tmp_path / "slo", SLO(system, r_max=8.0), films, progress=False)
+    (path / "SLO" / "c" / "3" / "0" / "0").unlink()
+    (path / "snapshot" / "c" / "5").write_bytes(b"damaged")
+    write_columns(path, SLO(system, r_max=8.0), films, progress=False)
+    assert np.array_equal(open_dataset(path).SLO, SLO(system, r_max=8.0)(films))
+
+
+def test_a_hash_never_outlives_its_columns(film, films, tmp_path):
+    """Stopped between the columns of a changed configuration and its hash: the old one is not found there."""
+    system, _ = film
+    describe = SLO(system, r_max=8.0)
+    path = write_columns(tmp_path / "slo", describe, films[:1], progress=False)
+    moved = gg.Snapshot(films[0].positions + np.random.default_rng(0).uniform(0, 0.1, (300, 2)), films[0].types, films[0].box)
+    with pytest.raises((TypeError, ValueError)):
+        io_columns._write_block(path, describe, [moved], np.arange(1), ["a hash that cannot be written"])
+    write_columns(path, describe, films[:1], progress=False)
+    assert np.array_equal(open_dataset(path).SLO, describe(films[:1]))
+
+
+def test_the_slower_of_two_leaves_the_others_store(film, films, tmp_path, monkeypatch):
+    system, _ = film
+    describe, path = SLO(system, r_max=8.0), tmp_path / "slo"
+    rename = os.rename
+
+    def late(fresh, target):
+        monkeypatch.undo()
+        write_columns(path, describe, films, progress=False)
+        rename(fresh, target)
+
+    monkeypatch.setattr(io_columns.os, "rename", late)
+    told = []
+    write_columns(path, describe, films, progress=told.append)
+    assert told == [] and np.array_equal(open_dataset(path).SLO, describe(films))
+
+
 def test_other_columns_are_refused(film, films, tmp_path):
     system, _ = film
     path = write_columns(tmp_path / "slo", SLO(system, r_max=8.0), films[:2], progress=False)
@@ -116,6 +171,11 @@ def test_other_columns_are_refused(film, films, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(gg.errors.OutputNotWritable, match="holds something else"):
         write_columns(tmp_path / "mine", SLO(system, r_max=8.0), films[:2], progress=False)
+    with pytest.raises(gg.errors.InvalidInput, match=r"has no submit\(\); give one of concurrent.futures"):
+        write_columns(tmp_path / "no", SLO(system, r_max=8.0), films[:2], executor="dask", progress=False)
+    with pytest.raises(gg.errors.InvalidInput, match="path=None"):
+        write_columns(None, SLO(system, r_max=8.0), films[:2], progress=False)
+    assert write_columns(tmp_path / "one", SLO(system, r_max=8.0), films[0], progress=False).exists()
     with pytest.raises(gg.errors.InvalidInput, match="give a descriptor"):
         write_columns(tmp_path / "no", SLO, films[:2], progress=False)
     with pytest.raises(gg.errors.BoxTooSmall):

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from glassgpu.experiments import demo, kob_andersen_relaxation, public_data, ternary_relaxation
+from glassgpu.experiments import demo, interpretability, kob_andersen_relaxation, public_data, ternary_relaxation
 
 from glassgpu.study.status import stage_status
 
@@ -90,6 +90,27 @@ def test_ternary_relaxation_smoke(tmp_path, monkeypatch):
     assert page.read_text().count("data:image/png") == 4
 
 
+def test_interpretability_smoke(tmp_path):
+    options = interpretability.Interpretability(out=tmp_path, scale="smoke", backend="cpu")
+    page = interpretability.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert [len(numbers["pearson"][name]) for name in ("BehlerParrinello", "SLO", "JBB 0.5")] == [276, 60, 120]
+    slo = dict(zip(numbers["columns"]["SLO"], numbers["pearson"]["SLO"], strict=True))
+    assert slo["Theta(l=1.5)"] > 0.1 and slo["phi(l=1)"] < -0.1 < 0.1 < slo["rho(l=1)"]
+    assert page.read_text().count("data:image/png") == 3
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    interpretability.run(options)
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+
+
+def test_correlations_equal_numpy():
+    random = np.random.default_rng(0)
+    p, columns = random.normal(size=(2, 50)), random.normal(size=(2, 50, 3))
+    found = interpretability.correlations(p, columns)
+    assert found.shape == (2, 3)
+    assert found[1, 2] == pytest.approx(np.corrcoef(p[1], columns[1, :, 2])[0, 1])
+
+
 def test_gpu_check_cpu_half(tmp_path):
     out = tmp_path / "check.json"
     command = [
@@ -103,13 +124,15 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate,mc_rate,quench",
+        "correctness,md_rate,mc_rate,quench,descriptors",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     result = json.loads(out.read_text())
     assert result["correctness"]["figures"]["philox"] is True
     assert result["md_rate"]["figures"]
+    assert all(agrees for name, agrees in result["correctness"]["figures"].items() if name.endswith(" agrees"))
+    assert len(result["descriptors"]["figures"]) == 6
     assert result["quench"]["figures"]["strict bit for bit"] is True
 
 

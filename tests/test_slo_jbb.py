@@ -117,7 +117,7 @@ def test_chunks_reach_no_column(film, monkeypatch):
     system, snapshot = film
     many = [gg.Snapshot(s * snapshot.positions, snapshot.types, s * snapshot.box) for s in (1.0, 1.01, 1.02)]
     whole = SLO(system, r_max=REACH)(many)
-    monkeypatch.setattr("glassgpu.descriptors.descriptor.CHUNK_BYTES", 2 * 300 * 60 * 8)
+    monkeypatch.setattr("glassgpu.descriptors.descriptor.CHUNK_BYTES", 7 * 2 * 300 * 60 * 8)
     assert np.array_equal(SLO(system, r_max=REACH)(many), whole)
     assert whole.dims == ("configuration", "particle", "feature") and whole.shape == (3, 300, 60)
 
@@ -161,8 +161,11 @@ def test_bad_input(film, liquid, cls):
             cls(system, **change)
     with pytest.raises(gg.errors.BoxTooSmall, match=r"reaches 20.*take N >= 1639, or give (SLO|JBB) a smaller r_max"):
         cls(system)(snapshot)
-    with pytest.raises(gg.errors.InvalidInput, match=r"defined in \(2,\) dimensions"):
-        cls(liquid[0], r_max=3.0)(liquid[1])
+    with pytest.raises(gg.errors.InvalidInput, match="defined in two dimensions, Kob-Andersen has 3"):
+        cls(liquid[0], r_max=3.0)
+    assert cls(system, r_max=1.0).reach == system.cutoff.max()
+    with pytest.raises(gg.errors.InvalidInput, match="dimensions"):
+        volume_fraction(system, liquid[1], [1.0], 3.0)
     with pytest.raises(gg.errors.InvalidInput, match="call it"):
         cls(gg.systems.ternary_2d)
 

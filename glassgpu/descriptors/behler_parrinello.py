@@ -12,7 +12,7 @@ from glassgpu import validate
 from glassgpu.descriptors.coarse_grain import fading_sums
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.descriptors.shells import shell_group, shell_table
-from glassgpu.errors import InvalidInput, ParticlesOverlap
+from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda
 from glassgpu.structure.cells import PADDING, Cells
 from glassgpu.types import Snapshot
@@ -35,7 +35,8 @@ class BehlerParrinello(Descriptor):
     G_i^a(k) = sum_j e^(-(r_ij - mu_k)^2 / delta^2) f_c(r_ij) over j != i of species a;
     Psi_i^ab(k) = 2^(1 - zeta) sum_jk e^(-(r_ij^2 + r_ik^2 + r_jk^2) / xi^2) (1 + lambda cos theta_jik)^zeta
     f_c(r_ij) f_c(r_ik) f_c(r_jk) over j of a and k of b, j != k != i: pairs of like neighbours count
-    twice. f_c(r) = (cos(pi r / R_c) + 1) / 2 up to R_c. In two and three dimensions, of any species.
+    twice. f_c(r) = (cos(pi r / R_c) + 1) / 2 up to R_c. In two and three dimensions, of any species. Columns are
+    pure numbers.
 
     Args:
         species: names by type number.
@@ -47,6 +48,9 @@ class BehlerParrinello(Descriptor):
         r_max: where those averages end [length].
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
+
+    Raises:
+        InvalidInput
 
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); LIN equations 2, 3 and 5 (order), table I.
     """
@@ -74,10 +78,8 @@ class BehlerParrinello(Descriptor):
         self.r_max = validate.number("r_max", r_max, above=0)
 
     def __repr__(self) -> str:
-        return (
-            f"BehlerParrinello(species={self.species}, radial={self.radial}, angular={self.angular}, cutoff={self.cutoff}, "
-            f"coarse_graining={self.coarse_graining}, r_max={self.r_max})"
-        )
+        averaged = "" if self.coarse_graining is None else f", coarse_graining={self.coarse_graining}, r_max={self.r_max}"
+        return f"BehlerParrinello(species={self.species}, radial={self.radial}, angular={self.angular}, cutoff={self.cutoff}{averaged})"
 
     @property
     def reach(self) -> float:
@@ -103,10 +105,6 @@ class BehlerParrinello(Descriptor):
             radial=shell_table([shells], xp), columns=width, cutoff=self.cutoff, narrow=xp.asarray(widths**-2.0), out=out,
             **cells.scratch("SymmetryArguments", near=(ROWS, cells.capacity + PADDING)),
         )  # fmt: skip
-        for c, i in np.argwhere(~np.isfinite(place.to_numpy(out.sum(axis=2))))[:1]:
-            raise ParticlesOverlap(
-                f"particle {i} of configuration {c} stands where another one does, so that their bond has no angle; move one"
-            )
         if self.coarse_graining is not None:
             around = Cells(snapshots, self.r_max, species, place, LONG_VECTORS=1)
             fine, out = out, xp.empty(out.shape)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall, InvalidInput, UnknownSpecies
+from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.structure.cells import PADDING, Cells
+from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot, as_snapshots
 
 BLOCK = 16  # of kernels/run_coarse_grain.cu
@@ -57,11 +58,8 @@ def coarse_grain(
         given = f"{len(snapshots)} snapshots of {snapshots[0].n} particles" if many else f"the snapshot {snapshots[0].n} particles"
         raise InvalidInput(f"x has {counted}, {given}")
     validate.number("r_max", r_max, above=0)
-    side = min(float(s.box.min()) for s in snapshots)
-    if r_max > side / 2 * (1 + 1e-12):
-        raise BoxTooSmall(
-            f"r_max={r_max:g} is more than half the shortest side {side:.6g} of the box; take a smaller r_max or a larger box"
-        )
+    for one in snapshots:
+        require_box(one.box, r_max, one.density, "a sum up to r_max", ", or give a smaller r_max")
     most = 1 + max(int(s.types.max()) for s in snapshots)
     if species is not None and validate.whole("species", species, least=1) < most:
         raise UnknownSpecies(f"the snapshot holds type {most - 1}, but species={species}; count every species")
@@ -86,14 +84,23 @@ def coarse_grain_on(
     place: Cpu | Cuda, x: np.ndarray, snapshots: Sequence[Snapshot], lengths: np.ndarray, r_max: float, species: int | None
 ) -> tuple[Any, Any]:
     """``coarse_grain`` of checked input of several configurations, on a target."""
-    xp, groups = place.xp, species or 1
-    cells = Cells(snapshots, r_max, species or 1 + max(int(s.types.max()) for s in snapshots), place, LONG_VECTORS=1)
-    total = xp.empty((*x.shape[:2], groups, len(lengths), x.shape[2]))
-    density = fading_sums(cells, xp.asarray(x), total, x.shape[2], 0, 0, r_max, lengths, groups)
+    xp = place.xp
+    density, total = sums_on(place, x, snapshots, lengths, r_max, species)
     if species is not None:
         density, total = (xp.concatenate([a.sum(axis=2, keepdims=True), a], axis=2) for a in (density, total))
     total /= xp.where(density > 0, density, 1.0)[..., None]
     return density, total
+
+
+def sums_on(
+    place: Cpu | Cuda, x: np.ndarray, snapshots: Sequence[Snapshot], lengths: np.ndarray, r_max: float, species: int | None
+) -> tuple[Any, Any]:
+    """Sums of weights, (configuration, N, species, L), and of weighted fields, (..., fields); species one by one, or
+    all in one with None."""
+    xp, groups = place.xp, species or 1
+    cells = Cells(snapshots, r_max, species or 1 + max(int(s.types.max()) for s in snapshots), place, LONG_VECTORS=1)
+    total = xp.empty((*x.shape[:2], groups, len(lengths), x.shape[2]))
+    return fading_sums(cells, xp.asarray(x), total, x.shape[2], 0, 0, r_max, lengths, groups), total
 
 
 def fading_sums(

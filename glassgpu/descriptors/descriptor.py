@@ -11,20 +11,22 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.launch import Cpu, Cuda, target
-from glassgpu.systems.system import require_box
+from glassgpu.systems.system import require_apart, require_box
 from glassgpu.types import Snapshot, as_snapshots
 
 if TYPE_CHECKING:
     import xarray
 
-CHUNK_BYTES = 256 << 20  # of the columns that are on the target at once
+CHUNK_BYTES = 512 << 20  # at work at once
+WORKING = 7  # bytes at work for each byte of columns, at most, as measured for SLO
 
 
 class Descriptor(ABC):
     """A function from a snapshot to named columns per particle.
 
-    A new descriptor is one file beside this one with ``columns``, ``reach`` and ``compute_on``, and one
-    row in ``descriptors/__init__.py``. Columns are raw: standardisation is fitted on training rows only.
+    A new descriptor is one file beside this one with ``columns``, ``reach``, ``compute_on`` and a ``repr`` that says
+    all that fixes the columns, and one row in ``descriptors/__init__.py``. Columns are raw: standardisation
+    is fitted on training rows only.
 
     Args:
         species: names by type number.
@@ -36,8 +38,14 @@ class Descriptor(ABC):
 
     def __init__(self, species: Sequence[str], backend: str = "auto", threads: int | None = None):
         self.species = tuple(species)
+        if not self.species or len(set(self.species)) < len(self.species):
+            raise InvalidInput(f"species={self.species}: give a name for each species, no two alike")
         self.backend = validate.choice("backend", backend, ("auto", "cuda", "cpu"))
         self.threads = threads
+
+    @abstractmethod
+    def __repr__(self) -> str:
+        """All that fixes the columns; stores of columns are known by it."""
 
     @property
     @abstractmethod
@@ -59,14 +67,23 @@ class Descriptor(ABC):
 
     def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
         """(configuration, N, columns) float64 of snapshots of one shape, as many at a time as memory should hold."""
-        for snapshot in snapshots:
-            self.check(snapshot)
+        self.check_all(snapshots)
         place = target(self.backend, self.threads)
         out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
-        some = max(1, CHUNK_BYTES // out[0].nbytes)
+        some = max(1, CHUNK_BYTES // (WORKING * out[0].nbytes))
         for first in range(0, len(snapshots), some):
             out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
         return out
+
+    def check_all(self, snapshots: Sequence[Snapshot]) -> None:
+        """``check`` of each; of several, the message says which."""
+        for c, snapshot in enumerate(snapshots):
+            try:
+                self.check(snapshot)
+            except InvalidInput as error:
+                if len(snapshots) == 1:
+                    raise
+                raise type(error)(f"configuration {c}: {error}") from error
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the descriptor is defined for the snapshot.
@@ -75,6 +92,7 @@ class Descriptor(ABC):
             InvalidInput: other dimension.
             UnknownSpecies: a type without a name.
             BoxTooSmall: a side shorter than twice the reach.
+            ParticlesOverlap: two particles at one place.
         """
         if snapshot.dimension not in self.dimensions:
             raise InvalidInput(f"{type(self).__name__} is defined in {self.dimensions} dimensions, the snapshot has {snapshot.dimension}")
@@ -82,6 +100,7 @@ class Descriptor(ABC):
             raise UnknownSpecies(f"the snapshot holds type {snapshot.types.max()}, but species={self.species}; name every species")
         name = type(self).__name__
         require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} {self.smaller} (its reach is {self.reach:g})")
+        require_apart(snapshot)
 
     smaller = "smaller shells"  # what shortens its reach, in words
 
@@ -90,7 +109,7 @@ class Descriptor(ABC):
         (configuration, particle, feature).
 
         Raises:
-            BoxTooSmall, UnknownSpecies, InvalidInput, DeviceMissing, CompilerMissing
+            BoxTooSmall, UnknownSpecies, ParticlesOverlap, InvalidInput, DeviceMissing, CompilerMissing
         """
         import xarray
 

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from glassgpu import validate
 from glassgpu.descriptors.coarse_grain import checked_lengths, coarse_grain_on
 from glassgpu.descriptors.descriptor import Descriptor
-from glassgpu.descriptors.slo import LENGTHS, R_MAX
+from glassgpu.descriptors.slo import LENGTHS, R_MAX, in_plane
 from glassgpu.engines.energy import energy
 from glassgpu.launch import Cpu, Cuda
 from glassgpu.structure.voronoi import radical_voronoi
-from glassgpu.systems.system import System, as_system
+from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
 
@@ -24,7 +24,8 @@ class JBB(Descriptor):
 
     The number density rho_i(l) (``local_density``), and averages with weights e^(-r / l) (``coarse_grain``) of the
     potential energy u and of the perimeter pi of the radical Voronoi cell, over all particles around i and
-    over those of each species alone, among which i counts if it is one. Two dimensions.
+    over those of each species alone, among which i counts if it is one; 0 where none of it stands within r_max.
+    Two dimensions. rho is a pure number, u [energy], pi [length].
 
     Args:
         system: gives species, sigma_ab and pair law.
@@ -33,6 +34,9 @@ class JBB(Descriptor):
         radius_scale: of ``structure.radical_voronoi``.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
+
+    Raises:
+        InvalidInput: a system in another dimension, or a parameter out of range.
 
     Source: Jung, Biroli, Berthier, Phys. Rev. Lett. 130, 238202 (2023), without the variance of the energy,
     as LIN section III.D, equations 6 and 7.
@@ -51,7 +55,7 @@ class JBB(Descriptor):
         backend: str = "auto",
         threads: int | None = None,
     ):
-        self.system = as_system(system)
+        self.system = in_plane(system, "JBB")
         super().__init__(self.system.species, backend, threads)
         self.lengths = checked_lengths(lengths)
         self.r_max = validate.number("r_max", r_max, above=0)
@@ -62,7 +66,7 @@ class JBB(Descriptor):
 
     @property
     def reach(self) -> float:
-        return self.r_max
+        return max(self.r_max, float(self.system.cutoff.max()))
 
     @property
     def columns(self) -> list[str]:

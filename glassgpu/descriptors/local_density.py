@@ -58,9 +58,11 @@ def volume_fraction(
     Source: II equation 9, for two dimensions; LIN section III.D.
     """
     system = as_system(system)
+    for s in as_snapshots(snapshot)[0]:
+        system.check_species(s)
     density = _densities(snapshot, lengths, r_max, len(system.species), backend, threads)
     snapshots, many = as_snapshots(snapshot)
-    fraction = fraction_of(np, system, snapshots, density if many else density[None])
+    fraction = fraction_of(np, system, snapshots, (density if many else density[None])[:, :, 1:])
     return fraction if many else fraction[0]
 
 
@@ -74,6 +76,6 @@ def _densities(
 
 
 def fraction_of(xp: Any, system: System, snapshots: Sequence[Snapshot], density: Any) -> Any:
-    """Volume fractions (configuration, N, L) from the densities (configuration, N, 1 + species, L) of ``coarse_grain``."""
+    """Volume fractions (configuration, N, L) from the densities of each species, (configuration, N, species, L)."""
     share = np.stack([system.sigma[s.types] ** s.dimension for s in snapshots])  # of each species around each particle
-    return (xp.asarray(share)[..., None] * density[:, :, 1:]).sum(axis=2)
+    return (xp.asarray(share)[..., None] * density).sum(axis=2)

@@ -22,7 +22,7 @@ def shell_group(name: str, group: tuple[float, float, int, float]) -> tuple[floa
     if not isinstance(group, Sequence) or len(group) != 4:
         raise InvalidInput(f"{name}: a group of shells is (first, last, number, delta), got {group!r}")
     first, last, count, delta = group
-    first = validate.number(f"{name} first", first, above=0)
+    first = validate.number(f"{name} first", first, least=0)
     last = validate.number(f"{name} last", last, least=first)
     return first, last, validate.whole(f"{name} number", count, least=1), validate.number(f"{name} delta", delta, above=0)
 

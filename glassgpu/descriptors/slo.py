@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.descriptors.coarse_grain import checked_lengths, coarse_grain_on
+from glassgpu.descriptors.coarse_grain import checked_lengths, sums_on
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.descriptors.local_density import fraction_of
 from glassgpu.engines.energy import energy
+from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda
 from glassgpu.structure.bond_order import bonds_in_plane, orders_of
 from glassgpu.structure.steric_order import steric_order_of
@@ -29,7 +30,8 @@ class SLO(Descriptor):
     The number density rho_i(l) and volume fraction phi_i(l) are sums over surroundings (``local_density``,
     ``volume_fraction``); the potential energy u, coordination number z, hexatic order |psi_6| and steric order
     Theta of single particles are averages over them with weights e^(-r / l) (``coarse_grain``). Neighbours
-    stand within ``reach_of_bonds`` sigma_ab. Two dimensions.
+    stand within ``reach_of_bonds`` sigma_ab. Two dimensions. rho, z and Psi6 are pure numbers, phi [length^2],
+    u [energy], Theta [radian].
 
     Args:
         system: gives species, sigma_ab and pair law.
@@ -38,6 +40,9 @@ class SLO(Descriptor):
         reach_of_bonds: of neighbours, in units of sigma_ab.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
+
+    Raises:
+        InvalidInput: a system in another dimension, or a parameter out of range.
 
     Source: Sharma, Liu, Ozawa (2024), II section II.B, equations 5 to 10; LIN section III.D.
     """
@@ -55,7 +60,7 @@ class SLO(Descriptor):
         backend: str = "auto",
         threads: int | None = None,
     ):
-        self.system = as_system(system)
+        self.system = in_plane(system, "SLO")
         super().__init__(self.system.species, backend, threads)
         self.lengths = checked_lengths(lengths)
         self.r_max = validate.number("r_max", r_max, above=0)
@@ -66,7 +71,7 @@ class SLO(Descriptor):
 
     @property
     def reach(self) -> float:
-        return self.r_max
+        return max(self.r_max, float(self.system.cutoff.max()), self.reach_of_bonds * float(self.system.sigma.max()))
 
     @property
     def columns(self) -> list[str]:
@@ -76,9 +81,10 @@ class SLO(Descriptor):
         xp, species = place.xp, len(self.species)
         local = np.stack([self._local(s) for s in snapshots])
         local[:, :, 0] = energy(self.system, snapshots, backend=place.name, threads=self.threads).per_particle
-        density, average = coarse_grain_on(place, local, snapshots, self.lengths, self.r_max, species)
-        average = xp.moveaxis(average[:, :, 0], 3, 2)  # fields before lengths
-        first = xp.stack([density[:, :, 0], fraction_of(xp, self.system, snapshots, density)], axis=2)
+        of_species, total = sums_on(place, local, snapshots, self.lengths, self.r_max, species)
+        density = of_species.sum(axis=2)
+        average = xp.moveaxis(total.sum(axis=2) / density[..., None], 3, 2)  # fields before lengths
+        first = xp.stack([density, fraction_of(xp, self.system, snapshots, of_species)], axis=2)
         return xp.concatenate([first, average], axis=2).reshape(*local.shape[:2], -1)
 
     def _local(self, snapshot: Snapshot) -> np.ndarray:
@@ -86,3 +92,10 @@ class SLO(Descriptor):
         bonds = bonds_in_plane(self.system, snapshot, self.reach_of_bonds)
         theta = steric_order_of(self.system, snapshot.types, bonds)
         return np.column_stack([np.zeros(snapshot.n), bonds.count, abs(orders_of(bonds, (6,))[0]), theta])
+
+
+def in_plane(system: System, name: str) -> System:
+    """The system of a descriptor that is defined in two dimensions only."""
+    if as_system(system).dimension != 2:
+        raise InvalidInput(f"{name} is defined in two dimensions, {system.name} has {system.dimension}")
+    return system

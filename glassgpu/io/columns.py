@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
 
 from glassgpu import __version__, validate
 from glassgpu.descriptors.descriptor import Descriptor
-from glassgpu.engines.checkpoint import differences, fingerprint
-from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, OutputNotWritable
+from glassgpu.engines.checkpoint import differences, fingerprint, writable
+from glassgpu.errors import CheckpointMismatch, GlassGPUError, Interrupted, InvalidInput, OutputNotWritable
 from glassgpu.io.datasets import MARK
-from glassgpu.io.replaced import replaced
 from glassgpu.progress import Progress, bar
 from glassgpu.types import Snapshot, as_snapshots
 
 IDENTITY = "glassgpu_columns"  # attribute: what fixes the numbers of a store
-BLOCK_BYTES = 64 << 20  # of the columns of one task
-IN_FLIGHT = 16  # tasks given to an executor at a time, so that their snapshots do not pile up
+BLOCK_BYTES = 32 << 20  # of the columns of one task
+IN_FLIGHT = 256  # tasks given to an executor at a time, so that their snapshots do not pile up
 
 
 class Executor(Protocol):
@@ -44,39 +45,46 @@ def write_columns(
 ) -> Path:
     """Compute a descriptor for many configurations, each written as soon as it is done.
 
-    Memory holds a few configurations at a time. A store that is there is continued: configurations that it
-    holds are not computed again, those that changed are. ``xarray.open_zarr(path, consolidated=False)``
-    reads it piece by piece; ``open_dataset`` the whole, once it is complete. It holds the columns under the
-    descriptor's name, dims (configuration, particle, feature), and ``snapshot``, a hash of each configuration.
+    Memory holds the columns of a few configurations at a time. A store that is there is continued: configurations
+    that it holds are not computed again, those that changed or were lost are. ``xarray.open_zarr(path,
+    consolidated=False)`` reads it piece by piece, ``open_dataset`` the whole, once it is complete. It holds the
+    columns under the descriptor's name, dims (configuration, particle, feature), NaN where not done, and
+    ``snapshot``, a hash of each configuration, 0 where not done.
 
     Args:
         path: of the Zarr store, a folder.
         descriptor: such as ``descriptors.BehlerParrinello()``.
         snapshots: of one shape.
-        precision: ``"double"``, or ``"single"`` for half the room on disk.
+        precision: ``"double"``, or ``"single"`` for half the room on disk, whose rounding by 6e-8 hides how nearly
+            dependent columns are.
         executor: anything with ``submit(function, *arguments)`` that returns futures of ``concurrent.futures``; its
-            workers write to ``path`` themselves. None: this process.
+            workers write to ``path`` themselves. Where they share a machine, give the descriptor ``threads=1``.
+            None: this process.
         progress: a bar (True), nothing (False), or a function told the fraction done.
 
     Returns:
         The path.
 
     Raises:
-        CheckpointMismatch: the store holds columns of another descriptor, number of configurations or precision.
+        CheckpointMismatch: the store holds columns of another descriptor or system, of another number of
+            configurations or particles, in another precision, or by another version of this package.
         OutputNotWritable: something else stands at the path, or it cannot be written.
-        BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap: from the descriptor; what is done is kept.
+        BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap: before anything is computed.
         Interrupted: the user stopped it; what is done is kept.
     """
     if not isinstance(descriptor, Descriptor):
         raise InvalidInput(f"descriptor={descriptor!r}: give a descriptor, such as glassgpu.descriptors.BehlerParrinello()")
     validate.choice("precision", precision, ("single", "double"))
-    snapshots, _ = as_snapshots(list(snapshots))
-    for snapshot in snapshots:
-        descriptor.check(snapshot)
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise InvalidInput(f"executor={executor!r} has no submit(); give one of concurrent.futures, or a dask Client's get_executor()")
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidInput(f"path={path!r}: give the name of a folder")
+    snapshots, _ = as_snapshots(snapshots)
+    descriptor.check_all(snapshots)
     target = Path(path).resolve()
     keys = np.array([_key(s) for s in snapshots], np.uint64)
     group = _store(target, descriptor, len(snapshots), snapshots[0].n, precision)
-    missing = np.flatnonzero(group["snapshot"][:] != keys)
+    missing = np.flatnonzero(_keys_done(target, group, type(descriptor).__name__) != keys)
     size = max(1, BLOCK_BYTES // (snapshots[0].n * len(descriptor.columns) * 8))
     blocks = [missing[first : first + size] for first in range(0, len(missing), size)]
     tasks = ((target, descriptor, [snapshots[c] for c in block], block, keys[block]) for block in blocks)
@@ -100,7 +108,12 @@ def _run(tasks: Any, executor: Executor | None) -> Any:
     pending: set[Any] = set()
     try:
         for task in tasks:
-            pending.add(executor.submit(_write_block, *task))
+            future = executor.submit(_write_block, *task)
+            if not isinstance(future, Future):
+                raise InvalidInput(
+                    f"executor.submit() returned {type(future).__name__}, not a concurrent.futures.Future; of a dask Client give get_executor()"
+                )
+            pending.add(future)
             if len(pending) >= IN_FLIGHT:
                 finished, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
@@ -113,14 +126,27 @@ def _run(tasks: Any, executor: Executor | None) -> Any:
 
 
 def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], places: np.ndarray, keys: np.ndarray) -> int:
-    """Compute some configurations and write them, each one's hash after its columns."""
+    """Compute some configurations and write them, each one's hash after its columns. Of those that no columns can be
+    computed for, the first is told once the others are written."""
     import zarr
 
-    columns = descriptor.compute_all(snapshots)
+    try:
+        columns = descriptor.compute_all(snapshots)
+    except GlassGPUError:
+        if len(snapshots) == 1:
+            raise
+        errors = []
+        for k, snapshot in enumerate(snapshots):
+            try:
+                _write_block(path, descriptor, [snapshot], places[k : k + 1], keys[k : k + 1])
+            except GlassGPUError as error:
+                errors.append(type(error)(f"configuration {places[k]}: {error}"))
+        raise errors[0] from None
     group: Any = zarr.open_group(path, mode="r+")
     name = type(descriptor).__name__
     try:
         for c, values, key in zip(places.tolist(), columns, keys, strict=True):
+            group["snapshot"][c] = 0  # what was there is no longer what its hash says
             group[name][c] = values.astype(group[name].dtype)
             group["snapshot"][c] = key
     except OSError as error:
@@ -131,34 +157,59 @@ def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], 
 def _store(path: Path, descriptor: Descriptor, configurations: int, n: int, precision: str) -> Any:
     """The store, made if it is not there."""
     import zarr
-    from zarr.codecs import ZstdCodec
 
     identity = fingerprint(
         descriptor=repr(descriptor), columns=descriptor.columns, system=_physics(descriptor), configurations=configurations, particles=n,
         precision=precision, version=__version__,
     )  # fmt: skip
-    if path.exists():
-        found = _identity(path)
-        if found is None:
-            raise OutputNotWritable(f"{path} exists and holds something else; choose another name, or remove it first")
-        if found != identity:
-            raise CheckpointMismatch(
-                f"{path} holds other columns than asked for ({differences(found, identity)}); choose another name, or remove it first"
-            )
-        return zarr.open_group(path, mode="r+")
-    name, features = type(descriptor).__name__, descriptor.columns
-    shape = (configurations, n, len(features))
-    how: dict[str, Any] = {"compressors": (ZstdCodec(level=1, checksum=True),), "config": {"write_empty_chunks": True}}
-    with replaced(path, lambda _: False) as fresh:
-        group = zarr.open_group(fresh, mode="w-", zarr_format=3, attributes={MARK: ["feature", name, "snapshot"], IDENTITY: identity})
-        group.create_array("feature", data=np.array(features, np.dtypes.StringDType()), dimension_names=("feature",))
-        group.create_array("snapshot", shape=shape[:1], chunks=(1,), dtype="uint64", dimension_names=("configuration",), **how)
-        group.create_array(
-            name, shape=shape, chunks=(1, *shape[1:]), dtype="f8" if precision == "double" else "f4",
-            dimension_names=("configuration", "particle", "feature"), attributes={"descriptor": repr(descriptor), "reach": descriptor.reach},
-            **how,
-        )  # fmt: skip
+    if not path.exists():
+        _make_store(path, descriptor, (configurations, n, len(descriptor.columns)), precision, identity)
+    found = _identity(path)
+    if found is None:
+        raise OutputNotWritable(f"{path} exists and holds something else; choose another name, or remove it first")
+    if found != identity:
+        raise CheckpointMismatch(
+            f"{path} holds other columns than asked for ({differences(found, identity)}); choose another name, or remove it first"
+        )
     return zarr.open_group(path, mode="r+")
+
+
+def _make_store(path: Path, descriptor: Descriptor, shape: tuple[int, int, int], precision: str, identity: str) -> None:
+    """An empty store, which appears whole or not at all; where another process was faster, its store stays."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+
+    name = type(descriptor).__name__
+    how: dict[str, Any] = {"compressors": (ZstdCodec(level=1, checksum=True),), "config": {"write_empty_chunks": True}}
+    writable(path)
+    try:
+        with TemporaryDirectory(dir=path.parent, prefix=".glassgpu-") as folder:
+            fresh = Path(folder, "new")
+            group = zarr.open_group(fresh, mode="w-", zarr_format=3, attributes={MARK: ["feature", name, "snapshot"], IDENTITY: identity})
+            group.create_array("feature", data=np.array(descriptor.columns, np.dtypes.StringDType()), dimension_names=("feature",))
+            group.create_array("snapshot", shape=shape[:1], chunks=(1,), dtype="uint64", dimension_names=("configuration",), **how)
+            group.create_array(
+                name, shape=shape, chunks=(1, *shape[1:]), dtype="f8" if precision == "double" else "f4", fill_value=np.nan,
+                dimension_names=("configuration", "particle", "feature"), attributes={"descriptor": repr(descriptor), "reach": descriptor.reach},
+                **how,
+            )  # fmt: skip
+            try:
+                os.rename(fresh, path)
+            except OSError:
+                if not path.exists():
+                    raise
+    except OSError as error:
+        raise OutputNotWritable(f"{path} could not be written ({error.strerror or error})") from error
+
+
+def _keys_done(path: Path, group: Any, name: str) -> np.ndarray:
+    """Hashes of the configurations that a store holds, 0 for those that it does not hold or has lost."""
+    keys = np.zeros(group["snapshot"].shape, np.uint64)
+    for c in range(len(keys)):
+        if (path / name / "c" / str(c) / "0" / "0").exists():
+            with contextlib.suppress(RuntimeError, ValueError, OSError):  # a damaged chunk of hashes
+                keys[c] = group["snapshot"][c]
+    return keys
 
 
 def _physics(descriptor: Descriptor) -> str:

@@ -162,7 +162,7 @@ def _check_complete(path: str | os.PathLike) -> None:
         if not isinstance(array, zarr.Array):
             raise FileFormatError(f"the variable {name!r} is lost; fetch or write the store again")
         if array.nchunks_initialized < array.nchunks:
-            raise FileFormatError(f"chunks of the variable {name!r} are lost; fetch or write the store again")
+            raise FileFormatError(f"chunks of the variable {name!r} are lost, or not yet written; fetch or write the store again")
 
 
 def _forbid_pickles(path: Path) -> None:

@@ -92,6 +92,11 @@ def neighbors(snapshot: Snapshot, r_max: float | np.ndarray) -> Neighbors:
 def coordination_number(system: System, snapshot: Snapshot | Sequence[Snapshot], reach: float = 1.5) -> np.ndarray:
     """z of each particle: how many neighbours stand within ``reach`` sigma_ab (strictly).
 
+    Args:
+        system: gives sigma_ab.
+        snapshot: two or three dimensions.
+        reach: in units of sigma_ab.
+
     Returns:
         (N,) int64; a leading configuration axis for a sequence.
 

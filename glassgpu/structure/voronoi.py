@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import InvalidInput, ParticlesOverlap
-from glassgpu.systems.system import System, as_system
+from glassgpu.errors import InvalidInput
+from glassgpu.systems.system import System, as_system, require_apart
 from glassgpu.types import Snapshot, as_snapshots
 
 MARGIN = 4.0  # of images around the box, in units of the mean spacing: a first guess
@@ -59,9 +59,7 @@ def _cells(system: System, snapshot: Snapshot, radius_scale: float) -> tuple[np.
     system.check_species(snapshot)
     if snapshot.dimension != 2:
         raise InvalidInput("radical Voronoi cells are made in two dimensions here; for three take pyvoro-rimoli or freud")
-    _, first = np.unique(snapshot.positions, axis=0, return_index=True)
-    for i in np.setdiff1d(np.arange(snapshot.n), first)[:1]:
-        raise ParticlesOverlap(f"particle {i} and another stand at the same place, so that no wall parts them; move one")
+    require_apart(snapshot)
     radius = radius_scale * np.diag(system.sigma)[snapshot.types]
     margin = MARGIN / np.sqrt(snapshot.density)
     while True:
@@ -84,7 +82,8 @@ def _cells(system: System, snapshot: Snapshot, radius_scale: float) -> tuple[np.
         twice = from_a[:, 0] * edge[:, 1] - from_a[:, 1] * edge[:, 0]
         area += np.bincount(a, 0.5 * twice, snapshot.n)
         perimeter += np.bincount(a, np.hypot(edge[:, 0], edge[:, 1]), snapshot.n)
-        outside[a[twice < 0]] = True
+        # The wall between a and b is where |x - x_a|^2 - R_a^2 = |x - x_b|^2 - R_b^2.
+        outside[a[((x[b] - x[a]) ** 2).sum(axis=1) + radius[owner[a]] ** 2 < radius[owner[b]] ** 2]] = True
     empty = ~np.isin(np.arange(snapshot.n), triangle)
     return perimeter, area, np.array(empty.sum()), np.array((outside | empty).sum())
 

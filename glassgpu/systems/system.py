@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import BoxTooSmall, InvalidInput, SuspiciousInput, UnknownSpecies, warn_user
+from glassgpu.errors import BoxTooSmall, InvalidInput, ParticlesOverlap, SuspiciousInput, UnknownSpecies, warn_user
 from glassgpu.types import Snapshot
 
 UNLIKE_DENSITY, UNLIKE_COMPOSITION = 0.15, 0.10  # relative; share of the particles. Public data are within 0.01
@@ -180,6 +180,14 @@ def require_box(box: np.ndarray, reach: float, density: float, what: str, advice
             f"{what} reaches {reach:g}, so every side of the box must be at least {2 * reach:g}, "
             f"but the shortest is {box.min():.6g}; at density {density:.4g} take N >= {smallest}{advice}"
         )
+
+
+def require_apart(snapshot: Snapshot) -> None:
+    """Raise ``ParticlesOverlap`` if two particles stand at exactly one place, so that their bond has no direction."""
+    _, first = np.unique(snapshot.positions, axis=0, return_index=True)
+    for i in np.setdiff1d(np.arange(snapshot.n), first)[:1]:
+        j = int(np.flatnonzero((snapshot.positions == snapshot.positions[i]).all(axis=1))[0])
+        raise ParticlesOverlap(f"particles {j} and {i} stand at the same place, so that their bond has no direction; move one")
 
 
 def smooth_coefficients(sigma: float, epsilon: float, inner: float, cutoff: float) -> np.ndarray:
