@@ -118,102 +118,121 @@ def _columns(inherent: Result, system: gg.System, r_max: float, backend: str) ->
     }
 
 
-def correlations(p: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Pearson coefficients of p (configuration, N) and columns (configuration, N, feature): (configuration, feature)."""
-    return np.array([[pearson(y, x) for x in given.T] for y, given in zip(p, columns, strict=True)])
+def correlations(p: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson coefficients of p (configuration, N) with columns (configuration, N, feature), all configurations pooled as in LIN
+    equation 13, (feature,), and of each by itself, (configuration, feature)."""
+    pooled = np.array([pearson(p.ravel(), x.ravel()) for x in np.moveaxis(columns, 2, 0)])
+    return pooled, np.array([[pearson(y, x) for x in given.T] for y, given in zip(p, columns, strict=True)])
 
 
 def _write(page: Page, scale: str, ensemble: Result, columns: Result) -> None:
     """Text, pictures, numbers and verdicts."""
     p, ceiling = ensemble["propensity"], ensemble["ceiling"]
     names = {name: columns[name].feature.values.astype(str).tolist() for name in ("BehlerParrinello", "SLO", "JBB 0.5", "JBB 1")}
-    each = {name: correlations(p, columns[name].values) for name in names}
-    mean = {name: r.mean(axis=0) for name, r in each.items()}
+    found = {name: correlations(p, columns[name].values) for name in names}
+    pooled, each = ({name: both[k] for name, both in found.items()} for k in (0, 1))
     error = {name: r.std(axis=0, ddof=1) / np.sqrt(len(r)) for name, r in each.items()}
 
     def of(field: str, name: str = "SLO") -> np.ndarray:
         return np.array([n.startswith(f"{field}(") for n in names[name]])
 
-    def strongest(field: str, name: str = "SLO") -> tuple[float, float, str]:
+    def strongest(field: str, name: str = "SLO") -> tuple[float, float]:
         where = np.flatnonzero(of(field, name))
-        k = where[np.abs(mean[name][where]).argmax()]
-        return float(mean[name][k]), float(error[name][k]), names[name][k]
+        k = where[np.abs(pooled[name][where]).argmax()]
+        return float(pooled[name][k]), float(error[name][k])
 
     lengths = np.array([float(n.partition("=")[2].rstrip(")")) for n in np.array(names["SLO"])[of("Theta")]])
-    theta = mean["SLO"][of("Theta")]
-    peak = int(theta.argmax())
+    theta, theta_error = pooled["SLO"][of("Theta")], error["SLO"][of("Theta")]
+    two = int(np.flatnonzero(lengths == 2.0)[0])
     page.numbers = {
-        "time": ensemble["time"], "noise_ceiling": ceiling, "columns": names, "pearson": mean, "standard_error": error, "pearson_of_each_configuration": each,
-        "empty_cells": columns["empty"], "particles_outside_their_cells": columns["outside"],
+        "time": ensemble["time"], "noise_ceiling": ceiling, "columns": names, "pearson": pooled, "standard_error": error,
+        "pearson_of_each_configuration": each, "empty_cells": columns["empty"], "particles_outside_their_cells": columns["outside"],
     }  # fmt: skip
     page.text(
         "Freeze a crowd of discs, let every one of them settle into the nearest dent, and look: can you tell who will have walked away an hour later? "
         f"Here every feature that three catalogues know is held against what happened in many runs from {len(p)} arrangements: p, the mean distance that "
         "a disc moved. A coefficient of 1 would mean that the feature tells everything, 0 nothing, -1 everything upside down. No feature of the "
-        f"arrangement can reach more than {ceiling.mean():.2f}, for so few runs leave p itself uncertain.",
-        f"One feature stands out: how badly the neighbours of a disc fit around it, averaged over a patch of size {lengths[peak]:g} "
-        f"(Theta, {theta[peak]:.2f}). It must be a patch: the disc's own cage says less ({theta[0]:.2f}), and so does a wide average ({theta[-1]:.2f}).",
+        f"arrangement can reach more than about {ceiling.mean():.2f}, for so few runs leave p itself uncertain.",
+        _best(names, pooled),
+        _told_of_theta(lengths, theta),
     )
     page.heading("Six simple quantities, each over ten lengths")
     page.figure(
-        _blocks(names["SLO"], mean["SLO"], error["SLO"], lambda n: n.partition("(")[0]), "slo",
-        "SLO: density, volume fraction, energy, coordination, hexatic and steric order, l = 0.5 ... 5 from left to right in each block. "
-        "Bars: standard error over configurations. Compare LIN, figure 13.",
+        _blocks(names["SLO"], pooled["SLO"], error["SLO"]), "slo",
+        "SLO: density, volume fraction, energy, coordination, hexatic and steric order, l = 0.5 ... 5 from left to right in each block; all "
+        "arrangements pooled. Bars: standard error from their scatter. Compare LIN, figure 13.",
     )  # fmt: skip
     page.text(
         f"Where the discs cover more of the plane, motion is {_sign(strongest('phi')[0])} (phi, {strongest('phi')[0]:.2f}); with more neighbours in touch it is "
         f"{_sign(strongest('z')[0])} (z, {strongest('z')[0]:.2f}); where there are more discs, of whatever size, it is {_sign(strongest('rho')[0])} "
-        f"(rho, {strongest('rho')[0]:.2f}). Hexagons, the order of equal discs, tell {abs(strongest('Psi6')[0]):.2f}."
+        f"(rho, {strongest('rho')[0]:.2f}). Hexagons, the order of equal discs, have {strongest('Psi6')[0]:.2f}."
     )
     page.heading("The same, told apart by size")
     page.figure(
-        _blocks(names["JBB 0.5"], mean["JBB 0.5"], error["JBB 0.5"], lambda n: n.partition("(")[0]), "jbb",
+        _blocks(names["JBB 0.5"], pooled["JBB 0.5"], error["JBB 0.5"]), "jbb",
         "JBB: density, energy and perimeter of the Voronoi cell, over all neighbours and over those of one species. Compare LIN, figure 14.",
     )  # fmt: skip
-    perimeter = {radius: each[f"JBB {radius:g}"][:, of("pi", "JBB 0.5")].mean(axis=1) for radius in RADII}
-    means = {radius: float(x.mean()) for radius, x in perimeter.items()}
+    perimeter = {radius: pooled[f"JBB {radius:g}"][of("pi", "JBB 0.5")].mean() for radius in RADII}
+    scatter = {radius: each[f"JBB {radius:g}"][:, of("pi", "JBB 0.5")].mean(axis=1).std(ddof=1) / np.sqrt(len(p)) for radius in RADII}
     page.text(
         f"The perimeter of a disc's cell depends on how large one takes the discs to be. With radius sigma / 2, so that discs in touch have touching rims, its "
-        f"coefficient is {means[0.5]:.2f} on average over lengths. LIN's words say radius sigma: then it is {means[1.0]:.2f}, and of {p.shape[1]} discs "
+        f"coefficient is {perimeter[0.5]:.2f} on average over lengths. LIN's words say radius sigma: then it is {perimeter[1.0]:.2f}, and of {p.shape[1]} discs "
         f"{columns['outside'][1]:.0f} stand outside their own cells, {columns['empty'][1]:.0f} of them have none "
         f"({columns['outside'][0]:.0f} and {columns['empty'][0]:.0f} with sigma / 2)."
     )
     page.heading("276 numbers that nobody chose by hand")
     page.figure(
-        _blocks(names["BehlerParrinello"], mean["BehlerParrinello"], None, lambda n: n.partition("(")[0]), "behler_parrinello",
+        _blocks(names["BehlerParrinello"], pooled["BehlerParrinello"], None), "behler_parrinello",
         f"Behler-Parrinello, coarse-grained over {COARSE:g}: 48 distances for each species, 22 angular functions for each two. Compare LIN, figure 1.",
     )  # fmt: skip
-    best = int(np.abs(mean["BehlerParrinello"]).argmax())
+    best = int(np.abs(pooled["BehlerParrinello"]).argmax())
     page.text(
-        f"Each of them says something, none says much: the best is {names['BehlerParrinello'][best]} with {mean['BehlerParrinello'][best]:.2f}. "
-        "Together they may say a lot; which of them matter is then hard to tell, for neighbours in this list repeat one another."
+        f"The one that tells most is {names['BehlerParrinello'][best]} with {pooled['BehlerParrinello'][best]:.2f}; half of them stay below "
+        f"{np.median(np.abs(pooled['BehlerParrinello'])):.2f} in magnitude. Together they may say more; which of them matter is then hard to tell, for "
+        "neighbours in this list repeat one another."
     )
     if scale != "smoke":
-        poor = np.abs(mean["SLO"][of("Psi6")]).max() / np.abs(theta).max()
-        found = {
-            "theta_positive": (float(theta.min()), float(error["SLO"][of("Theta")][theta.argmin()])),
-            "theta_peak": float(lengths[peak]),
-            "theta_rises_and_falls": [float(theta[peak] - theta[0]), float(theta[peak] - theta[-1])],
-            "theta_at_2": (float(theta[3]), float(error["SLO"][of("Theta")][3])),
-            "phi_negative": strongest("phi")[:2],
-            "z_negative": strongest("z")[:2],
-            "rho_positive": strongest("rho")[:2],
-            "psi6_poor": float(poor),
-            "perimeter_negative": (list(means.values()), [float(x.std(ddof=1) / np.sqrt(len(x))) for x in perimeter.values()]),
-            "bp_modest": float(np.abs(mean["BehlerParrinello"]).max()),
+        judged = {
+            "theta_positive": (float(theta.min()), float(theta_error[theta.argmin()])),
+            "theta_peak": float(lengths[theta.argmax()]),
+            "theta_rises_and_falls": [float(theta[two] - theta[0]), float(theta[two] - theta[-1])],
+            "theta_at_2": (float(theta[two]), float(theta_error[two])),
+            "phi_negative": strongest("phi"),
+            "z_negative": strongest("z"),
+            "rho_positive": strongest("rho"),
+            "psi6_poor": float(np.abs(pooled["SLO"][of("Psi6")]).max() / np.abs(theta).max()),
+            "perimeter_negative": ([float(x) for x in perimeter.values()], [float(x) for x in scatter.values()]),
+            "bp_modest": float(np.abs(pooled["BehlerParrinello"]).max()),
         }
         page.heading("What was expected")
-        page.table(*claims_table("interpretability", found, scale))
+        page.table(*claims_table("interpretability", judged, scale))
+
+
+def _best(names: dict[str, list[str]], pooled: dict[str, np.ndarray]) -> str:
+    """Which single feature of SLO tells most, in words."""
+    k = int(np.abs(pooled["SLO"]).argmax())
+    return f"Of the sixty simplest features, {names['SLO'][k]} goes with motion most closely: {pooled['SLO'][k]:.2f}."
+
+
+def _told_of_theta(lengths: np.ndarray, theta: np.ndarray) -> str:
+    """Whether Theta is best averaged over a patch of intermediate size, in words."""
+    peak = int(theta.argmax())
+    told = (
+        f"How badly the neighbours of a disc fit around it (Theta) has {theta[peak]:.2f} when averaged over a length of {lengths[peak]:g}"
+    )
+    if 0 < peak < len(theta) - 1:
+        return f"{told}. Less of its surroundings says less ({theta[0]:.2f} at {lengths[0]:g}), and so does more ({theta[-1]:.2f} at {lengths[-1]:g})."
+    return f"{told}, {'the shortest' if peak == 0 else 'the longest'} of all: no length between is best here."
 
 
 def _sign(r: float) -> str:
     return "less likely" if r < 0 else "more likely"
 
 
-def _blocks(names: list[str], values: np.ndarray, error: np.ndarray | None, block_of: Any) -> Any:
+def _blocks(names: list[str], values: np.ndarray, error: np.ndarray | None) -> Any:
     """One bar for each column, in blocks of one colour."""
     figure, (axis,) = figures.new_figure(1, 9.0, 3.4)
-    blocks = [block_of(n) for n in names]
+    blocks = [n.partition("(")[0] for n in names]
     order = list(dict.fromkeys(blocks))
     colours = [figures.COLOURS[order.index(b) % len(figures.COLOURS)] for b in blocks]
     axis.bar(np.arange(len(names)), values, width=0.85, color=colours, yerr=error, error_kw={"elinewidth": 0.7, "ecolor": "#333333"})

@@ -106,9 +106,10 @@ def test_interpretability_smoke(tmp_path):
 def test_correlations_equal_numpy():
     random = np.random.default_rng(0)
     p, columns = random.normal(size=(2, 50)), random.normal(size=(2, 50, 3))
-    found = interpretability.correlations(p, columns)
-    assert found.shape == (2, 3)
-    assert found[1, 2] == pytest.approx(np.corrcoef(p[1], columns[1, :, 2])[0, 1])
+    pooled, each = interpretability.correlations(p, columns)
+    assert pooled.shape == (3,) and each.shape == (2, 3)
+    assert each[1, 2] == pytest.approx(np.corrcoef(p[1], columns[1, :, 2])[0, 1])
+    assert pooled[1] == pytest.approx(np.corrcoef(p.ravel(), columns[:, :, 1].ravel())[0, 1])
 
 
 def test_gpu_check_cpu_half(tmp_path):

@@ -4,7 +4,7 @@
 #include "mixture.h"
 
 int main() {
-  Mixture m(6.3);
+  Mixture<(D == 2 ? 1200 : 150)> m(6.3);  // in the plane more than two blocks in a cell
   const int n = m.N, columns = TILE + LANES + 3, row = (columns + PADDING - 1) / PADDING * PADDING, lengths = 2, capacity = m.capacity;
   std::vector<double> length = {0.7, 1.9}, x(n * row), density(n * m.SPECIES * lengths), out(n * m.SPECIES * lengths * columns);
   std::vector<double> distance(BLOCK * capacity), weight(BLOCK * capacity);

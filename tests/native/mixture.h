@@ -3,8 +3,9 @@
 #pragma once
 #include <cstdio>
 
+template <int N_ = 150>
 struct Mixture {
-  static constexpr int N = 150, SPECIES = 2, SIDE_CELLS = 6;
+  static constexpr int N = N_, SPECIES = 2, SIDE_CELLS = 6;
   int cells = 1, replicas = 0, capacity = (N + PADDING - 1) / PADDING * PADDING;
   std::vector<double> box, sorted, candidate;
   std::vector<int32> grid, begin, order, cell, number, species_end, mark;

@@ -4,7 +4,7 @@
 #include "mixture.h"
 
 int main() {
-  Mixture m(6.3);
+  Mixture<> m(6.3);
   const int slots = 32, n = m.N, capacity = m.capacity;
   std::vector<double> centre(slots), edge(slots, -1), narrow(slots), legendre((L_MAX + 1) * (L_MAX + 2), 0.5);
   std::vector<int32> column(slots, -1);

@@ -11,7 +11,7 @@
 #include "mixture.h"
 
 int main() {
-  Mixture m(6.3);
+  Mixture<> m(6.3);
   const int slots = TILE, n = m.N;
   std::vector<double> centre(slots), edge(slots, -1), widths = {0.5, 0.1}, near(NEAR * (m.capacity + PADDING));
   std::vector<double> narrow(slots, 50);
