@@ -19,7 +19,7 @@ test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/test_kernels.py
 	$(BIN)/python -m pytest tests/test_kernels.py
 
-# About an hour: canonical distributions, drift, other people's runs. Keeps its figures.
+# About two hours on 2 cores: canonical distributions, drift, other people's runs. Keeps its figures.
 validate: $(VENV)/.dev
 	GLASSGPU_RESULTS=benchmarks/results/validate.json $(BIN)/python -m pytest -m validate -s
 
