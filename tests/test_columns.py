@@ -203,13 +203,12 @@ def test_a_thousand_configurations(tmp_path, figures):
     """276 coarse-grained columns of 1000 x 4000 particles: killed once, continued, within 2 GiB of memory."""
     command = [sys.executable, "-c", THOUSAND, str(tmp_path / "columns")]
     began = time.monotonic()
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if float(line) > 0.4:
-            os.kill(first.pid, signal.SIGKILL)
-            break
-    first.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if float(line) > 0.4:
+                os.kill(first.pid, signal.SIGKILL)
+                break
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = second.stdout.split("\n")
     seconds, megabytes = time.monotonic() - began, json.loads(lines[-2])["megabytes"]
