@@ -16,8 +16,7 @@ demo: $(VENV)/.run
 	$(BIN)/glassgpu demo --out demo
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/test_kernels.py
-	$(BIN)/python -m pytest tests/test_kernels.py
+	$(BIN)/python -m pytest --numprocesses 2
 
 # About two hours on 2 cores: canonical distributions, drift, other people's runs. Keeps its figures.
 validate: $(VENV)/.dev

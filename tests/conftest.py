@@ -78,3 +78,11 @@ def figures(request):
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What each kernel takes of a GPU, as tests/test_kernels.py found it."""
+    found = [text for report in terminalreporter.stats.get("passed", []) for name, text in report.user_properties if name == "compiled"]
+    if found:
+        terminalreporter.section("kernels compiled for GPUs")
+        terminalreporter.write_line("\n".join(sorted(found)))

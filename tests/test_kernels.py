@@ -56,7 +56,7 @@ def test_philox_known_answers(target):
 
 @pytest.mark.parametrize("arch", ["sm_75", "sm_80", "sm_90"])
 @pytest.mark.parametrize("kernel", list(STRUCTS))
-def test_kernels_compile_for_gpus(arch, kernel, capsys):
+def test_kernels_compile_for_gpus(arch, kernel, record_property):
     """Without a GPU or a driver; registers and spills are printed and bounded."""
     try:
         compiling.nvrtc()
@@ -77,11 +77,9 @@ def test_kernels_compile_for_gpus(arch, kernel, capsys):
             _, report = compiling.cubin(kernel, {**constants, "ARGUMENTS_SIZE": size}, arch)
             registers = int(re.search(r"Used (\d+) registers", report).group(1))
             spills = max(int(s) for s in re.findall(r"(\d+) bytes spill stores", report))
-            with capsys.disabled():
-                print(
-                    f"\n{kernel} {arch} d={dimension} {'double' if double else 'single'} lists={more.get('LISTS', 0)}: {registers} registers, {spills} bytes spilled",
-                    end="",
-                )
+            lists = f", lists {more['LISTS']}" if "LISTS" in more else ""
+            kind = f"{kernel} {arch} d={dimension} {'double' if double else 'single'}{lists}"
+            record_property("compiled", f"{kind}: {registers} registers, {spills} bytes spilled")
             assert registers <= 255
             assert spills <= SPILLS[kernel]
 

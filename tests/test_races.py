@@ -15,7 +15,7 @@ KERNELS = Path(compiling.__file__).parent.parent / "kernels"
 
 def build(source: str, output: Path, sanitizer: str, *defines: str, reader: str = "threads") -> Path:
     words = [
-        *compiling.compiler(), "-std=c++17", "-O1", "-g", "-march=native", "-Wno-psabi", *([f"-fsanitize={sanitizer}"] if sanitizer else []), "-pthread", f"-I{KERNELS}",
+        *compiling.compiler(), "-std=c++17", "-O0", "-g1", "-march=native", "-Wno-psabi", *([f"-fsanitize={sanitizer}"] if sanitizer else []), "-pthread", f"-I{KERNELS}",
         *(["-DGG_READER_THREADS"] if reader == "threads" else []), *defines, str(HERE / "native" / source), "-o", str(output),
     ]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True)
