@@ -49,7 +49,11 @@ def philox_words(target):
     return target.to_numpy(word)
 
 
-@pytest.mark.parametrize("target", [launch.Cpu(1), launch.Cpu(2), launch.Cpu(1, shuffled=True), launch.Cpu(1, strict=True)], ids=str)
+@pytest.mark.parametrize(
+    "target",
+    [launch.Cpu(1), launch.Cpu(2), launch.Cpu(1, shuffled=True), launch.Cpu(1, strict=True)],
+    ids=["one thread", "two threads", "shuffled", "strict"],
+)
 def test_philox_known_answers(target):
     assert philox_words(target).tolist() == [k[2] for k in KNOWN]
 
