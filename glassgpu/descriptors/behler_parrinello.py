@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.descriptors.coarse_grain import fading_sums
 from glassgpu.descriptors.descriptor import Descriptor
+from glassgpu.descriptors.shell_average import average
 from glassgpu.descriptors.shells import shell_group, shell_table
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda
@@ -107,8 +107,7 @@ class BehlerParrinello(Descriptor):
         )  # fmt: skip
         if self.coarse_graining is not None:
             around = Cells(snapshots, self.r_max, species, place, LONG_VECTORS=1)
-            fine, out = out, xp.empty(out.shape)
-            out /= fading_sums(around, fine, out, width, 0, 0, self.r_max, np.array([self.coarse_graining]))[:, :, :, 0]
+            average(around, out, out, width, 0, 0, self.r_max, self.coarse_graining)
         return out
 
 

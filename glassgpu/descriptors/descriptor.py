@@ -35,6 +35,7 @@ class Descriptor(ABC):
     """
 
     dimensions: tuple[int, ...] = (2, 3)
+    smaller = "smaller shells"  # what shortens its reach, in words
 
     def __init__(self, species: Sequence[str], backend: str = "auto", threads: int | None = None):
         self.species = tuple(species)
@@ -101,8 +102,6 @@ class Descriptor(ABC):
         name = type(self).__name__
         require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} {self.smaller} (its reach is {self.reach:g})")
         require_apart(snapshot)
-
-    smaller = "smaller shells"  # what shortens its reach, in words
 
     def __call__(self, snapshot: Snapshot | Sequence[Snapshot]) -> xarray.DataArray:
         """Columns of one snapshot, dims (particle, feature), or of several, dims

@@ -41,16 +41,17 @@ def shell_average(x: np.ndarray, snapshot: Snapshot, r_c: float = 2.1, backend: 
     place = target(backend, threads)
     cells = Cells([snapshot], r_c, int(snapshot.types.max()) + 1, place, LONG_VECTORS=1)
     given, out = place.xp.asarray(x)[None], place.xp.empty((1, *x.shape))
-    average(cells, given, out, x.shape[1], 0, 0, r_c)
+    average(cells, given, out, x.shape[1], 0, 0, r_c, r_c)
     return place.to_numpy(out)[0]
 
 
-def average(cells: Cells, x: Any, out: Any, columns: int, first: int, out_first: int, r_c: float) -> None:
-    """Averages ``columns`` columns of x, from ``first`` on, into those of out from ``out_first`` on.
+def average(cells: Cells, x: Any, out: Any, columns: int, first: int, out_first: int, r_max: float, length: float) -> None:
+    """Averages ``columns`` columns of x, from ``first`` on, with weights e^(-r / length) up to ``r_max``, into those of out
+    from ``out_first`` on.
 
     Args:
-        cells: made for ``r_c``, with ``LONG_VECTORS``.
+        cells: made for ``r_max``, with ``LONG_VECTORS``.
         x, out: (configuration, particle, row) on the target; they may be the same array.
     """
-    weights = fading_sums(cells, x, out, columns, first, out_first, r_c, np.array([r_c]))
+    weights = fading_sums(cells, x, out, columns, first, out_first, r_max, np.array([length]))
     out[:, :, out_first : out_first + columns] /= weights[:, :, :, 0]

@@ -120,5 +120,5 @@ class ShellExpansion(Descriptor):
         if self.generations > 1:
             cells = Cells(snapshots, self.r_c, species, place, LONG_VECTORS=1)
         for n in range(1, self.generations):
-            average(cells, out, out, width, (n - 1) * width, n * width, self.r_c)
+            average(cells, out, out, width, (n - 1) * width, n * width, self.r_c, self.r_c)
         return out
