@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ BATCH_BYTES = 512 << 20  # of state that one batch of replicas may hold
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(ABC):
     """Everything that fixes the numbers of a run, apart from system and snapshots.
 
     A step is the unit that a kernel counts in: a time step, or a sweep of trials.
@@ -56,9 +57,9 @@ class Plan:
     keep_positions: bool = False
     keep_final: bool = False
 
+    @abstractmethod
     def time_of(self, step: int) -> str:
         """A step in words."""
-        raise NotImplementedError
 
 
 def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
@@ -68,7 +69,7 @@ def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
     return np.array([part.generate_state(1, np.uint64)[0] for part in parts], np.uint64)
 
 
-class Run:
+class Run(ABC):
     """One run of all replicas of all configurations; a subclass says which kernel, state and arguments.
 
     Args:
@@ -158,25 +159,25 @@ class Run:
         """What fixes the run beside plan, system, places and types, for its fingerprint."""
         return {}
 
+    @abstractmethod
     def empty_final(self) -> dict[str, np.ndarray]:
         """Zeros for ``final``."""
-        raise NotImplementedError
 
     def empty_counts(self) -> dict[str, np.ndarray]:
         """Zeros for ``counts``."""
         return {}
 
+    @abstractmethod
     def first_state(self, configuration: np.ndarray) -> dict[str, np.ndarray]:
         """The state of a batch that starts, by the names of the kernel's arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def final_of(self, state: dict[str, np.ndarray], configuration: np.ndarray) -> dict[str, np.ndarray]:
         """``final`` of a batch from its state, (row, ..., particle) in the order of the run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arguments(self, steps: int, slots: int) -> dict[str, Any]:
         """The kernel's arguments that are not the same for every kernel."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ checkpoint
 
