@@ -87,11 +87,8 @@ def md(
     """
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
-    if temperature is None:
-        if thermostat is not None:
-            raise InvalidInput("thermostat='nose_hoover' needs temperature=")
-        if any(s.velocities is None for s in snapshots):
-            raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+    if temperature is None and thermostat is not None:
+        raise InvalidInput("thermostat='nose_hoover' needs temperature=")
     steps, samples, asked = _schedule(duration, times, dt, observe, cage_relative, keep_positions)
     plan = md_plan(
         as_system(system), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassgpu.engines.runs import Plan, Run
+from glassgpu.errors import InvalidInput
 from glassgpu.launch import LABEL_RANGE, OVERLAP, RUNAWAY
 
 CHAIN_STATE = 8  # kernels/thermostat.cuh
@@ -45,6 +46,10 @@ class MdRun(Run):
         LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
     }
 
+    def check(self) -> None:
+        if not self.plan.draw_velocities and any(s.velocities is None for s in self.snapshots):
+            raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+
     def more_inputs(self) -> dict[str, Any]:
         given = [None if s.velocities is None else s.velocities.tobytes() for s in self.snapshots]
         return {"velocities": "" if self.plan.draw_velocities else repr(given)}
@@ -59,7 +64,7 @@ class MdRun(Run):
         if not self.plan.draw_velocities:
             for row, c in enumerate(configuration):
                 given = self.snapshots[c].velocities
-                assert given is not None  # simulate.md has checked it
+                assert given is not None
                 velocity[row] = given[problem.order[c]].T
         return {
             "place": problem.places[configuration],

@@ -148,8 +148,9 @@ class Run(ABC):
 
     # ------------------------------------------------------------ what a subclass says
 
+    @abstractmethod
     def check(self) -> None:
-        """Raise if these dynamics cannot be run in these boxes."""
+        """Raise if these dynamics cannot be run from these snapshots."""
 
     def lists(self) -> str:
         """Which neighbour lists the kernel reads (``Problem``)."""
