@@ -152,6 +152,20 @@ GG_FUNCTION bool block_any(int n, F f) {
   return __syncthreads_or(any);
 }
 
+// f(), of which every thread reads the same, before any goes on to change what it reads.
+template <class F>
+GG_FUNCTION auto block_value(F f) {
+  const auto value = f();
+  __syncthreads();
+  return value;
+}
+
+// A phase over the items (row, column), columns one after another.
+template <class F>
+GG_FUNCTION void phase(int rows, int columns, F f) {
+  phase(rows * columns, [&](int i) { f(i / columns, i % columns); });
+}
+
 // The sum of f(0) .. f(TEAM_WIDTH - 1), for blocks of one warp.
 template <class F>
 GG_FUNCTION real team_sum(F f) {
@@ -289,6 +303,27 @@ GG_FUNCTION real team_sum(F f) {
 GG_FUNCTION int32 block_scan(int32* x, int n) { return x[n] = scan_in_order(x, 0, n, 0); }
 
 #endif
+
+// A phase over the items (row, column), columns one after another.
+template <class F>
+GG_FUNCTION void phase(int rows, int columns, F f) {
+#if defined(GG_READER_THREADS) || defined(GG_READER_SHUFFLED)
+  phase(rows * columns, [&](int i) { f(i / columns, i % columns); });
+#else
+  for (int row = 0; row < rows; ++row)
+    for (int column = 0; column < columns; ++column) f(row, column);
+#endif
+}
+
+// f(), of which every thread reads the same, before any goes on to change what it reads.
+template <class F>
+GG_FUNCTION auto block_value(F f) {
+  const auto value = f();
+#if defined(GG_READER_THREADS)
+  meet();
+#endif
+  return value;
+}
 
 // Partial sum t of K: of the items t, t + TEAM_WIDTH, ...
 template <int K, class F>

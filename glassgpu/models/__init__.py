@@ -1,9 +1,24 @@
 """Models with scikit-learn's interface."""
 
+from glassgpu.models.elastic_net import ElasticNet, ElasticNetPath, Lasso, elastic_net_path
+from glassgpu.models.factor import Factor
+from glassgpu.models.least_squares import LeastSquares
 from glassgpu.models.moments import Moments
+from glassgpu.models.principal_components import PrincipalComponentRegression
 from glassgpu.models.ridge import Ridge, ridge_path
 from glassgpu.names import explain_missing
 
-__all__ = ["Moments", "Ridge", "ridge_path"]
+__all__ = [
+    "ElasticNet",
+    "ElasticNetPath",
+    "Factor",
+    "Lasso",
+    "LeastSquares",
+    "Moments",
+    "PrincipalComponentRegression",
+    "Ridge",
+    "elastic_net_path",
+    "ridge_path",
+]
 
 explain_missing(globals())

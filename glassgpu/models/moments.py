@@ -38,6 +38,18 @@ def rows_of(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
+def finite_means(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means of the columns of [X, Y].
+
+    Raises:
+        InvalidInput: NaN or infinity, with the columns that hold them.
+    """
+    mean = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
+    if not np.isfinite(mean).all():
+        raise InvalidInput(f"columns {np.flatnonzero(~np.isfinite(mean)).tolist()} of [X, Y] hold NaN or infinity; leave their rows out")
+    return mean
+
+
 def penalties_of(alphas: ArrayLike) -> np.ndarray:
     """Candidates for alpha, (alphas,) float64: one number or several, each at least 0.
 
@@ -61,6 +73,26 @@ def _gram():
         return a.sum(axis=0), jnp.einsum("ni,nj->ij", a, a, precision="highest")
 
     return gram
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Products per row of the columns of a fit.
+
+    Attributes:
+        gram: (features, features) X'X / n.
+        product: (features, targets) X'y / n.
+        square: (targets,) y'y / n.
+        scale: (features,) by which the columns were divided; infinite for one that does not vary.
+        mean_x, mean_y: (features,) and (targets,) what was subtracted.
+    """
+
+    gram: np.ndarray
+    product: np.ndarray
+    square: np.ndarray
+    scale: np.ndarray
+    mean_x: np.ndarray
+    mean_y: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +121,7 @@ class Moments:
     def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 65536) -> Moments:
         """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
         x, y = rows_of(x, y)
-        mean = np.concatenate([x.mean(axis=0), y.mean(axis=0)])
-        if not np.isfinite(mean).all():
-            raise InvalidInput(
-                f"columns {np.flatnonzero(~np.isfinite(mean)).tolist()} of [X, Y] hold NaN or infinity; leave their rows out"
-            )
+        mean = finite_means(x, y)
         total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
         for first in range(0, len(x), chunk):
             rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
@@ -124,6 +152,30 @@ class Moments:
         """(features + targets, features + targets), divided by the count."""
         return self.scatter / self.count
 
+    def products(self, standardize: bool, fit_intercept: bool) -> Products:
+        """What a penalised fit needs of the sums: products per row of centred, scaled columns.
+
+        Args:
+            standardize: columns scaled to variance 1; one with equal smallest and largest value says
+                nothing, and becomes 0.
+            fit_intercept: columns less their means.
+        """
+        f = self.features
+        mean = self.mean if fit_intercept else np.zeros_like(self.mean)
+        covariance = self.covariance if fit_intercept else self.covariance + np.outer(self.mean, self.mean)
+        scale = np.ones(f)
+        if standardize:
+            varies = (self.high > self.low)[:f]
+            scale = np.where(varies, np.sqrt(np.maximum(np.diag(covariance)[:f], np.finfo(float).tiny)), np.inf)
+        return Products(
+            covariance[:f, :f] / np.outer(scale, scale),
+            covariance[:f, f:] / scale[:, None],
+            np.diag(covariance)[f:],
+            scale,
+            mean[:f],
+            mean[f:],
+        )
+
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
 
@@ -141,19 +193,12 @@ class Moments:
         Raises:
             InvalidInput: an alpha too small for the Gram matrix.
         """
-        f = self.features
-        mean = self.mean if fit_intercept else np.zeros_like(self.mean)
-        covariance = self.covariance if fit_intercept else self.covariance + np.outer(self.mean, self.mean)
-        scale = np.ones(f)
-        if standardize:
-            varies = (self.high > self.low)[:f]
-            scale = np.where(varies, np.sqrt(np.maximum(np.diag(covariance)[:f], np.finfo(float).tiny)), np.inf)
-        values, vectors = scipy.linalg.eigh(covariance[:f, :f] / np.outer(scale, scale))
+        p = self.products(standardize, fit_intercept)
+        values, vectors = scipy.linalg.eigh(p.gram)
         penalties = penalties_of(alphas)
         if penalties.min() < GRAM_LIMIT * values[-1]:
             raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
-        projected = vectors.T @ (covariance[:f, f:] / scale[:, None])
+        projected = vectors.T @ p.product
         weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + penalties[:, None, None]))
-        weights = weights / scale[None, :, None]
-        intercept = mean[f:] - np.einsum("f,aft->at", mean[:f], weights)
-        return weights, intercept
+        weights = weights / p.scale[None, :, None]
+        return weights, p.mean_y - np.einsum("f,aft->at", p.mean_x, weights)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassgpu import validate
+from glassgpu.models.factor import Factor
+from glassgpu.models.linear_model import LinearModel
 from glassgpu.models.moments import GRAM_LIMIT, Moments, penalties_of, rows_of
 
 
 def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one factorisation.
 
-    The Gram matrix serves alpha >= 1e-8 of its largest eigenvalue; below, singular values of X
-    itself, which keep twice as many digits.
+    The Gram matrix serves alpha >= 1e-8 of its largest eigenvalue; below, the singular
+    values of a triangular factor (``Factor``), which keep twice as many digits.
 
     Args:
         x: (n, features) float64.
@@ -35,23 +34,13 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: b
     penalties = penalties_of(alphas)
     x, y = rows_of(x, y)
     moments = Moments.of(x, y)
-    scatter = moments.covariance[: x.shape[1], : x.shape[1]]
-    largest = np.trace(scatter)  # at least the largest eigenvalue
+    largest = np.trace(moments.covariance[: x.shape[1], : x.shape[1]])  # at least the largest eigenvalue
     if fit_intercept and largest > 0 and penalties.min() >= GRAM_LIMIT * largest:
         return moments.ridge_path(penalties)
-    mean_x, mean_y = (x.mean(axis=0), y.mean(axis=0)) if fit_intercept else (np.zeros(x.shape[1]), np.zeros(y.shape[1]))
-    # The R factor holds all of [X, Y] that a least-squares fit needs, in at most f + t rows.
-    r = scipy.linalg.qr(np.concatenate([x - mean_x, y - mean_y], axis=1), mode="r")[0]
-    r = r[: min(len(x), x.shape[1] + y.shape[1])]
-    u, s, vt = scipy.linalg.svd(r[:, : x.shape[1]], full_matrices=False)
-    kept = s > max(s[0] * np.finfo(float).eps * max(x.shape), np.finfo(float).tiny)
-    u, s, vt = u[:, kept], s[kept], vt[kept]
-    shrink = s / (s**2 + len(x) * penalties[:, None])
-    weights = np.einsum("kf,ak,kt->aft", vt, shrink, u.T @ r[:, x.shape[1] :])
-    return weights, mean_y - np.einsum("f,aft->at", mean_x, weights)
+    return Factor.of(x, y).ridge_path(penalties, fit_intercept=fit_intercept)
 
 
-class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class Ridge(LinearModel):
     """Linear regression with an L2 penalty: minimises |y - X w - b|^2 / n + alpha |w|^2.
 
     It does not standardise: put a ``StandardScaler`` before it in a pipeline, fitted on training
@@ -75,14 +64,7 @@ class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         """X (n, features), y (n,) or (n, targets)."""
         alpha = validate.number("alpha", self.alpha, least=0)
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        weights, intercept = ridge_path(X, y.reshape(len(X), -1), [alpha], self.fit_intercept)
-        self.coef_ = weights[0, :, 0] if y.ndim == 1 else weights[0].T
-        self.intercept_ = intercept[0, 0] if y.ndim == 1 else intercept[0]
+        X, y = self._rows(X, y)
+        weights, intercept = ridge_path(X, y, [alpha], self.fit_intercept)
+        self._keep(weights[0], intercept[0])
         return self
-
-    def predict(self, X):
-        """(n,) or (n, targets)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        return X @ self.coef_.T + self.intercept_

@@ -1,0 +1,220 @@
+// Elastic nets from sums of products alone: for each penalty (l1, l2) of a path the w that minimises
+//   w' G w / 2 - b' w + l1 |w|_1 + l2 |w|^2 / 2,
+// each begun at the last. An active-set method (feature-sign search; Lee, Battle, Raina, Ng 2006): the members,
+// weights that are not zero, go straight to the minimum that they would have with the signs they have; one
+// that reaches zero on the way leaves; at the end the column that pulls hardest joins. The inverse of the
+// members' matrix changes by one outer product each time. Unlike coordinate descent it does not mind
+// columns that are nearly parallel. One block or host thread per path.
+#include "portable.cuh"
+
+struct ElasticNetArguments {
+  int32 replicas;         // paths
+  int32 columns;
+  int32 row;              // columns, and zeros up to whole vectors
+  int32 steps;            // penalties of a path
+  int32 most_rounds;      // for each
+  double tolerance;       // of the duality gap over y'y / 2n
+  const double* gram;     // (matrix, columns, row) X'X / n
+  const int32* matrix;    // (path) which of them
+  const double* product;  // (path, row) b = X'y / n
+  const double* square;   // (path) y'y / n
+  const double* l1;       // (path, step)
+  const double* l2;       // (path, step)
+  double* weight;         // (path, step, columns)
+  double* gap;            // (path, step) duality gap over y'y / 2n
+  int32* rounds;          // (path, step)
+  double* w;              // (slot, row)
+  double* sign;           // (slot, row) of the members, 0 of the others
+  double* slope;          // (slot, row) G w - b
+  double* move;           // (slot, row)
+  double* inverse;        // (slot, columns, row) of the members' G + l2 + jitter; 0 elsewhere
+  int32* member;          // (slot, columns)
+};
+
+struct Path {
+  int columns, row;
+  const double *gram, *product;
+  double square, jitter, l1, l2;
+  double *w, *sign, *slope, *move, *inverse;
+  int32* member;
+  int members;
+
+  GG_FUNCTION const double* gram_row(int k) const { return gram + int64(k) * row; }
+  GG_FUNCTION double* inverse_row(int k) const { return inverse + int64(k) * row; }
+};
+
+// What a state of the weights is worth, and what could mend it.
+struct Worth {
+  double objective, gap;
+  double residual;  // largest slope of a member: 0 at their minimum
+  double pull;      // largest slope of another, less l1
+  int column;       // whose it is
+};
+
+// Duality gap: Friedman, Hastie, Tibshirani (2010), with l2 as further rows of X; where there is no l1, the
+// bound by strong convexity.
+GG_FUNCTION Worth worth_of(const Path& p) {
+  return block_value([&] {
+    double fitted = 0, along = 0, one = 0, two = 0, largest = 0, steep = 0;
+    Worth out = {0, 0, 0, 0, -1};
+    for (int k = 0; k < p.columns; ++k) {
+      const double w = p.w[k], g = p.slope[k] + p.l2 * w, size = magnitude(g);
+      fitted += p.product[k] * w, along += p.slope[k] * w, one += magnitude(w), two += w * w, steep += g * g;
+      largest = size > largest ? size : largest;
+      const double left = magnitude(g + p.l1 * p.sign[k]);
+      if (p.sign[k] != 0) out.residual = left > out.residual ? left : out.residual;
+      else if (size - p.l1 > out.pull) out.pull = size - p.l1, out.column = k;
+    }
+    const double rest = p.square - fitted + along + p.l2 * two;  // squares of residuals, those of l2 too
+    const double share = largest > p.l1 ? p.l1 / largest : 1.0;
+    out.objective = 0.5 * rest + p.l1 * one;
+    out.gap = p.l1 > 0 ? 0.5 * rest * (1 + share * share) + p.l1 * one - share * (p.square - fitted) : steep / (2 * p.l2);
+    return out;
+  });
+}
+
+// to = from + the sum over members k of share(k) times row k of a matrix.
+template <class Share>
+GG_FUNCTION void add_rows(const Path& p, const double* matrix, Share share, const double* from, double* to) {
+  phase(p.row / LANES, [&](int v) {
+    lanes sum = from ? load_lanes(from + v * LANES) : lanes{};
+    for (int i = 0; i < p.members; ++i) {
+      const int k = p.member[i];
+      sum = fused(everywhere(share(k)), load_lanes(matrix + int64(k) * p.row + v * LANES), sum);
+    }
+    store_lanes(to + v * LANES, sum);
+  });
+}
+
+// Adds factor(i) times `along` to row i of the inverse, for every member i.
+template <class Factor>
+GG_FUNCTION void add_outer(const Path& p, const double* along, Factor factor) {
+  phase(p.members, p.row / LANES, [&](int i, int v) {
+    double* to = p.inverse_row(p.member[i]) + v * LANES;
+    store_lanes(to, fused(everywhere(factor(p.member[i])), load_lanes(along + v * LANES), load_lanes(to)));
+  });
+}
+
+// Column k becomes a member; false where it is a combination of those there are.
+GG_FUNCTION bool admit(Path& p, int k) {
+  const double* row = p.gram_row(k);
+  add_rows(p, p.inverse, [&](int i) { return row[i]; }, nullptr, p.move);
+  const double rest = block_value([&] {
+    double sum = row[k] + p.l2 + p.jitter;
+    for (int i = 0; i < p.members; ++i) sum -= row[p.member[i]] * p.move[p.member[i]];
+    return sum;
+  });
+  if (!(rest > 0.5 * p.jitter)) return false;
+  add_outer(p, p.move, [&](int i) { return p.move[i] / rest; });
+  phase(p.members, [&](int i) { p.inverse_row(p.member[i])[k] = -p.move[p.member[i]] / rest; });
+  phase(p.row, [&](int i) {
+    p.inverse_row(k)[i] = i == k ? 1 / rest : -p.move[i] / rest;
+    if (i == k) p.member[p.members] = k, p.sign[k] = p.w[k] > 0 || (p.w[k] == 0 && p.slope[k] < 0) ? 1 : -1;
+  });
+  ++p.members;
+  return true;
+}
+
+// Column k, whose weight has reached zero, is no longer a member.
+GG_FUNCTION void dismiss(Path& p, int k) {
+  const double* own = p.inverse_row(k);
+  const double scale = block_value([&] { return 1 / own[k]; });
+  phase(1, [&](int) {
+    int kept = 0;
+    for (int i = 0; i < p.members; ++i)
+      if (p.member[i] != k) p.member[kept++] = p.member[i];
+    p.sign[k] = 0;
+  });
+  --p.members;
+  add_outer(p, own, [&](int i) { return -own[i] * scale; });
+  phase(p.members, [&](int i) { p.inverse_row(p.member[i])[k] = 0; });
+  phase(p.row, [&](int i) { p.inverse_row(k)[i] = 0; });
+}
+
+// The inverse and the slope afresh: many small changes leave their roundings in them.
+GG_FUNCTION void renew(Path& p) {
+  const int before = p.members;
+  phase(p.columns, p.row / LANES, [&](int k, int v) { store_lanes(p.inverse_row(k) + v * LANES, lanes{}); });
+  p.members = 0;
+  for (int i = 0; i < before; ++i) {
+    const int k = block_value([&] { return p.member[i]; });  // admit writes behind the reader
+    if (!admit(p, k)) phase(1, [&](int) { p.w[k] = p.sign[k] = 0; });
+  }
+  phase(p.row, [&](int k) { p.slope[k] = -p.product[k]; });
+  add_rows(p, p.gram, [&](int k) { return p.w[k]; }, p.slope, p.slope);
+}
+
+// The members go to their minimum, or until the weight of one of them reaches zero; -1, or which.
+GG_FUNCTION int move_members(Path& p) {
+  add_rows(p, p.inverse, [&](int k) { return -(p.slope[k] + p.l2 * p.w[k] + p.l1 * p.sign[k]); }, nullptr, p.move);
+  struct Stop {
+    double far;
+    int column;
+  };
+  const Stop stop = block_value([&] {
+    Stop first = {1, -1};
+    for (int i = 0; i < p.members; ++i) {
+      const int k = p.member[i];
+      if (p.move[k] * p.sign[k] >= 0 || p.l1 == 0) continue;
+      const double far = -p.w[k] / p.move[k];
+      if (far < first.far) first = {far, k};
+    }
+    return first;
+  });
+  phase(p.columns, [&](int k) { p.w[k] = k == stop.column ? 0.0 : fused(stop.far, p.move[k], p.w[k]); });
+  add_rows(p, p.gram, [&](int k) { return stop.far * p.move[k]; }, p.slope, p.slope);
+  return stop.column;
+}
+
+// The minimum for the penalty at hand; returns the rounds taken. Where a round does not get on, rounding has
+// the last word, unless a fresh inverse helps.
+GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) {
+  int round = 0, joined = -1;
+  double last = 0, smallest = 0;  // objective and gap
+  bool fresh = true;
+  while (round < most_rounds) {
+    const int left = move_members(p);
+    bool stuck = left >= 0 && left == joined;  // it joined and left at once
+    if (left >= 0) dismiss(p, left);
+    if (left < 0) {
+      worth = worth_of(p);
+      if (worth.gap <= enough) return round + 1;
+      const bool better = !round || worth.objective < last || worth.gap < 0.5 * smallest;
+      stuck = !better && worth.residual >= worth.pull;
+      fresh = fresh && !better;
+      last = worth.objective, smallest = round && smallest < worth.gap ? smallest : worth.gap;
+      joined = worth.pull > worth.residual ? worth.column : -1;
+      stuck = stuck || (joined >= 0 && !admit(p, joined));
+    }
+    if (stuck && fresh) break;
+    if (stuck) renew(p), fresh = true, joined = -1;
+    ++round;
+  }
+  worth = worth_of(p);
+  return round;
+}
+
+GG_FUNCTION void run_elastic_net(const ElasticNetArguments& a, int path, int slot) {
+  const int64 begin = int64(path) * a.row, own = int64(slot) * a.row;
+  Path p = {a.columns, a.row, a.gram + int64(a.matrix[path]) * a.columns * a.row, a.product + begin, a.square[path], 0, 0, 0,
+            a.w + own, a.sign + own, a.slope + own, a.move + own, a.inverse + own * a.columns, a.member + int64(slot) * a.columns, 0};
+  for (int k = 0; k < a.columns; ++k) {
+    const double curvature = p.gram_row(k)[k];
+    p.jitter = curvature > p.jitter ? curvature : p.jitter;
+  }
+  p.jitter *= 1e-12;
+  phase(a.row, [&](int k) { p.w[k] = p.sign[k] = 0; });
+  for (int s = 0; s < a.steps; ++s) {
+    const int64 at = int64(path) * a.steps + s;
+    p.l1 = a.l1[at], p.l2 = a.l2[at];
+    renew(p);
+    Worth worth;
+    const int rounds = minimise(p, a.most_rounds, 0.5 * a.tolerance * p.square, worth);
+    phase(a.columns, [&](int k) {
+      a.weight[at * a.columns + k] = p.w[k];
+      if (k == 0) a.gap[at] = 2 * worth.gap / p.square, a.rounds[at] = rounds;
+    });
+  }
+}
+
+GG_ENTRY(run_elastic_net, ElasticNetArguments)
