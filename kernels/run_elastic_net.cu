@@ -202,7 +202,7 @@ GG_FUNCTION void run_elastic_net(const ElasticNetArguments& a, int path, int slo
     const double curvature = p.gram_row(k)[k];
     p.jitter = curvature > p.jitter ? curvature : p.jitter;
   }
-  p.jitter *= 1e-12;
+  p.jitter *= 1e-11;
   phase(a.row, [&](int k) { p.w[k] = p.sign[k] = 0; });
   for (int s = 0; s < a.steps; ++s) {
     const int64 at = int64(path) * a.steps + s;

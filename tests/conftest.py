@@ -42,6 +42,19 @@ def film():
     return system, gg.equilibrate(system, temperature=0.6, duration=4, seed=8, dynamics="md", accept=None, backend="cpu", progress=False)
 
 
+@pytest.fixture(scope="session")
+def columns(film):
+    """276 coarse-grained columns of inherent states of four ternary liquids, standardised, and a target, (1200, 276) and (1200,)."""
+    system, start = film
+    liquids = [gg.simulate.md(system, start, temperature=0.6, duration=1.0, seed=s, backend="cpu", progress=False).final for s in range(4)]
+    inherent = gg.structure.inherent_structure(system, liquids, backend="cpu", progress=False)
+    x = gg.descriptors.BehlerParrinello(coarse_graining=1.5, r_max=8.0, backend="cpu")(inherent).values.reshape(1200, 276)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    random = np.random.default_rng(0)
+    y = x[:, ::40].sum(axis=1) + 3 * random.normal(size=1200)
+    return x, (y - y.mean()) / y.std()
+
+
 @pytest.fixture
 def lattice():
     """Particles of alternating species, jiggled about a cubic lattice, in any box."""

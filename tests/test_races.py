@@ -38,6 +38,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
     [
         ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
         ("coarse", 2, 0, 1, 1), ("coarse", 3, 0, 1, 0), ("symmetry", 2, 0, 1, 1), ("symmetry", 3, 0, 1, 0),
+        ("elasticNet", 1, 0, 1, 1), ("elasticNet", 1, 0, 1, 0),
         ("mc", 2, 1, 0, 1), ("mc", 3, 0, 1, 1), ("mc", 2, 1, 0, 2),
     ],
 )  # fmt: skip
@@ -50,14 +51,14 @@ def test_the_real_kernel_is_clean(tmp_path, sanitizer, kernel, dimension, law, d
         f"-DGG_LAW={law}",
         f"-DGG_DOUBLE={double}",
         "-DGG_SPECIES=2",
-        f"-DGG_ARGUMENTS_SIZE=sizeof({kernel.capitalize()}Arguments)",
+        f"-DGG_ARGUMENTS_SIZE=sizeof({kernel[0].upper()}{kernel[1:]}Arguments)",
     ]
-    done = run(build(f"{kernel}_threads.cpp", tmp_path / kernel, sanitizer, *defines))
+    done = run(build(f"{kernel.lower()}_threads.cpp", tmp_path / kernel, sanitizer, *defines))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stderr
     assert "runtime error" not in done.stderr
     assert done.stdout.startswith("status 0")
-    host = run(build(f"{kernel}_threads.cpp", tmp_path / "host", "", *defines, reader="host"))
+    host = run(build(f"{kernel.lower()}_threads.cpp", tmp_path / "host", "", *defines, reader="host"))
     assert done.stdout == host.stdout  # the same bits from one thread
 
 

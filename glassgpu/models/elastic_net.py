@@ -13,11 +13,12 @@ from glassgpu import validate
 from glassgpu.errors import InvalidInput, warn_user
 from glassgpu.launch import element_dtype, fill, target
 from glassgpu.models.linear_model import LinearModel
-from glassgpu.models.moments import Moments, penalties_of
+from glassgpu.models.moments import GRAM_LIMIT, Moments, penalties_of
 
 VECTOR = 8  # the longest vector of doubles in kernels/lanes.cuh
 MOST_ROUNDS = 10_000
 TOLERANCE = 1e-8
+STEP = 3.2  # from one alpha to the next, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ def elastic_net_path(
 
     Args:
         moments: of the rows; several sets of rows (folds, resamplings) of the same columns.
-        alphas: (alphas,) above 0, in any order.
+        alphas: (alphas,) each at least 1e-8 of the largest eigenvalue of the covariance, in any order.
         l1_ratios: r, (l1_ratios,) each from 0 (ridge) to 1 (lasso).
         standardize: penalise the weights of columns scaled to variance 1; the weights returned belong to
             the raw columns. A column with equal smallest and largest value gets weight 0.
@@ -92,23 +93,42 @@ def elastic_net_path(
     f, t = prepared[0].gram.shape[0], prepared[0].product.shape[1]
     if any(p.product.shape != (f, t) for p in prepared):
         raise InvalidInput("the sets of rows have different columns")
-    order = np.argsort(-penalties, kind="stable")
+    largest = max(float(np.linalg.eigvalsh(p.gram)[-1]) for p in prepared)
+    if penalties.min() < GRAM_LIMIT * largest:
+        raise InvalidInput(
+            f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {largest:g}; LeastSquares has no penalty"
+        )
+    way = _way_down(penalties, max(float(np.abs(p.product).max()) for p in prepared))
     weights, gap, rounds = _solve(
         np.stack([p.gram for p in prepared]), np.stack([p.product for p in prepared]), np.stack([p.square for p in prepared]),
-        penalties[order], ratios, tolerance, most_rounds, backend, threads,
+        way, ratios, tolerance, most_rounds, backend, threads,
     )  # fmt: skip
+    asked = np.searchsorted(-way, -penalties)
+    weights, gap, rounds = weights[:, :, asked], gap[:, :, asked], rounds[:, :, asked]
     if (gap > tolerance).any():
         warn_user(
             f"{int((gap > tolerance).sum())} of {gap.size} solutions are up to {gap.max():.1e} of half the target's variance above the minimum "
             f"(tolerance={tolerance:g}); columns are nearly parallel: raise the smallest alpha or tolerance=, or lower l1_ratio",
             ConvergenceWarning,
         )
-    back = np.argsort(order)
-    weights = weights[:, :, back] / np.stack([p.scale for p in prepared])[:, None, None, :, None]
+    weights = weights / np.stack([p.scale for p in prepared])[:, None, None, :, None]
     intercept = np.stack([p.mean_y for p in prepared])[:, None, None] - np.einsum(
         "sf,sbaft->sbat", np.stack([p.mean_x for p in prepared]), weights
     )
-    return ElasticNetPath(weights, intercept, gap[:, :, back], rounds[:, :, back])
+    return ElasticNetPath(weights, intercept, gap, rounds)
+
+
+def _way_down(alphas: np.ndarray, largest: float) -> np.ndarray:
+    """The alphas in falling order, and others between where they are more than ``STEP`` apart: a solution that is begun
+    at a near one keeps its digits."""
+    falling = np.unique(alphas)[::-1]
+    way: list[float] = []
+    above = max(largest, falling[0])
+    for alpha in falling:
+        between = int(np.ceil(np.log(above / alpha) / np.log(STEP) - 1e-9)) - 1
+        way += [alpha * (above / alpha) ** (1 - k / (between + 1)) for k in range(1, between + 1)] + [alpha]
+        above = alpha
+    return np.array(way)
 
 
 def _solve(
@@ -188,16 +208,12 @@ class ElasticNet(LinearModel):
         """X (n, features), y (n,) or (n, targets)."""
         alpha = validate.number("alpha", self.alpha, above=0)
         X, y = self._rows(X, y)
-        moments, ratio = Moments.of(X, y), self._ratio()
-        largest = np.abs(moments.products(False, self.fit_intercept).product).max() / max(validate.number("l1_ratio", ratio), 1e-3)
-        # Down to a small alpha in steps: a solution that is begun at a near one keeps its digits.
-        alphas = alpha * 10.0 ** np.arange(max(0, int(np.log10(max(largest / alpha, 1.0)))) + 1)
         found = elastic_net_path(
-            moments, alphas, ratio, fit_intercept=self.fit_intercept, tolerance=self.tol, most_rounds=self.max_iter
+            Moments.of(X, y), alpha, self._ratio(), fit_intercept=self.fit_intercept, tolerance=self.tol, most_rounds=self.max_iter
         )  # fmt: skip
         self._keep(found.weights[0, 0, 0], found.intercept[0, 0, 0])
         self.dual_gap_ = self._shaped(found.gap[0, 0, 0])
-        self.n_iter_ = int(found.rounds.sum(axis=2).max())
+        self.n_iter_ = int(found.rounds.max())
         return self
 
     def _ratio(self) -> float:

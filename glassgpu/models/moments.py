@@ -8,6 +8,7 @@ ridge path comes from one factorisation.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,6 +147,33 @@ class Moments:
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
         )
+
+    @staticmethod
+    def resampled(parts: Sequence[Moments], counts: ArrayLike) -> list[Moments]:
+        """Moments of folds and resamplings: sets of rows in which part k stands ``counts[set, k]`` times.
+
+        Args:
+            parts: moments of whole configurations or blocks, of the same columns.
+            counts: (sets, parts) whole numbers from 0 on, some part in every set.
+
+        Raises:
+            InvalidInput
+        """
+        times = validate.array("counts", counts, np.float64, (None, len(parts)))
+        if (times < 0).any() or (times != np.round(times)).any() or not (times.sum(axis=1) > 0).all():
+            raise InvalidInput("counts: give how often each part is taken, whole numbers from 0 on, not all of a set 0")
+        rows = times * np.array([p.count for p in parts], float)
+        count = rows.sum(axis=1)
+        means = np.stack([p.mean for p in parts])
+        mean = rows @ means / count[:, None]
+        scatter = np.tensordot(times, np.stack([p.scatter for p in parts]), axes=1)
+        for k, apart in enumerate(means - mean[:, None]):
+            scatter[k] += (rows[k][:, None] * apart).T @ apart
+        low, high = (np.stack([getattr(p, end) for p in parts]) for end in ("low", "high"))
+        return [
+            Moments(int(n), m, s, parts[0].features, low[some > 0].min(axis=0), high[some > 0].max(axis=0))
+            for n, m, s, some in zip(count, mean, scatter, times, strict=True)
+        ]
 
     @property
     def covariance(self) -> np.ndarray:
