@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.models.factor import Factor, default_rcond
-from glassgpu.models.moments import penalties_of
+from glassgpu.models.moments import Moments, finite_means, penalties_of, rows_of
 
 
 def standardized(x: np.ndarray, y: np.ndarray | None = None) -> Factor:
@@ -25,10 +25,14 @@ def standardized(x: np.ndarray, y: np.ndarray | None = None) -> Factor:
     """
     x = validate.array("x", x, np.float64, (None, None))
     factor = Factor.of(x, np.zeros((len(x), 0)) if y is None else y)
-    constant = np.flatnonzero(~(factor.high > factor.low))
+    _refuse_constant(factor.low, factor.high)
+    return factor
+
+
+def _refuse_constant(low: np.ndarray, high: np.ndarray) -> None:
+    constant = np.flatnonzero(~(high > low))
     if len(constant):
         raise InvalidInput(f"columns {constant.tolist()} of [x, y] have one value only and no correlation with anything; leave them out")
-    return factor
 
 
 def correlations(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
@@ -41,10 +45,15 @@ def correlations(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
     Raises:
         InvalidInput: NaN, a column that does not vary.
     """
-    r = standardized(x, y).r
-    r = r / np.abs(r).max(axis=0)  # the squares of tiny columns would vanish
-    r /= np.sqrt((r**2).sum(axis=0))
-    return r.T @ r
+    every, _ = rows_of(x, np.zeros((len(x), 0)) if y is None else y)
+    every = every if y is None else np.column_stack([every, y])
+    finite_means(every, every[:, :0])
+    _refuse_constant(every.min(axis=0), every.max(axis=0))
+    every = every - every.mean(axis=0)
+    every /= np.abs(every).max(axis=0)  # the squares of tiny columns would vanish
+    covariance = Moments.of(every, every[:, :0]).covariance
+    length = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(length, length)
 
 
 def correlation_matrix(x: np.ndarray) -> np.ndarray:
