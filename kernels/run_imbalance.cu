@@ -3,20 +3,21 @@
 // number where distances are equal. With j the first in the columns and t the first in the targets,
 //   forward  += the points before j in the targets
 //   backward += the points before t in the columns
-// Nothing is sorted: the first point is a minimum, a rank a count. One block or host thread per BLOCK points i.
+// Nothing is sorted: a first point is a minimum, a rank a count. One block or host thread per BLOCK points i.
 #include "portable.cuh"
 
-constexpr int TILE = 64;    // points whose columns stand together in memory
-constexpr int BLOCK = 4;    // points i in work together, which share what is read of the columns
-constexpr int GROUPS = 64;  // of points j: the nearest of each are tried first
+constexpr int TILE = 32;    // points whose columns stand together in memory
+constexpr int TEAM = 16;    // candidates whose values of a point do
+constexpr int BLOCK = 4;    // points i in work together, which share what is read
+constexpr int GROUPS = 16;  // of points j: the nearest of each are tried first
 #if GG_VECTORS
-constexpr int PARTS = 1;    // of all points, each searched by itself
-constexpr int VECTORS = 2;  // of candidates in work together
+constexpr int PARTS = 1;    // of points j, each searched by itself
+constexpr int VECTORS = TEAM / LANES;
 #else
-constexpr int PARTS = 64;
+constexpr int PARTS = 16;
 constexpr int VECTORS = 1;
 #endif
-constexpr int TEAM = VECTORS * LANES;  // candidates
+constexpr int SHARE = VECTORS * LANES;  // of a team in one item
 constexpr double FAR = 1e999;
 
 struct ImbalanceArguments {
@@ -26,32 +27,45 @@ struct ImbalanceArguments {
   int32 chosen;             // columns
   int32 targets;            // columns
   int32 candidates;
-  int32 row;                // candidates, and zeros up to whole teams
+  int32 teams;              // of candidates
   int32 both;               // 1: backward of the candidates too
   const double* column;     // (tile, chosen, TILE)
   const double* target;     // (tile, targets, TILE)
-  const double* candidate;  // (tile, TILE, row)
+  const double* candidate;  // (team, tile, TILE, TEAM)
   int64* forward;           // (1 + candidates) sums over i: of the chosen columns alone, then with each candidate
   int64* backward;          // (1 + candidates)
   double* distance;         // (slot, 2, BLOCK, tile, TILE) squared: in the chosen columns, in the targets
-  double* reach;            // (slot) how far points are listed
-  double* group;            // (slot, GROUPS) smallest distance in the chosen columns
-  int32* list;              // (slot, PARTS, points of a part)
-  int32* listed;            // (slot, PARTS)
-  double* shortest;         // (slot, PARTS + 1, row + 2) smallest distance in each part, and in all: see Around
-  double* where;            // (slot, PARTS + 1, row + 2) its point
-  int32* leader;            // (slot, 1 + candidates) the first to have the same point
-  int32* before;            // (slot, PARTS, row + 2) counts of points
+  double* reach;            // (slot, BLOCK) how far points are listed
+  int32* list;              // (slot, BLOCK, PARTS, points of a part)
+  int32* listed;            // (slot, BLOCK, PARTS)
+  double* shortest;         // (slot, BLOCK, PARTS + 1, entry) distance in each part, and in all: see Around
+  double* where;            // (slot, BLOCK, PARTS + 1, entry) its point
+  int32* leader;            // (slot, BLOCK, entry) the first candidate with the same first point
+  int32* before;            // (slot, BLOCK, PARTS, entry) counts of points
 };
 
-// What the phases around one point share. Entry 0 of `shortest`, `where` and `before` belongs to the chosen columns
-// alone, those after it to the candidates, the last to the targets.
+// What the phases around one point work on. Entry 0 belongs to the chosen columns alone, those after it to the
+// candidates, the last to the targets.
 struct Around {
-  int i, vectors, width, last, segment;
+  int i, stride, entries, last;
   const double *base, *target;  // squared distances
-  double *group, *reach, *shortest, *where;
+  double *reach, *shortest, *where;
   int32 *list, *listed, *leader, *before;
 };
+
+GG_FUNCTION int whole_tiles(const ImbalanceArguments& a) { return (a.points + TILE - 1) / TILE * TILE; }
+
+GG_FUNCTION Around around(const ImbalanceArguments& a, int replica, int slot, int p) {
+  Around w;
+  const int64 place = slot * BLOCK + p;
+  w.i = (a.first + replica) * BLOCK + p;
+  w.stride = whole_tiles(a), w.entries = a.teams * TEAM + 2, w.last = w.entries - 1;
+  w.base = a.distance + (int64(slot) * 2 * BLOCK + p) * w.stride, w.target = w.base + BLOCK * w.stride;
+  w.reach = a.reach + place, w.list = a.list + place * w.stride, w.listed = a.listed + place * PARTS;
+  w.shortest = a.shortest + place * (PARTS + 1) * w.entries, w.where = a.where + place * (PARTS + 1) * w.entries;
+  w.leader = a.leader + place * w.entries, w.before = a.before + place * PARTS * w.entries;
+  return w;
+}
 
 // Squared distances of LANES points, from `at` on, to BLOCK points, from `own` on: multiplied, then added, column after
 // column, not fused, so that any program that does the same gets the same bits. No point is its own neighbour.
@@ -77,205 +91,241 @@ GG_FUNCTION void find_distances(const double* columns, int many, int points, int
 // The first point of a part.
 GG_FUNCTION void find_first(const Around& w, const double* distance, int part, int entry) {
   lanes shortest = everywhere(FAR), where = lanes{};
-  for (int k = part; k < w.vectors; k += PARTS) {
-    const lanes r = load_lanes(distance + k * LANES);
+  for (int j = part * LANES; j < w.stride; j += PARTS * LANES) {
+    const lanes r = load_lanes(distance + j);
     const auto nearer = r < shortest;
     shortest = select(nearer, r, shortest);
-    where = select(nearer, everywhere(real(k)), where);
+    where = select(nearer, everywhere(real(j)), where);
   }
-  real r[LANES], k[LANES];
-  store_lanes(r, shortest), store_lanes(k, where);
+  real r[LANES], j[LANES];
+  store_lanes(r, shortest), store_lanes(j, where);
   int best = 0;
   for (int l = 1; l < LANES; ++l)
-    if (r[l] < r[best] || (r[l] == r[best] && k[l] < k[best])) best = l;
-  w.shortest[part * w.width + entry] = r[best];
-  w.where[part * w.width + entry] = k[best] * LANES + best;
+    if (r[l] < r[best] || (r[l] == r[best] && j[l] < j[best])) best = l;
+  w.shortest[part * w.entries + entry] = r[best];
+  w.where[part * w.entries + entry] = j[best] + best;
 }
 
 // The first point of all parts.
 GG_FUNCTION void find_first_of_all(const Around& w, int entry) {
   double shortest = FAR, where = 0;
   for (int part = 0; part < PARTS; ++part) {
-    const double r = w.shortest[part * w.width + entry], j = w.where[part * w.width + entry];
+    const double r = w.shortest[part * w.entries + entry], j = w.where[part * w.entries + entry];
     if (r < shortest || (r == shortest && j < where)) shortest = r, where = j;
   }
-  w.shortest[PARTS * w.width + entry] = shortest;
-  w.where[PARTS * w.width + entry] = where;
+  w.shortest[PARTS * w.entries + entry] = shortest;
+  w.where[PARTS * w.entries + entry] = where;
 }
 
-GG_FUNCTION int first_of_all(const Around& w, int entry) { return static_cast<int>(w.where[PARTS * w.width + entry]); }
+GG_FUNCTION int first_of_all(const Around& w, int entry) { return static_cast<int>(w.where[PARTS * w.entries + entry]); }
+GG_FUNCTION double shortest_of_all(const Around& w, int entry) { return w.shortest[PARTS * w.entries + entry]; }
 
 // How many points of a part come before point j.
 GG_FUNCTION int32 count_before(const Around& w, const double* distance, int part, int j) {
   const lanes bound = everywhere(distance[j]), one = everywhere(real(1));
+  constexpr int CHAINS = 4;
   const int own = j / LANES;
-  lanes count = lanes{};
+  lanes count[CHAINS] = {};
   int32 here = 0;
-  int k = part;
-  for (; k < own; k += PARTS) count = select(load_lanes(distance + k * LANES) <= bound, count + one, count);
+  auto count_run = [&](int from, int to, auto before) {
+    int k = from;
+    for (; k + (CHAINS - 1) * PARTS < to; k += CHAINS * PARTS)
+      for (int s = 0; s < CHAINS; ++s)
+        count[s] = select(before(load_lanes(distance + (k + s * PARTS) * LANES)), count[s] + one, count[s]);
+    for (; k < to; k += PARTS) count[0] = select(before(load_lanes(distance + k * LANES)), count[0] + one, count[0]);
+    return k;
+  };
+  int k = count_run(part, own, [&](lanes r) { return r <= bound; });
   if (k == own) {
     for (int l = k * LANES; l < (k + 1) * LANES; ++l) here += distance[l] < distance[j] || (distance[l] == distance[j] && l < j);
     k += PARTS;
   }
-  for (; k < w.vectors; k += PARTS) count = select(load_lanes(distance + k * LANES) < bound, count + one, count);
-  return here + static_cast<int32>(sum_of(count));
+  count_run(k, w.stride / LANES, [&](lanes r) { return r < bound; });
+  return here + static_cast<int32>(sum_of(count[0] + count[1] + count[2] + count[3]));
+}
+
+// How far the nearest of each group of points are in the chosen columns, at most.
+GG_FUNCTION double first_reach(const Around& w) {
+  lanes nearest[GROUPS / LANES];
+  for (auto& r : nearest) r = everywhere(FAR);
+  for (int j = 0; j < w.stride; j += GROUPS)
+    for (int g = 0; g < GROUPS / LANES; ++g) {
+      const lanes r = load_lanes(w.base + j + g * LANES);
+      nearest[g] = select(r < nearest[g], r, nearest[g]);
+    }
+  double farthest = 0;
+  for (const lanes& r : nearest) {
+    real of[LANES];
+    store_lanes(of, r);
+    for (double x : of) farthest = x > farthest ? x : farthest;
+  }
+  return farthest;
 }
 
 // Lists the points of a part within reach in the chosen columns, in their order.
-GG_FUNCTION void list_near(const Around& w, int part, double reach) {
-  const lanes bound = everywhere(reach);
-  int32* list = w.list + part * w.segment;
+GG_FUNCTION void list_near(const Around& w, int part) {
+  const double reach = *w.reach;
+  int32* list = w.list + part * (w.stride / PARTS);
   int32 found = 0;
-  for (int k = part; k < w.vectors; k += PARTS) {
-    if (none_of(load_lanes(w.base + k * LANES) <= bound)) continue;
-    for (int j = k * LANES; j < (k + 1) * LANES; ++j)
+  for (int k = part * LANES; k < w.stride; k += PARTS * LANES) {
+    if (none_of(load_lanes(w.base + k) <= everywhere(reach))) continue;
+    for (int j = k; j < k + LANES; ++j)
       if (w.base[j] <= reach) list[found++] = j;
   }
   w.listed[part] = found;
 }
 
-// Squared distances of the points listed of a part in the chosen columns and each of a team of candidates, given to
-// f(point, vector, distance).
+// Some candidates of a team, and a part of the points: one item of a phase.
+struct Share {
+  int part, entry;
+  const double* x;  // the candidates' values of point 0
+  GG_FUNCTION const double* of(int j) const { return x + int64(j) * TEAM; }
+};
+
+// Items go over the points i before they go to the next team, whose values then stay near.
 template <class F>
-GG_FUNCTION void over_listed(const Around& w, const ImbalanceArguments& a, int team, int part, F f) {
-  const double* x = a.candidate + team * TEAM;
+GG_FUNCTION void over_shares(const ImbalanceArguments& a, int replica, int slot, int block, F f) {
+  phase(a.teams * block * PARTS * (TEAM / SHARE), [&](int item) {
+    const int share = item % (TEAM / SHARE), part = item / (TEAM / SHARE) % PARTS, point = item / (TEAM / SHARE) / PARTS;
+    const int team = point / block, first = share * SHARE;
+    const Around w = around(a, replica, slot, point % block);
+    f(w, Share{part, 1 + team * TEAM + first, a.candidate + int64(team) * w.stride * TEAM + first});
+  });
+}
+
+// Squared distances of the points listed in the chosen columns and each candidate, given to f(point, vector, distance).
+template <class F>
+GG_FUNCTION void over_listed(const Around& w, const Share& s, F f) {
   lanes own[VECTORS];
-  for (int v = 0; v < VECTORS; ++v) own[v] = load_lanes(x + int64(w.i) * a.row + v * LANES);
-  const int32* list = w.list + part * w.segment;
-  const int listed = w.listed[part];
+  for (int v = 0; v < VECTORS; ++v) own[v] = load_lanes(s.of(w.i) + v * LANES);
+  const int32* list = w.list + s.part * (w.stride / PARTS);
+  const int listed = w.listed[s.part];
   for (int k = 0; k < listed; ++k) {
     const int j = list[k];
     const lanes base = everywhere(w.base[j]);
     for (int v = 0; v < VECTORS; ++v) {
-      const lanes apart = load_lanes(x + int64(j) * a.row + v * LANES) - own[v];
+      const lanes apart = load_lanes(s.of(j) + v * LANES) - own[v];
       f(j, v, base + apart * apart);
     }
   }
 }
 
-// The first point for each candidate of a team, of the points listed of a part.
-GG_FUNCTION void find_first_listed(const Around& w, const ImbalanceArguments& a, int team, int part) {
+// The first point for each candidate, of those listed.
+GG_FUNCTION void find_first_listed(const Around& w, const Share& s) {
   lanes shortest[VECTORS], where[VECTORS];
   for (int v = 0; v < VECTORS; ++v) shortest[v] = everywhere(FAR), where[v] = lanes{};
-  over_listed(w, a, team, part, [&](int j, int v, lanes r) {
+  over_listed(w, s, [&](int j, int v, lanes r) {
     const auto nearer = r < shortest[v];
     shortest[v] = select(nearer, r, shortest[v]);
     where[v] = select(nearer, everywhere(real(j)), where[v]);
   });
-  const int entry = part * w.width + 1 + team * TEAM;
-  for (int v = 0; v < VECTORS; ++v) store_lanes(w.shortest + entry + v * LANES, shortest[v]), store_lanes(w.where + entry + v * LANES, where[v]);
+  const int entry = s.part * w.entries + s.entry;
+  for (int v = 0; v < VECTORS; ++v)
+    store_lanes(w.shortest + entry + v * LANES, shortest[v]), store_lanes(w.where + entry + v * LANES, where[v]);
 }
 
-// How many points listed of a part come before point t, for each candidate of a team.
-GG_FUNCTION void count_listed(const Around& w, const ImbalanceArguments& a, int team, int part, int t) {
-  const double* x = a.candidate + team * TEAM;
+// How many points listed come before point t, for each candidate.
+GG_FUNCTION void count_listed(const Around& w, const Share& s, int t) {
+  const lanes one = everywhere(real(1));
   lanes bound[VECTORS], count[VECTORS] = {};
   for (int v = 0; v < VECTORS; ++v) {
-    const lanes apart = load_lanes(x + int64(t) * a.row + v * LANES) - load_lanes(x + int64(w.i) * a.row + v * LANES);
+    const lanes apart = load_lanes(s.of(t) + v * LANES) - load_lanes(s.of(w.i) + v * LANES);
     bound[v] = everywhere(w.base[t]) + apart * apart;
   }
-  const lanes one = everywhere(real(1));
-  over_listed(w, a, team, part, [&](int j, int v, lanes r) {
+  over_listed(w, s, [&](int j, int v, lanes r) {
     count[v] = j < t ? select(r <= bound[v], count[v] + one, count[v]) : select(r < bound[v], count[v] + one, count[v]);
   });
   for (int v = 0; v < VECTORS; ++v) {
     real counted[LANES];
     store_lanes(counted, count[v]);
-    for (int l = 0; l < LANES; ++l) w.before[part * w.width + 1 + team * TEAM + v * LANES + l] = static_cast<int32>(counted[l]);
+    for (int l = 0; l < LANES; ++l) w.before[s.part * w.entries + s.entry + v * LANES + l] = static_cast<int32>(counted[l]);
   }
 }
 
 GG_FUNCTION int64 sum_of_parts(const Around& w, int entry) {
   int64 sum = 0;
-  for (int part = 0; part < PARTS; ++part) sum += w.before[part * w.width + entry];
+  for (int part = 0; part < PARTS; ++part) sum += w.before[part * w.entries + entry];
   return sum;
 }
 
-// The first point for every candidate. Only points that are nearer in the chosen columns alone than the best found
-// can still win, so few have to be looked at: the nearest of each group, and what else is as near. Where
-// a candidate's first is farther, all are.
-GG_FUNCTION void find_first_with_candidates(const Around& w, const ImbalanceArguments& a) {
-  const int teams = a.row / TEAM, groups = GROUPS / LANES;
-  phase(groups, [&](int group) {
-    lanes nearest = everywhere(FAR);
-    for (int k = group; k < w.vectors; k += groups) {
-      const lanes r = load_lanes(w.base + k * LANES);
-      nearest = select(r < nearest, r, nearest);
-    }
-    store_lanes(w.group + group * LANES, nearest);
-  });
-  phase(1, [&](int) {
-    double farthest = a.chosen ? 0 : FAR;  // without chosen columns all points are as near
-    for (int g = 0; g < GROUPS; ++g) farthest = w.group[g] > farthest ? w.group[g] : farthest;
-    *w.reach = farthest;
-  });
-  auto beyond = [&](int c) { return w.shortest[PARTS * w.width + 1 + c] > *w.reach; };
-  phase(PARTS, [&](int part) { list_near(w, part, *w.reach); });
-  phase(teams * PARTS, [&](int item) { find_first_listed(w, a, item % teams, item / teams); });
-  phase(a.candidates, [&](int c) { find_first_of_all(w, 1 + c); });
-  if (!block_any(a.candidates, beyond)) return;
-  phase(PARTS, [&](int part) { list_near(w, part, FAR); });
-  phase(teams * PARTS, [&](int item) {
-    bool any = false;
-    for (int c = item % teams * TEAM; c < least(a.candidates, (item % teams + 1) * TEAM); ++c) any |= beyond(c);
-    if (any) find_first_listed(w, a, item % teams, item / teams);
-  });
-  phase(a.candidates, [&](int c) { find_first_of_all(w, 1 + c); });
-}
-
-// The arrays of a slot.
-GG_FUNCTION Around around_none(const ImbalanceArguments& a, int slot, int stride) {
-  Around w;
-  w.vectors = stride / LANES, w.width = a.row + 2, w.last = a.row + 1, w.segment = stride / PARTS;
-  w.group = a.group + int64(slot) * GROUPS, w.reach = a.reach + slot;
-  w.shortest = a.shortest + int64(slot) * (PARTS + 1) * w.width, w.where = a.where + int64(slot) * (PARTS + 1) * w.width;
-  w.list = a.list + int64(slot) * stride, w.listed = a.listed + slot * PARTS;
-  w.leader = a.leader + int64(slot) * (1 + a.candidates), w.before = a.before + int64(slot) * PARTS * w.width;
-  return w;
-}
-
 GG_FUNCTION void run_imbalance(const ImbalanceArguments& a, int replica, int slot) {
-  const int own = (a.first + replica) * BLOCK, stride = (a.points + TILE - 1) / TILE * TILE;
-  const int vectors = stride / LANES, teams = a.row / TEAM;
-  Around w = around_none(a, slot, stride);
+  const int own = (a.first + replica) * BLOCK, block = least(BLOCK, a.points - own), stride = whole_tiles(a), vectors = stride / LANES;
   double* distance = a.distance + int64(slot) * 2 * BLOCK * stride;
+  auto point = [&](int p) { return around(a, replica, slot, p); };
   phase(2 * vectors, [&](int item) {
-    const bool second = item >= vectors;
-    find_distances(second ? a.target : a.column, second ? a.targets : a.chosen, a.points, own, (second ? item - vectors : item) * LANES,
-                   distance + second * BLOCK * stride, stride);
+    const int at = item / 2 * LANES;
+    if (item % 2) find_distances(a.target, a.targets, a.points, own, at, distance + BLOCK * stride, stride);
+    else find_distances(a.column, a.chosen, a.points, own, at, distance, stride);
   });
-  for (int p = 0; p < least(BLOCK, a.points - own); ++p) {
-    w.i = own + p, w.base = distance + p * stride, w.target = w.base + BLOCK * stride;
-    phase(2 * PARTS, [&](int item) { find_first(w, item % 2 ? w.target : w.base, item / 2, item % 2 ? w.last : 0); });
-    phase(2, [&](int item) { find_first_of_all(w, item ? w.last : 0); });
-    if (a.candidates) find_first_with_candidates(w, a);
-    // Candidates that share a first point share its count.
-    phase(1 + a.candidates, [&](int c) {
-      int leader = 0;
-      while (first_of_all(w, leader) != first_of_all(w, c)) ++leader;
-      w.leader[c] = leader;
+  phase(2 * block * PARTS, [&](int item) {
+    const Around w = point(item / 2 / PARTS);
+    find_first(w, item % 2 ? w.target : w.base, item / 2 % PARTS, item % 2 ? w.last : 0);
+  });
+  phase(2 * block, [&](int item) {
+    const Around w = point(item / 2);
+    find_first_of_all(w, item % 2 ? w.last : 0);
+    if (item % 2 == 0) *w.reach = a.chosen ? first_reach(w) : FAR;  // without chosen columns all points are as near
+  });
+  // Only points that are nearer in the chosen columns alone than a candidate's first can come before it, so few have to be
+  // looked at: those as near as the nearest of each group, and then those as near as the first found among them.
+  auto find_listed = [&] {
+    phase(block * PARTS, [&](int item) { list_near(point(item / PARTS), item % PARTS); });
+    over_shares(a, replica, slot, block, [&](const Around& w, const Share& s) { find_first_listed(w, s); });
+    phase(block * a.candidates, [&](int item) { find_first_of_all(point(item / a.candidates), 1 + item % a.candidates); });
+  };
+  if (a.candidates) find_listed();
+  const bool again = block_any(block * a.candidates, [&](int item) {
+    const Around w = point(item / a.candidates);
+    return shortest_of_all(w, 1 + item % a.candidates) > *w.reach;
+  });
+  if (again) {
+    phase(block, [&](int p) {
+      const Around w = point(p);
+      for (int c = 0; c < a.candidates; ++c) *w.reach = shortest_of_all(w, 1 + c) > *w.reach ? shortest_of_all(w, 1 + c) : *w.reach;
     });
-    phase((2 + a.candidates) * PARTS, [&](int item) {
-      const int c = item / PARTS, part = item % PARTS;
-      if (c > a.candidates) w.before[part * w.width + w.last] = count_before(w, w.base, part, first_of_all(w, w.last));
-      else if (w.leader[c] == c) w.before[part * w.width + c] = count_before(w, w.target, part, first_of_all(w, c));
-    });
-    phase(2 + a.candidates, [&](int c) {
-      if (c > a.candidates) atomic_add(a.backward, sum_of_parts(w, w.last));
-      else atomic_add(a.forward + c, sum_of_parts(w, w.leader[c]));
-    });
-    if (!a.both) continue;
-    phase(1, [&](int) {
-      const int t = first_of_all(w, w.last);
-      const double *x = a.candidate + int64(t) * a.row, *of = a.candidate + int64(w.i) * a.row;
-      double farthest = 0;
-      for (int c = 0; c < a.candidates; ++c) farthest = (x[c] - of[c]) * (x[c] - of[c]) > farthest ? (x[c] - of[c]) * (x[c] - of[c]) : farthest;
-      *w.reach = w.base[t] + farthest;
-    });
-    phase(PARTS, [&](int part) { list_near(w, part, *w.reach); });
-    phase(teams * PARTS, [&](int item) { count_listed(w, a, item % teams, item / teams, first_of_all(w, w.last)); });
-    phase(a.candidates, [&](int c) { atomic_add(a.backward + 1 + c, sum_of_parts(w, 1 + c)); });
+    find_listed();
   }
+  // Candidates that share a first point share its count.
+  phase(block * (1 + a.candidates), [&](int item) {
+    const Around w = point(item / (1 + a.candidates));
+    const int c = item % (1 + a.candidates), mine = first_of_all(w, c);
+    int leader = 0;
+    while (first_of_all(w, leader) != mine) ++leader;
+    w.leader[c] = leader;
+  });
+  phase(block * (2 + a.candidates) * PARTS, [&](int item) {
+    const int part = item % PARTS, c = item / PARTS % (2 + a.candidates);
+    const Around w = point(item / PARTS / (2 + a.candidates));
+    if (c > a.candidates) w.before[part * w.entries + w.last] = count_before(w, w.base, part, first_of_all(w, w.last));
+    else if (w.leader[c] == c) w.before[part * w.entries + c] = count_before(w, w.target, part, first_of_all(w, c));
+  });
+  phase(2 + a.candidates, [&](int c) {
+    int64 sum = 0;
+    for (int p = 0; p < block; ++p) {
+      const Around w = point(p);
+      sum += sum_of_parts(w, c > a.candidates ? w.last : w.leader[c]);
+    }
+    atomic_add(c > a.candidates ? a.backward : a.forward + c, sum);
+  });
+  if (!a.both) return;
+  phase(block, [&](int p) {
+    const Around w = point(p);
+    const int t = first_of_all(w, w.last);
+    double farthest = 0;
+    for (int c = 0; c < a.candidates; ++c) {
+      const double* x = a.candidate + int64(c / TEAM) * stride * TEAM + c % TEAM;
+      const double apart = x[int64(t) * TEAM] - x[int64(w.i) * TEAM];
+      farthest = apart * apart > farthest ? apart * apart : farthest;
+    }
+    *w.reach = w.base[t] + farthest;
+  });
+  phase(block * PARTS, [&](int item) { list_near(point(item / PARTS), item % PARTS); });
+  over_shares(a, replica, slot, block, [&](const Around& w, const Share& s) { count_listed(w, s, first_of_all(w, w.last)); });
+  phase(a.candidates, [&](int c) {
+    int64 sum = 0;
+    for (int p = 0; p < block; ++p) sum += sum_of_parts(point(p), 1 + c);
+    atomic_add(a.backward + 1 + c, sum);
+  });
 }
 
 GG_ENTRY(run_imbalance, ImbalanceArguments)

@@ -13,11 +13,10 @@ from glassgpu.errors import InvalidInput
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill, target
 
 # Of kernels/run_imbalance.cu.
-TILE = 64
+TILE = 32
+TEAM = 16
 BLOCK = 4
-GROUPS = 64
-PARTS = 64  # at most
-TEAM = 16  # at most
+PARTS = 16  # at most
 
 LAUNCH = 2e9  # pairs times columns of one launch: some tenths of a second on a CPU, after which Ctrl-C is heard
 
@@ -116,27 +115,29 @@ class RankSums:
         xp, n = self.place.xp, self.n
         candidates = chosen[:, :0] if candidates is None else candidates
         many = candidates.shape[1]
-        tiles, row = -(-n // TILE), -(-many // TEAM) * TEAM
-        rows = xp.zeros((tiles * TILE, row))
-        rows[:n, :many] = xp.asarray(candidates)
+        stride, teams = -(-n // TILE) * TILE, -(-many // TEAM)
+        values_of = np.zeros((stride, teams * TEAM))
+        values_of[:n, :many] = candidates
         sums = [xp.zeros(1 + many, np.int64) for _ in range(2)]
         blocks = -(-n // BLOCK)
         some = max(1, int(self.launch / (BLOCK * n * (chosen.shape[1] + self.targets + (1 + both) * many))))
         slots = self.place.slots(min(some, blocks), "", self.constants, 1)
+        entries = teams * TEAM + 2
         shapes = {
-            "distance": (2, BLOCK, tiles, TILE),
-            "reach": (),
-            "group": (GROUPS,),
-            "list": (tiles * TILE,),
-            "listed": (PARTS,),
-            "shortest": (PARTS + 1, row + 2),
-            "where": (PARTS + 1, row + 2),
-            "leader": (1 + many,),
-            "before": (PARTS, row + 2),
+            "distance": (2, BLOCK, stride),
+            "reach": (BLOCK,),
+            "list": (BLOCK, stride),
+            "listed": (BLOCK, PARTS),
+            "shortest": (BLOCK, PARTS + 1, entries),
+            "where": (BLOCK, PARTS + 1, entries),
+            "leader": (BLOCK, entries),
+            "before": (BLOCK, PARTS, entries),
         }
         values = {
-            "points": n, "chosen": chosen.shape[1], "targets": self.targets, "candidates": many, "row": row, "both": int(both),
-            "column": xp.asarray(_tiled(chosen)), "target": self.tiled, "candidate": rows, "forward": sums[0], "backward": sums[1],
+            "points": n, "chosen": chosen.shape[1], "targets": self.targets, "candidates": many, "teams": teams, "both": int(both),
+            "column": xp.asarray(_tiled(chosen)), "target": self.tiled, 
+            "candidate": xp.asarray(np.ascontiguousarray(values_of.reshape(stride, teams, TEAM).swapaxes(0, 1))),
+            "forward": sums[0], "backward": sums[1],
             **{k: xp.empty((slots, *shape), element_dtype("ImbalanceArguments", k, self.constants)) for k, shape in shapes.items()},
         }  # fmt: skip
         for first in range(0, blocks, some):
@@ -153,4 +154,4 @@ def _tiled(columns: np.ndarray) -> np.ndarray:
     n, many = columns.shape
     out = np.zeros((-(-n // TILE) * TILE, many))
     out[:n] = columns
-    return np.ascontiguousarray(out.reshape(len(out) // TILE, TILE, many).transpose(0, 2, 1))
+    return np.ascontiguousarray(out.reshape(-(-n // TILE), TILE, many).transpose(0, 2, 1))
