@@ -9,7 +9,6 @@
 constexpr int TILE = 32;    // points whose columns stand together in memory
 constexpr int TEAM = 16;    // candidates whose values of a point do
 constexpr int BLOCK = 4;    // points i in work together, which share what is read
-constexpr int GROUPS = 16;  // of points j: the nearest of each are tried first
 #if GG_VECTORS
 constexpr int PARTS = 1;    // of points j, each searched by itself
 constexpr int VECTORS = TEAM / LANES;
@@ -18,7 +17,7 @@ constexpr int PARTS = 16;
 constexpr int VECTORS = 1;
 #endif
 constexpr int SHARE = VECTORS * LANES;  // of a team in one item
-constexpr double FAR = 1e999;
+constexpr double FAR = 1.7976931348623157e308;  // farther than any point; Python checks that
 
 struct ImbalanceArguments {
   int32 replicas;           // blocks of points i
@@ -36,6 +35,7 @@ struct ImbalanceArguments {
   int64* backward;          // (1 + candidates)
   double* distance;         // (slot, 2, BLOCK, tile, TILE) squared: in the chosen columns, in the targets
   double* reach;            // (slot, BLOCK) how far points are listed
+  double* farthest;         // (slot, BLOCK, PARTS) how far the nearest of some points of a part are, at most
   int32* list;              // (slot, BLOCK, PARTS, points of a part)
   int32* listed;            // (slot, BLOCK, PARTS)
   double* shortest;         // (slot, BLOCK, PARTS + 1, entry) distance in each part, and in all: see Around
@@ -49,7 +49,7 @@ struct ImbalanceArguments {
 struct Around {
   int i, stride, entries, last;
   const double *base, *target;  // squared distances
-  double *reach, *shortest, *where;
+  double *reach, *farthest, *shortest, *where;
   int32 *list, *listed, *leader, *before;
 };
 
@@ -61,7 +61,7 @@ GG_FUNCTION Around around(const ImbalanceArguments& a, int replica, int slot, in
   w.i = (a.first + replica) * BLOCK + p;
   w.stride = whole_tiles(a), w.entries = a.teams * TEAM + 2, w.last = w.entries - 1;
   w.base = a.distance + (int64(slot) * 2 * BLOCK + p) * w.stride, w.target = w.base + BLOCK * w.stride;
-  w.reach = a.reach + place, w.list = a.list + place * w.stride, w.listed = a.listed + place * PARTS;
+  w.reach = a.reach + place, w.farthest = a.farthest + place * PARTS, w.list = a.list + place * w.stride, w.listed = a.listed + place * PARTS;
   w.shortest = a.shortest + place * (PARTS + 1) * w.entries, w.where = a.where + place * (PARTS + 1) * w.entries;
   w.leader = a.leader + place * w.entries, w.before = a.before + place * PARTS * w.entries;
   return w;
@@ -88,8 +88,8 @@ GG_FUNCTION void find_distances(const double* columns, int many, int points, int
   }
 }
 
-// The first point of a part.
-GG_FUNCTION void find_first(const Around& w, const double* distance, int part, int entry) {
+// The first point of a part. Returns how far the nearest in each lane are, at most.
+GG_FUNCTION double find_first(const Around& w, const double* distance, int part, int entry) {
   lanes shortest = everywhere(FAR), where = lanes{};
   for (int j = part * LANES; j < w.stride; j += PARTS * LANES) {
     const lanes r = load_lanes(distance + j);
@@ -100,10 +100,14 @@ GG_FUNCTION void find_first(const Around& w, const double* distance, int part, i
   real r[LANES], j[LANES];
   store_lanes(r, shortest), store_lanes(j, where);
   int best = 0;
-  for (int l = 1; l < LANES; ++l)
+  double farthest = 0;
+  for (int l = 0; l < LANES; ++l) {
     if (r[l] < r[best] || (r[l] == r[best] && j[l] < j[best])) best = l;
+    farthest = r[l] > farthest ? r[l] : farthest;
+  }
   w.shortest[part * w.entries + entry] = r[best];
   w.where[part * w.entries + entry] = j[best] + best;
+  return farthest;
 }
 
 // The first point of all parts.
@@ -142,24 +146,6 @@ GG_FUNCTION int32 count_before(const Around& w, const double* distance, int part
   }
   count_run(k, w.stride / LANES, [&](lanes r) { return r < bound; });
   return here + static_cast<int32>(sum_of(count[0] + count[1] + count[2] + count[3]));
-}
-
-// How far the nearest of each group of points are in the chosen columns, at most.
-GG_FUNCTION double first_reach(const Around& w) {
-  lanes nearest[GROUPS / LANES];
-  for (auto& r : nearest) r = everywhere(FAR);
-  for (int j = 0; j < w.stride; j += GROUPS)
-    for (int g = 0; g < GROUPS / LANES; ++g) {
-      const lanes r = load_lanes(w.base + j + g * LANES);
-      nearest[g] = select(r < nearest[g], r, nearest[g]);
-    }
-  double farthest = 0;
-  for (const lanes& r : nearest) {
-    real of[LANES];
-    store_lanes(of, r);
-    for (double x : of) farthest = x > farthest ? x : farthest;
-  }
-  return farthest;
 }
 
 // Lists the points of a part within reach in the chosen columns, in their order.
@@ -259,15 +245,20 @@ GG_FUNCTION void run_imbalance(const ImbalanceArguments& a, int replica, int slo
   });
   phase(2 * block * PARTS, [&](int item) {
     const Around w = point(item / 2 / PARTS);
-    find_first(w, item % 2 ? w.target : w.base, item / 2 % PARTS, item % 2 ? w.last : 0);
+    const int part = item / 2 % PARTS;
+    if (item % 2) find_first(w, w.target, part, w.last);
+    else w.farthest[part] = find_first(w, w.base, part, 0);
   });
   phase(2 * block, [&](int item) {
     const Around w = point(item / 2);
     find_first_of_all(w, item % 2 ? w.last : 0);
-    if (item % 2 == 0) *w.reach = a.chosen ? first_reach(w) : FAR;  // without chosen columns all points are as near
+    if (item % 2) return;
+    double reach = a.chosen ? 0 : FAR;  // without chosen columns all points are as near
+    for (int part = 0; part < PARTS; ++part) reach = w.farthest[part] > reach ? w.farthest[part] : reach;
+    *w.reach = reach;
   });
   // Only points that are nearer in the chosen columns alone than a candidate's first can come before it, so few have to be
-  // looked at: those as near as the nearest of each group, and then those as near as the first found among them.
+  // looked at: those as near as the nearest of each part and lane, and then those as near as the first found among them.
   auto find_listed = [&] {
     phase(block * PARTS, [&](int item) { list_near(point(item / PARTS), item % PARTS); });
     over_shares(a, replica, slot, block, [&](const Around& w, const Share& s) { find_first_listed(w, s); });

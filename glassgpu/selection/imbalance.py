@@ -18,6 +18,7 @@ TEAM = 16
 BLOCK = 4
 PARTS = 16  # at most
 
+LEAST, MOST = 1e-280, 1e308  # largest squared distance
 LAUNCH = 2e9  # pairs times columns of one launch: some tenths of a second on a CPU, after which Ctrl-C is heard
 
 
@@ -44,7 +45,7 @@ def information_imbalance(A: ArrayLike, B: ArrayLike, backend: str = "auto", thr
 
     Source: II equation 12; Glielmo, Zeni, Cheng, Csányi, Laio, PNAS Nexus 1, pgac039 (2022).
     """
-    a, b = checked_columns("A", A), checked_columns("B", B)
+    a, b = (with_distances(name, checked_columns(name, value)) for name, value in (("A", A), ("B", B)))
     if len(a) != len(b):
         raise InvalidInput(f"A has {len(a)} points and B {len(b)}; give both of the same points")
     forward, backward = RankSums(target(backend, threads), b)(a)
@@ -57,24 +58,39 @@ def imbalance(ranks: int, n: int) -> float:
 
 
 def checked_columns(name: str, value: ArrayLike) -> np.ndarray:
-    """(N, columns) float64 of at least three points, whose squared distances are finite.
+    """(N, columns) float64 of at least three points.
 
     Raises:
         InvalidInput
     """
-    given = np.ndim(value)
-    out = validate.array(name, value, np.float64, (None,) if given == 1 else (None, None))
-    out = out[:, None] if given == 1 else out
+    out = validate.array(name, value, np.float64, (..., None))
+    if out.ndim not in (1, 2):
+        raise InvalidInput(f"{name} has shape {out.shape}; expected (N,) or (N, columns)")
+    out = out[:, None] if out.ndim == 1 else out
     n, many = out.shape
     if n < 3:
         raise InvalidInput(f"{name} has {n} points; ranks need at least 3")
     if not many:
         raise InvalidInput(f"{name} has no columns; give at least one")
     with np.errstate(over="ignore"):
-        largest = ((out.max(axis=0) - out.min(axis=0)) ** 2).sum()
-    if not np.isfinite(largest):
-        raise InvalidInput(f"{name} spans so much that squared distances overflow; divide it by its largest magnitude")
+        spread = np.ptp(out, axis=0)
+    if not np.isfinite(spread).all():
+        raise InvalidInput(f"{name} spans more than float64 holds; divide it by its largest magnitude")
     return out
+
+
+def with_distances(name: str, columns: np.ndarray) -> np.ndarray:
+    """The columns, if their squared distances neither overflow nor vanish.
+
+    Raises:
+        InvalidInput
+    """
+    spread = np.ptp(columns, axis=0)
+    with np.errstate(over="ignore", under="ignore"):
+        farthest = (spread**2).sum()
+    if spread.any() and not LEAST < farthest < MOST:
+        raise InvalidInput(f"{name} spans {spread.max():g}, whose square float64 cannot hold well; divide it by that first")
+    return columns
 
 
 class RankSums:
@@ -126,6 +142,7 @@ class RankSums:
         shapes = {
             "distance": (2, BLOCK, stride),
             "reach": (BLOCK,),
+            "farthest": (BLOCK, PARTS),
             "list": (BLOCK, stride),
             "listed": (BLOCK, PARTS),
             "shortest": (BLOCK, PARTS + 1, entries),
@@ -135,7 +152,7 @@ class RankSums:
         }
         values = {
             "points": n, "chosen": chosen.shape[1], "targets": self.targets, "candidates": many, "teams": teams, "both": int(both),
-            "column": xp.asarray(_tiled(chosen)), "target": self.tiled, 
+            "column": xp.asarray(_tiled(chosen)), "target": self.tiled,
             "candidate": xp.asarray(np.ascontiguousarray(values_of.reshape(stride, teams, TEAM).swapaxes(0, 1))),
             "forward": sums[0], "backward": sums[1],
             **{k: xp.empty((slots, *shape), element_dtype("ImbalanceArguments", k, self.constants)) for k, shape in shapes.items()},
