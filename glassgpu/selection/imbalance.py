@@ -19,7 +19,7 @@ BLOCK = 4
 PARTS = 16  # at most
 
 LEAST, MOST = 1e-280, 1e308  # largest squared distance
-LAUNCH = 2e9  # pairs times columns of one launch: some tenths of a second on a CPU, after which Ctrl-C is heard
+LAUNCH = 1e9  # pairs times columns of one launch and core: some tenths of a second, after which Ctrl-C is heard
 
 
 def information_imbalance(A: ArrayLike, B: ArrayLike, backend: str = "auto", threads: int | None = None) -> tuple[float, float]:
@@ -99,7 +99,7 @@ class RankSums:
     Args:
         place: where the kernel runs.
         targets: (N, targets) float64, checked.
-        launch: pairs times columns of one launch; it does not reach the result.
+        launch: pairs times columns of one launch, per core or multiprocessor; it does not reach the result.
     """
 
     def __init__(self, place: Cpu | Cuda, targets: np.ndarray, launch: float = LAUNCH):
@@ -136,8 +136,10 @@ class RankSums:
         values_of[:n, :many] = candidates
         sums = [xp.zeros(1 + many, np.int64) for _ in range(2)]
         blocks = -(-n // BLOCK)
-        some = max(1, int(self.launch / (BLOCK * n * (chosen.shape[1] + self.targets + (1 + both) * many))))
-        slots = self.place.slots(min(some, blocks), "", self.constants, 1)
+        workers = self.place.multiprocessors()
+        slots = min(self.place.slots(blocks, "", self.constants, 1), 2 * workers)  # of a GPU, whose registers hold two blocks
+        pairs = BLOCK * n * (chosen.shape[1] + self.targets + (1 + both) * many)
+        some = max(slots, int(self.launch * workers / pairs))
         entries = teams * TEAM + 2
         shapes = {
             "distance": (2, BLOCK, stride),
