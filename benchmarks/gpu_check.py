@@ -27,6 +27,8 @@ from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.quench import QuenchRun
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill
+from glassgpu.selection import greedy_selection
+from glassgpu.selection.imbalance import RankSums
 
 PHILOX_COUNTER, PHILOX_KEY = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], 0x299F31D0A4093822
 PHILOX_WORDS = [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]  # Random123, kat_vectors
@@ -130,6 +132,23 @@ def correctness(backend: str) -> dict[str, Any]:
         name = f"{type(describe).__name__} in {snapshots[0].dimension} dimensions"
         out[f"largest difference of {name}"] = float(np.abs(there - here).max())
         out[f"{name} agrees"] = bool(np.allclose(there, here, rtol=1e-9, atol=1e-12))
+    out |= _imbalance(place)
+    return out
+
+
+def _imbalance(place: Cpu | Cuda) -> dict[str, Any]:
+    """Information imbalance bit for bit, with and without ties, and of more points than 65535 have numbers for."""
+    out: dict[str, Any] = {}
+    random = np.random.default_rng(1)
+    kinds = {"normal": random.normal(size=(500, 24)), "tied": random.integers(0, 4, (500, 24)) * 0.1}
+    for label, x in kinds.items():
+        for chosen in (0, 3):
+            there, here = (RankSums(p, x[:, 20:])(x[:, :chosen], x[:, chosen:20], both=True) for p in (place, Cpu()))
+            out[f"imbalance bit for bit, {label}, {chosen} columns chosen"] = bool(np.array_equal(there, here))
+    if isinstance(place, Cuda):
+        x = random.normal(size=(70_000, 3))
+        there, here = (RankSums(p, x[:, 2:])(x[:, :2]) for p in (place, Cpu()))
+        out["imbalance bit for bit, N=70000"] = bool(np.array_equal(there, here))
     return out
 
 
@@ -317,6 +336,22 @@ def descriptors(backend: str) -> dict[str, Any]:
     return out
 
 
+def selection(backend: str) -> dict[str, Any]:
+    """Greedy selection of 15 from 60 columns by information imbalance, N = 4000, second call."""
+    n, many, chosen = (4000, 60, 15) if backend == "cuda" else (300, 12, 3)
+    random = np.random.default_rng(2)
+    x = random.normal(size=(n, many))
+    y = x[:, :5].sum(axis=1) + random.normal(size=n)
+    out: dict[str, Any] = {}
+    for name, target in (("supervised", y), ("unsupervised", None)):
+        for _ in range(2):
+            began = time.perf_counter()
+            greedy_selection(x, target, chosen, backend=backend, progress=False)
+            seconds = time.perf_counter() - began
+        out[f"{name}, seconds"] = seconds
+    return out
+
+
 def tests(backend: str) -> dict[str, Any]:
     """The test suite on a machine with a GPU."""
     if backend != "cuda":
@@ -335,6 +370,7 @@ PARTS = {
     "quench": (quench, 120),
     "physics": (physics, 200),
     "descriptors": (descriptors, 90),
+    "selection": (selection, 60),
     "tests": (tests, 120),
 }
 

@@ -103,7 +103,8 @@ def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, s
         scores["configuration"].append([pearson(y[test], g[test]) for g in prediction])
     resampled = []
     for _ in range(bootstraps if many > 1 else 0):
-        drawn = np.concatenate([np.flatnonzero(of == c) for c in random.integers(many, size=many).tolist()])
+        taken = random.integers(many, size=many)
+        drawn = np.concatenate([np.flatnonzero(of == taken[k]) for k in range(many)])
         resampled.append([w for w, _ in models_of(x[drawn], y[drawn]).values()])
     return {
         "models": names,

@@ -43,6 +43,7 @@ def _scalar(name: str, constants: compiling.Constants) -> np.dtype | None:
     return np.dtype(table[name]) if name in table else None
 
 
+@functools.cache
 def struct_fields(name: str) -> list[tuple[str, str, bool]]:
     """The fields (name, type, is a pointer) of a struct declared in the kernel sources."""
     found = [re.search(rf"^struct {name} \{{\n(.*?)^\}};", text, re.DOTALL | re.MULTILINE) for text in compiling.sources().values()]

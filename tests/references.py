@@ -143,3 +143,25 @@ def metropolis(system: System, start: Snapshot, order: np.ndarray, temperature: 
                     x[i] = new
         out.append((x.copy(), types.copy(), {"displacements": list(counts["displacements"]), "exchanges": counts["exchanges"].copy()}))
     return out
+
+
+def ranks(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(rows, N) ranks of all points around some, by a full sort of their squared distances: equal ones by index, and 0 for itself."""
+    distance = np.zeros((len(rows), len(x)))
+    for column in x.T:
+        distance += (column[rows, None] - column) ** 2
+    distance[np.arange(len(rows)), rows] = -1
+    order = np.argsort(distance, axis=1, kind="stable")
+    out = np.empty_like(order)
+    np.put_along_axis(out, order, np.arange(len(x))[None], axis=1)
+    return out
+
+
+def information_imbalance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Delta(A -> B) and Delta(B -> A) of columns (N, columns), from ranks."""
+    n, forward, backward = len(a), 0, 0
+    for rows in np.array_split(np.arange(n), -(-n // 500)):
+        of_a, of_b = ranks(a, rows), ranks(b, rows)
+        forward += int(of_b[of_a == 1].sum())
+        backward += int(of_a[of_b == 1].sum())
+    return 2 * forward / n**2, 2 * backward / n**2

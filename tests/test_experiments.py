@@ -125,7 +125,7 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate,mc_rate,quench,descriptors",
+        "correctness,md_rate,mc_rate,quench,descriptors,selection",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -134,6 +134,7 @@ def test_gpu_check_cpu_half(tmp_path):
     assert result["md_rate"]["figures"]
     assert all(agrees for name, agrees in result["correctness"]["figures"].items() if name.endswith(" agrees"))
     assert len(result["descriptors"]["figures"]) == 6
+    assert len(result["selection"]["figures"]) == 2
     assert result["quench"]["figures"]["strict bit for bit"] is True
 
 

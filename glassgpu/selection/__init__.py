@@ -14,6 +14,8 @@ from glassgpu.selection.conditioning import (
     ridge_trace,
     variance_inflation,
 )
+from glassgpu.selection.greedy import Selection, added_noise, greedy_selection
+from glassgpu.selection.imbalance import information_imbalance
 from glassgpu.selection.linear_selection import (
     LassoSelection,
     lasso_selection,
@@ -25,12 +27,16 @@ from glassgpu.selection.linear_selection import (
 __all__ = [
     "LassoSelection",
     "RidgeTrace",
+    "Selection",
     "TwoFeatures",
+    "added_noise",
     "condition_number",
     "correlation_matrix",
     "effective_thresholds",
     "eigenvalues",
+    "greedy_selection",
     "information_criteria",
+    "information_imbalance",
     "lasso_selection",
     "minimum_redundancy",
     "pearson_vector",
