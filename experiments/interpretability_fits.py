@@ -103,7 +103,7 @@ def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, s
         scores["configuration"].append([pearson(y[test], g[test]) for g in prediction])
     resampled = []
     for _ in range(bootstraps if many > 1 else 0):
-        taken = random.integers(many, size=many)
+        taken = random.integers(many, size=(many,))
         drawn = np.concatenate([np.flatnonzero(of == taken[k]) for k in range(many)])
         resampled.append([w for w, _ in models_of(x[drawn], y[drawn]).values()])
     return {

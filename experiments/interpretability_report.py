@@ -68,7 +68,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
     page.numbers = {
         "reliability": rely, "species_share": alike, "columns": names, "pearson": pooled, "alphas": ALPHAS,
         "models": list(found[BP]["inherent"]["models"]),
-        **{key: {n: g[state][key] for n, g in found.items() for state in ("inherent",)} for key in ("random", "configuration", "stability")},
+        **{key: {n: g["inherent"][key] for n, g in found.items()} for key in ("random", "configuration", "stability")},
         "thermal": {n: g["thermal"]["random"] for n, g in found.items()},
         **{key: {n: g["collinearity"][key] for n, g in found.items()} for key in ("eigenvalues", "kappa", "inflation", "component_pearson")},
         "elastic_net_envelope": {n: envelope(g["nets"]) for n, g in found.items()},

@@ -65,7 +65,7 @@ class Factor:
     Attributes:
         count: rows.
         mean: (features + targets,) float64.
-        r: (at most features + targets, features + targets) upper triangular.
+        r: (rows, features + targets), upper triangular as long as no columns are taken out.
         features: how many of the columns are X.
         low, high: (features + targets,) smallest and largest value of each column.
 
@@ -112,6 +112,14 @@ class Factor:
             count, self.mean + apart * (other.count / count), in_double(_triangle(), rows), self.features,
             np.minimum(self.low, other.low), np.maximum(self.high, other.high),
         )  # fmt: skip
+
+    def columns(self, features: ArrayLike) -> Factor:
+        """The factor of some columns of X, by number, and all of Y: a fit of these needs no more than a smaller triangle."""
+        chosen = np.asarray(features, int).reshape(-1)
+        if not len(chosen) or chosen.min() < 0 or chosen.max() >= self.features:
+            raise InvalidInput(f"features={chosen.tolist()}: give numbers of columns from 0 to {self.features - 1}")
+        kept = np.concatenate([chosen, np.arange(self.features, len(self.mean))])
+        return Factor(self.count, self.mean[kept], self.r[:, kept], len(chosen), self.low[kept], self.high[kept])
 
     def spectrum(self, standardize: bool = False, fit_intercept: bool = True) -> Spectrum:
         """Singular values of the columns of X, centred, and scaled to variance 1 if asked.
