@@ -258,7 +258,7 @@ def judged(names: list[str], rely: np.ndarray, free: Result, found: dict[str, di
     theta = blocks == "Theta"
     path, rest = supervised["imbalance"].mean(axis=0), free["imbalance"].mean(axis=0)
     mean = {m: scores[m].mean(axis=1) for m in SHOWN}
-    later = beta["scores"][SUPERVISED].mean(axis=1)
+    later, free_later, drawn_later = (beta["scores"][m].mean(axis=1) for m in (SUPERVISED, FREE, RANDOM))
     q = singles["q"].mean(axis=0).tolist()
     rise, error = _rise(supervised["noise_after"] - supervised["noise_before"][:, None])
     first = {when: blocks[part["supervised"]["features"][:, 0]] for when, part in found.items()}
@@ -281,5 +281,6 @@ def judged(names: list[str], rely: np.ndarray, free: Result, found: dict[str, di
         "unsupervised_slower": float(mean[SUPERVISED][1] - mean[FREE][1]), "unsupervised_joins": float(mean[FREE][9] / mean[SUPERVISED][9]),
         "random_later": float(mean[FREE][9] - mean[RANDOM][9]), "small_particles_best": (species[:-1] - species[1:]).tolist(),
         "beta_lower": float(mean[SUPERVISED][14] - later[14]), "beta_one_column": float(later[0] / later[14]),
+        "beta_random_first": [float(sign * (free_later - drawn_later)[d - 1]) for sign, d in ((-1, 5), (1, 12))],
         "beta_shorter": None if np.isnan(list(lengths.values())).any() else float(lengths["alpha"] - lengths["beta"]),
     }  # fmt: skip

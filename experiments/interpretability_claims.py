@@ -36,8 +36,7 @@ def _single(p: np.ndarray, columns: Result, found: dict[str, dict[str, Result]])
     slo = columns[SLO]
     names = slo.feature.values.tolist()
     pooled = found[SLO]["collinearity"]["pearson"]
-    each = np.array([[pearson(y, x) for x in given.T] for y, given in zip(p, slo.values, strict=True)])
-    error = each.std(axis=0, ddof=1) / np.sqrt(len(each))
+    error = found[SLO]["collinearity"]["pearson_error"]
 
     def strongest(field: str) -> tuple[float, float]:
         where = np.flatnonzero(_of(names, field))

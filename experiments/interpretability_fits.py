@@ -19,12 +19,12 @@ from glassgpu.selection import (
     variance_inflation,
 )
 
-ALPHAS = np.concatenate([[0.0], 10.0 ** np.arange(-10, 3.1, 0.5)])
+ALPHAS = np.concatenate([[0.0], 10.0 ** np.arange(-14, 3.1, 0.5)])
 RIDGE = 0.1  # LIN's choice
 FEW = (2, 5)  # LIN's handful
-NET_ALPHAS = np.geomspace(1.0, 1e-3, 30)
-NET_BETAS = np.linspace(0.125, 1.0, 8)
-LASSO_ALPHAS = np.geomspace(1.0, 1e-5, 61)
+NET_ALPHAS = np.geomspace(1.0, 1e-3, 50)
+NET_BETAS = np.linspace(0.05, 1.0, 20)
+LASSO_ALPHAS = np.geomspace(1.0, 1e-4, 51)
 
 
 def standardized(x: np.ndarray) -> np.ndarray:
@@ -132,13 +132,14 @@ def collinearity(columns: np.ndarray, p: np.ndarray) -> dict[str, Any]:
     components = PrincipalComponentRegression().fit(x, y)
     values = eigenvalues(x)
     moments = Moments.of(x, (y - y.mean()) / y.std())
-    lasso = elastic_net_path(moments, LASSO_ALPHAS * np.abs(pearson_vector(x, y)).max(), tolerance=1e-7).weights[0, 0, :, :, 0]
+    lasso = elastic_net_path(moments, LASSO_ALPHAS * np.abs(pearson_vector(x, y)).max(), tolerance=1e-6).weights[0, 0, :, :, 0]
     full = Factor.of(x, (y - y.mean()) / y.std()).ridge_path([0.0])[0][0, :, 0]
     every = np.concatenate([lasso, full[None]])
     error = 1 - 2 * every @ moments.covariance[:width, width] + np.einsum("kf,fg,kg->k", every, moments.covariance[:width, :width], every)
     kept = (every != 0).sum(axis=1)
     return {
         "pearson": pearson_vector(x, y),
+        "pearson_error": _error_of_mean(columns, p),
         "correlation": correlation_matrix(x),
         "eigenvalues": values,
         "kappa": condition_number(x, ALPHAS),
@@ -150,6 +151,12 @@ def collinearity(columns: np.ndarray, p: np.ndarray) -> dict[str, Any]:
         "criteria_columns": kept,
         "criteria": np.stack(information_criteria(np.maximum(error, 1e-300), len(y), kept)),
     }
+
+
+def _error_of_mean(columns: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Standard errors of the Pearson coefficients, from their scatter over configurations, (columns,)."""
+    each = np.array([[pearson(y, x) for x in given.T] for y, given in zip(p, columns, strict=True)])
+    return each.std(axis=0, ddof=1) / np.sqrt(len(each))
 
 
 def elastic_nets(columns: np.ndarray, p: np.ndarray, halves: int, seed: int) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
     alike, rely = _species_share(data), reliability(data)
     names = {name: list(given["collinearity"]["names"]) for name, given in found.items()}
     pooled = {name: given["collinearity"]["pearson"] for name, given in found.items()}
+    error = {name: given["collinearity"]["pearson_error"] for name, given in found.items()}
     page.numbers = {
-        "reliability": rely, "species_share": alike, "columns": names, "pearson": pooled, "alphas": ALPHAS,
+        "reliability": rely, "species_share": alike, "columns": names, "pearson": pooled, "standard_error": error, "alphas": ALPHAS,
         "models": list(found[BP]["inherent"]["models"]),
         **{key: {n: g["inherent"][key] for n, g in found.items()} for key in ("random", "configuration", "stability")},
         "thermal": {n: g["thermal"]["random"] for n, g in found.items()},
@@ -84,8 +85,8 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
     )
     page.heading("One feature at a time")
     page.figure(
-        draw.bars(names[BP], {"Pearson coefficient with p": (pooled[BP], None)}), "behler_parrinello",
-        f"Behler-Parrinello columns, coarse-grained over {COARSE:g}, inherent states. Compare LIN, figure 1.",
+        draw.bars(names[BP], {"Pearson coefficient with p": (pooled[BP], error[BP])}), "behler_parrinello",
+        f"Behler-Parrinello columns, coarse-grained over {COARSE:g}, inherent states; bars: standard error from the scatter of configurations. Compare LIN, figure 1.",
     )  # fmt: skip
     page.text(
         f"No single one of {len(names[BP])} columns tells much: the best, {names[BP][best]}, has {pooled[BP][best]:.2f}; half of them stay below "
@@ -94,7 +95,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
     for name, figure in (("SLO", 13), ("JBB 0.5", 14), ("local", 13)):
         if name in found:
             page.figure(
-                draw.bars(names[name], {"Pearson coefficient with p": (pooled[name], None)}), name.split()[0].lower(),
+                draw.bars(names[name], {"Pearson coefficient with p": (pooled[name], error[name])}), name.split()[0].lower(),
                 f"{name}: lengths grow from left to right in each block. Compare LIN, figure {figure}.",
             )  # fmt: skip
     if f"JBB {RADII[1]:g}" in columns:

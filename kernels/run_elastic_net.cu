@@ -7,6 +7,9 @@
 // columns that are nearly parallel. One block or host thread per path.
 #include "portable.cuh"
 
+constexpr double JITTER = 1e-11;      // on the diagonal of what is inverted, of the largest curvature
+constexpr double MOST_JITTER = 1e5;   // times that
+
 struct ElasticNetArguments {
   int32 replicas;         // paths
   int32 columns;
@@ -166,11 +169,11 @@ GG_FUNCTION int move_members(Path& p) {
   return stop.column;
 }
 
-// The minimum for the penalty at hand; returns the rounds taken. Where a round does not get on, rounding has
-// the last word, unless a fresh inverse helps.
+// The minimum for the penalty at hand; returns the rounds taken. Where a round does not get on, the inverse is to
+// blame: it is made afresh, and then with more and more jitter, which makes it exact and the way a little longer.
 GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) {
   int round = 0, joined = -1;
-  double last = 0, smallest = 0;  // objective and gap
+  double last = 0, smallest = 0, jitter = p.jitter;  // objective and gap
   bool fresh = true;
   while (round < most_rounds) {
     const int left = move_members(p);
@@ -178,7 +181,7 @@ GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) 
     if (left >= 0) dismiss(p, left);
     if (left < 0) {
       worth = worth_of(p);
-      if (worth.gap <= enough) return round + 1;
+      if (worth.gap <= enough) break;
       const bool better = !round || worth.objective < last || worth.gap < 0.5 * smallest;
       stuck = !better && worth.residual >= worth.pull;
       fresh = fresh && !better;
@@ -186,12 +189,14 @@ GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) 
       joined = worth.pull > worth.residual ? worth.column : -1;
       stuck = stuck || (joined >= 0 && !admit(p, joined));
     }
-    if (stuck && fresh) break;
+    if (stuck && fresh) p.jitter *= 10;
+    if (p.jitter > MOST_JITTER * jitter) break;
     if (stuck) renew(p), fresh = true, joined = -1;
     ++round;
   }
+  p.jitter = jitter;
   worth = worth_of(p);
-  return round;
+  return round + 1;
 }
 
 GG_FUNCTION void run_elastic_net(const ElasticNetArguments& a, int path, int slot) {
@@ -202,7 +207,7 @@ GG_FUNCTION void run_elastic_net(const ElasticNetArguments& a, int path, int slo
     const double curvature = p.gram_row(k)[k];
     p.jitter = curvature > p.jitter ? curvature : p.jitter;
   }
-  p.jitter *= 1e-11;
+  p.jitter *= JITTER;
   phase(a.row, [&](int k) { p.w[k] = p.sign[k] = 0; });
   for (int s = 0; s < a.steps; ++s) {
     const int64 at = int64(path) * a.steps + s;

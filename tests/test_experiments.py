@@ -9,8 +9,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from glassgpu.experiments import demo, interpretability, kob_andersen_relaxation, public_data, ternary_relaxation
+import sklearn.linear_model
+from glassgpu.experiments import (
+    demo,
+    information_imbalance,
+    interpretability,
+    kob_andersen_relaxation,
+    public_data,
+    ternary_relaxation,
+)
+from glassgpu.experiments import interpretability_claims as claims
+from glassgpu.experiments import interpretability_fits as fits
+from glassgpu.experiments import interpretability_report as report
+from sklearn.preprocessing import StandardScaler
 
+import glassgpu as gg
 from glassgpu.study.status import stage_status
 
 
@@ -90,26 +103,99 @@ def test_ternary_relaxation_smoke(tmp_path, monkeypatch):
     assert page.read_text().count("data:image/png") == 4
 
 
-def test_interpretability_smoke(tmp_path):
-    options = interpretability.Interpretability(out=tmp_path, scale="smoke", backend="cpu")
+@pytest.fixture(scope="module")
+def liquids(tmp_path_factory):
+    """A folder of simulations, which experiments share."""
+    return tmp_path_factory.mktemp("liquids")
+
+
+def unchanged(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.glob("stages/*/*")}
+
+
+def test_interpretability_smoke(tmp_path, liquids):
+    options = interpretability.Interpretability(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
     page = interpretability.run(options)
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert [len(numbers["pearson"][name]) for name in ("BehlerParrinello", "SLO", "JBB 0.5")] == [276, 60, 120]
     slo = dict(zip(numbers["columns"]["SLO"], numbers["pearson"]["SLO"], strict=True))
     assert slo["Theta(l=1.5)"] > 0.1 and slo["phi(l=1)"] < -0.1 < 0.1 < slo["rho(l=1)"]
-    assert page.read_text().count("data:image/png") == 3
-    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    at = {name: k for k, name in enumerate(numbers["models"])}
+    unseen = {name: np.mean(numbers["configuration"]["SLO"][k]) for name, k in at.items()}
+    assert unseen["ridge 0.1"] > 0.3
+    assert np.log10(numbers["kappa"]["BehlerParrinello"][0]) > 15
+    assert page.read_text().count("data:image/png") == 15
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    before = unchanged(tmp_path), unchanged(liquids)
     interpretability.run(options)
-    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    assert before == (unchanged(tmp_path), unchanged(liquids))
 
 
-def test_correlations_equal_numpy():
+def test_information_imbalance_smoke(tmp_path, liquids):
+    options = information_imbalance.InformationImbalance(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
+    page = information_imbalance.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert np.shape(numbers["to_p"]) == (3, 60)
+    assert np.abs(np.mean(numbers["to_p"], axis=0) - np.mean(numbers["from_p"], axis=0)).max() < 0.2
+    supervised = np.mean(numbers["supervised_imbalance"], axis=0)
+    assert supervised[-1, 0] < supervised[0, 0] < 1
+    scores = {method: np.mean(values, axis=1) for method, values in numbers["scores"]["alpha"].items()}
+    assert scores["supervised imbalance"][2] > scores["random selection"][2]
+    assert page.read_text().count("data:image/png") == 7
+    before = unchanged(tmp_path), unchanged(liquids)
+    information_imbalance.run(options)
+    assert before == (unchanged(tmp_path), unchanged(liquids))
+
+
+@pytest.mark.parametrize("experiment", [interpretability.Interpretability, information_imbalance.InformationImbalance])
+def test_both_run_on_another_system(tmp_path, liquids, experiment):
+    page = sys.modules[experiment.__module__].run(
+        experiment(out=tmp_path, scale="smoke", system="kob_andersen", liquids=liquids, backend="cpu")
+    )
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    names = numbers["columns"]["local"] if "columns" in numbers else numbers["names"]
+    assert len(names) == 40 and names[0] == "rho(l=0.5)"
+    assert "What was expected" not in page.read_text()  # the papers speak of the ternary mixture
+
+
+def test_experiments_say_what_public_files_they_want(tmp_path):
+    options = interpretability.Interpretability(out=tmp_path / "a", scale="smoke", system="public", liquids=tmp_path / "b", data=tmp_path)
+    with pytest.raises(gg.errors.InvalidInput, match=r"at least 3 are needed: give their folder by --data DIR"):
+        interpretability.run(options)
+
+
+def test_calculations_of_interpretability():
+    """On columns with a known answer: what splits, models and stability are about."""
     random = np.random.default_rng(0)
-    p, columns = random.normal(size=(2, 50)), random.normal(size=(2, 50, 3))
-    pooled, each = interpretability.correlations(p, columns)
-    assert pooled.shape == (3,) and each.shape == (2, 3)
-    assert each[1, 2] == pytest.approx(np.corrcoef(p[1], columns[1, :, 2])[0, 1])
-    assert pooled[1] == pytest.approx(np.corrcoef(p.ravel(), columns[:, :, 1].ravel())[0, 1])
+    x = random.normal(size=(4, 300, 8)) * np.logspace(-22, 2, 8)
+    p = (x / np.logspace(-22, 2, 8))[..., :2].sum(axis=2) + 0.5 * random.normal(size=(4, 300))
+    found = fits.repeated(x, p, halves=3, bootstraps=4, seed=1)
+    at = {name: k for k, name in enumerate(found["models"])}
+    best = np.sqrt(2 / 2.25)  # of any model
+    assert found["configuration"].shape == (len(at), 4)
+    for name in ("ridge 0", "ridge 1e-06", "lasso 5", "redundancy 5"):
+        assert found["random"][at[name]].mean() == pytest.approx(best, abs=0.03)
+        assert found["configuration"][at[name]].mean() == pytest.approx(best, abs=0.03)
+        assert found["stability"][at[name]] > 0.98
+    assert found["random"][at["ridge 1000"]].mean() > 0.8  # a weight of nothing points the same way
+    ridge = sklearn.linear_model.Ridge(alpha=0.1 * 900)
+    every = fits.standardized(x.reshape(-1, 8))
+    y = (p.ravel() - p.mean()) / p.std()
+    others = np.arange(1200) >= 300
+    scaler = StandardScaler().fit(every[others])
+    guess = ridge.fit(scaler.transform(every[others]), y[others]).predict(scaler.transform(every[:300]))
+    np.testing.assert_allclose(found["prediction"][at["ridge 0.1"], 0], guess, atol=1e-9)
+    spectrum = fits.collinearity(x, p)
+    np.testing.assert_allclose(spectrum["pearson"], [np.corrcoef(c, y)[0, 1] for c in every.T], atol=1e-10)
+    each = np.array([[np.corrcoef(x[c, :, k], p[c])[0, 1] for k in range(8)] for c in range(4)])
+    np.testing.assert_allclose(spectrum["pearson_error"], each.std(axis=0, ddof=1) / 2, atol=1e-10)
+    assert 2 <= spectrum["criteria_columns"][spectrum["criteria"][1].argmin()] <= 4  # BIC finds the two columns, or nearly
+    nets = fits.elastic_nets(x, p, halves=2, seed=1)
+    assert nets["count"].max() == 8 and np.nanmax(nets["pearson"]) == pytest.approx(best, abs=0.04)
+    curve = report.envelope(nets, 8)
+    assert np.nanmax(curve) == curve[1] or curve[1] > best - 0.04
+    assert claims.changes_of_sign(np.array([1.0, -2.0, -1.0, 0.0, 3.0, -1.0])) == 2
+    assert fits._mean_cosine(np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]))[0] == pytest.approx(1 / 3)
 
 
 def test_gpu_check_cpu_half(tmp_path):

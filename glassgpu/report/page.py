@@ -60,6 +60,7 @@ class Page:
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=130)
         (self.folder / f"{name}.png").write_bytes(picture.getvalue())
+        figure.set_layout_engine("none")  # found for the PNG; it takes as long as the drawing
         figure.savefig(self.folder / f"{name}.svg")
         plt.close(figure)
         data = base64.b64encode(picture.getvalue()).decode()

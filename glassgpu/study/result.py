@@ -40,6 +40,10 @@ class Result(Mapping[str, Any]):
             raise InvalidInput(f"stage {self.name!r} returned {', '.join(values)}, not {name!r}")
         return values[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of that name, or ``default``."""
+        return self[name] if name in self else default
+
     def __contains__(self, name: object) -> bool:
         return name in self._read()
 
