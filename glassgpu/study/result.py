@@ -42,7 +42,7 @@ class Result(Mapping[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of that name, or ``default``."""
-        return self[name] if name in self else default
+        return self[name] if name in self._read() else default
 
     def __contains__(self, name: object) -> bool:
         return name in self._read()
