@@ -12,8 +12,8 @@ from glassgpu.models.elastic_net import elastic_net_path
 from glassgpu.models.moments import Moments
 from glassgpu.selection.conditioning import correlations
 
-COARSE = 60  # penalties of the first path
-LEAST = 1e-5  # penalty, of the largest
+COARSE = 30  # penalties of a path
+LEAST = (0.1, 1e-2, 1e-3, 1e-5)  # penalty at the end of the path, of the largest
 HALVINGS = 40
 TOLERANCE = 1e-10
 
@@ -59,10 +59,13 @@ def lasso_selection(x: np.ndarray, y: np.ndarray, n_features: int) -> LassoSelec
         return found.weights[0, 0, :, :, 0]
 
     largest = float(np.abs(correlation).max())
-    alphas = largest * np.geomspace(1, LEAST, COARSE)
-    found = weights(alphas)
-    count = (found != 0).sum(axis=1)
-    if count.max() < wanted:
+    for least in LEAST:  # no further down than needed, where columns nearly parallel cost time
+        alphas = largest * np.geomspace(1, least, COARSE)
+        found = weights(alphas)
+        count = (found != 0).sum(axis=1)
+        if count.max() >= wanted:
+            break
+    else:
         raise InvalidInput(f"n_features={wanted}: at most {count.max()} columns enter at any penalty; ask for fewer")
     first = int(np.flatnonzero(count >= wanted)[0])
     high, low, at_low = alphas[max(first - 1, 0)], alphas[first], found[first]
