@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
@@ -205,15 +204,7 @@ class Moments:
         )
 
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
-
-        Args:
-            alphas: (alphas,) per sample (LIN equation 23), each at least 1e-8 of the largest
-                eigenvalue of the covariance.
-            standardize: penalise the weights of columns scaled to variance 1 (the weights
-                returned still belong to the raw columns). A column with equal smallest and
-                largest value says nothing and gets weight 0.
-            fit_intercept: else b = 0.
+        """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition: ``ridge_paths`` of one set.
 
         Returns:
             Weights (alphas, features, targets) and intercepts (alphas, targets).
@@ -221,12 +212,7 @@ class Moments:
         Raises:
             InvalidInput: an alpha too small for the Gram matrix.
         """
-        p = self.products(standardize, fit_intercept)
-        values, vectors = scipy.linalg.eigh(p.gram)
-        penalties = penalties_of(alphas)
-        if penalties.min() < GRAM_LIMIT * values[-1]:
-            raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
-        projected = vectors.T @ p.product
-        weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + penalties[:, None, None]))
-        weights = weights / p.scale[None, :, None]
-        return weights, p.mean_y - np.einsum("f,aft->at", p.mean_x, weights)
+        from glassgpu.models.ridge import ridge_paths
+
+        weights, intercept = ridge_paths([self], alphas, standardize, fit_intercept)
+        return weights[0], intercept[0]
