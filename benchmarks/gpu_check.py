@@ -312,7 +312,7 @@ def models(backend: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     cases: dict[str, tuple[Callable[[], np.ndarray], str, Any, Any]] = {
         "elastic nets": (lambda: elastic_net_path(sets, **nets).weights, "elastic_net.target", lambda *_: place, lambda *_: Cpu()),
-        "ridge": (lambda: ridge_paths(sets, alphas)[0], "ridge._on_gpu", lambda _: True, lambda _: False),
+        "ridge": (lambda: ridge_paths(sets, alphas)[0], "ridge.jax_on_gpu", lambda: True, lambda: False),
     }
     for name, (fit, switch, there, here) in cases.items():
         with mock.patch(f"glassgpu.models.{switch}", here):

@@ -118,14 +118,19 @@ def test_neither_order_of_sets_nor_threads_reach_the_weights(rows, monkeypatch):
     assert np.array_equal(ridge_paths(sets, [0.1, 2.0])[0], weights)
 
 
-def test_both_forms_of_many_sets_agree(columns, monkeypatch):
+def test_both_forms_agree(columns, monkeypatch):
     """What a GPU is given, here on the CPU, on columns nearly parallel."""
     x, y = columns
-    sets = [Moments.of(x[k::3, ::4], y[k::3]) for k in range(3)]
-    here = ridge_paths(sets, [1e-3, 1.0], standardize=True)
-    monkeypatch.setattr("glassgpu.models.ridge._on_gpu", lambda sets: sets > 1)
-    for one, other in zip(here, ridge_paths(sets, [1e-3, 1.0], standardize=True), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-10)
+
+    def fit():
+        sets = [Moments.of(x[k::3, ::4], y[k::3], chunk=150) for k in range(3)]
+        return sets[0].scatter, sets[0].mean, *ridge_paths(sets, [1e-3, 1.0], standardize=True)
+
+    here = fit()
+    for module in ("moments", "ridge"):
+        monkeypatch.setattr(f"glassgpu.models.{module}.jax_on_gpu", lambda: True)
+    for one, other in zip(here, fit(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-9)
 
 
 def test_bad_input(rows):

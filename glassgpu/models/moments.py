@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.device import in_double
+from glassgpu.device import in_double, jax_on_gpu
 from glassgpu.errors import InvalidInput
 
 # Below this share of the largest eigenvalue a Gram matrix no longer knows its eigenvalues.
@@ -75,6 +75,15 @@ def _gram():
     return gram
 
 
+def _sums(rows: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (width,) and sums of products (width, width) of rows less a shift: on the CPU by BLAS, which does half of a
+    symmetric product and twice as fast as XLA."""
+    if jax_on_gpu():
+        return in_double(_gram(), rows, shift)
+    rows = rows - shift
+    return rows.sum(axis=0), rows.T @ rows
+
+
 @dataclass(frozen=True, eq=False)
 class Products:
     """Products per row of the columns of a fit.
@@ -125,7 +134,7 @@ class Moments:
         total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
         for first in range(0, len(x), chunk):
             rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
-            part_total, part_scatter = in_double(_gram(), rows, mean)
+            part_total, part_scatter = _sums(rows, mean)
             total += part_total
             scatter += part_scatter
         rest = total / len(x)  # what rounding left of the mean

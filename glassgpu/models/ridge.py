@@ -13,7 +13,7 @@ import threadpoolctl
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.device import in_double
+from glassgpu.device import in_double, jax_on_gpu
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import threads_available
 from glassgpu.models.factor import Factor
@@ -77,7 +77,8 @@ def ridge_paths(
     if not sets or any(p.product.shape != prepared[0].product.shape for p in prepared):
         raise InvalidInput("moments: give those of at least one set of rows, all of the same columns")
     grams, products = np.stack([p.gram for p in prepared]), np.stack([p.product for p in prepared])
-    weights, largest = (_solve_on_gpu if _on_gpu(len(sets)) else _solve)(grams, products, penalties)
+    many = len(sets) > 1  # a single matrix is not worth compiling for
+    weights, largest = (_solve_on_gpu if many and jax_on_gpu() else _solve)(grams, products, penalties)
     if penalties.min() < GRAM_LIMIT * largest.max():
         raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {largest.max():g}")
     weights = weights / np.stack([p.scale for p in prepared])[:, None, :, None]
@@ -115,13 +116,6 @@ def _solve(gram: np.ndarray, product: np.ndarray, penalties: np.ndarray) -> tupl
     ):
         weights, largest = zip(*pool.map(solve, gram, product), strict=True)
     return np.stack(weights), np.array(largest)
-
-
-def _on_gpu(sets: int) -> bool:
-    """Whether JAX has a GPU, and work for it: a single matrix is not worth compiling for."""
-    import jax
-
-    return sets > 1 and jax.default_backend() == "gpu"
 
 
 @functools.cache
