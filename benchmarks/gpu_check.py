@@ -16,8 +16,10 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.quench import QuenchRun
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill
+from glassgpu.models import Moments, elastic_net_path, ridge_paths
 from glassgpu.selection import greedy_selection
 from glassgpu.selection.imbalance import RankSums
 
@@ -266,19 +269,8 @@ def physics(backend: str) -> dict[str, Any]:
     steps = 100_000 if backend == "cuda" else 400
     samples = tuple(range(50, steps + 1, 50))
     for precision in ("double", "single"):
-        run = md(
-            smooth,
-            starts,
-            place,
-            steps=steps,
-            samples=samples,
-            replicas=1,
-            dt=0.002,
-            draw_velocities=False,
-            thermostat=False,
-            precision=precision,
-            labels=False,
-        )
+        how: dict[str, Any] = {"steps": steps, "samples": samples, "replicas": 1, "dt": 0.002, "draw_velocities": False}
+        run = md(smooth, starts, place, thermostat=False, precision=precision, labels=False, **how)
         energy = run["log"][:, :, :2].sum(axis=2) / starts[0].n
         slope = np.polyfit(np.arange(len(samples)), energy.T, 1)[0] * len(samples)
         out[f"drift per particle over {steps} steps, {precision}"] = float(slope.mean())
@@ -291,17 +283,8 @@ def physics(backend: str) -> dict[str, Any]:
         for precision in ("double", "single"):
             value = gg.energy(liquid, bapst.snapshot, precision=precision, backend=backend).potential / 4096
             out[f"energy of the Bapst configuration, {precision}"] = float(value)
-        own = gg.isoconfigurational(
-            liquid,
-            bapst.snapshot,
-            temperature=0.44,
-            times=[0.132, 0.435, 288.426],
-            replicas=264,
-            seed=5,
-            dt=0.003,
-            thermostat=None,
-            backend=backend,
-        )
+        run_as: dict[str, Any] = {"temperature": 0.44, "replicas": 264, "seed": 5, "dt": 0.003, "thermostat": None, "backend": backend}
+        own = gg.isoconfigurational(liquid, bapst.snapshot, times=[0.132, 0.435, 288.426], **run_as)
         out["Pearson at t = 0.132, A, at least 0.922"] = bool(
             gg.evaluate.pearson(own.propensity.values[0, a], bapst.propensity.values[0, a]) >= 0.922
         )
@@ -352,6 +335,32 @@ def selection(backend: str) -> dict[str, Any]:
     return out
 
 
+def models(backend: str) -> dict[str, Any]:
+    """Elastic nets and ridge regression of many sets of rows: the weights of the CPU; seconds of the second call."""
+    f, count = (276, 50) if backend == "cuda" else (20, 3)
+    random, place = np.random.default_rng(0), target_of(backend)
+    x = random.normal(size=(count, 4 * f, f)) * np.geomspace(1, 1e-2, f) @ np.linalg.qr(random.normal(size=(f, f)))[0]
+    y = x[..., ::5].sum(axis=-1, keepdims=True) + 0.1 * random.normal(size=(count, 4 * f, 1))
+    sets = [Moments.of(*rows) for rows in zip(x, y, strict=True)]
+    alphas = np.geomspace(0.1, 1e-4, 10)
+    nets: Any = {"alphas": alphas, "l1_ratios": [0.0, 0.5, 1.0], "tolerance": 1e-12}
+    out: dict[str, Any] = {}
+    cases: dict[str, tuple[Callable[[], np.ndarray], str, Any, Any]] = {
+        "elastic nets": (lambda: elastic_net_path(sets, **nets).weights, "elastic_net.target", lambda *_: place, lambda *_: Cpu()),
+        "ridge": (lambda: ridge_paths(sets, alphas)[0], "ridge.jax_on_gpu", lambda: True, lambda: False),
+    }
+    for name, (fit, switch, there, here) in cases.items():
+        with mock.patch(f"glassgpu.models.{switch}", here):
+            expected = fit()
+        with mock.patch(f"glassgpu.models.{switch}", there):
+            for _ in range(2):
+                began = time.perf_counter()
+                found = fit()
+                out[f"{name} of {count} sets, s"] = time.perf_counter() - began
+        out[f"{name} agree"] = bool(np.allclose(found, expected, rtol=1e-6, atol=1e-9))
+    return out
+
+
 def tests(backend: str) -> dict[str, Any]:
     """The test suite on a machine with a GPU."""
     if backend != "cuda":
@@ -371,6 +380,7 @@ PARTS = {
     "physics": (physics, 200),
     "descriptors": (descriptors, 90),
     "selection": (selection, 60),
+    "models": (models, 90),
     "tests": (tests, 120),
 }
 

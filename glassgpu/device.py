@@ -27,6 +27,13 @@ def in_double(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
         return jax.tree.map(np.asarray, out)
 
 
+def jax_on_gpu() -> bool:
+    """Whether JAX computes on a GPU unless told otherwise."""
+    import jax
+
+    return jax.default_backend() == "gpu"
+
+
 def devices() -> dict[str, list[str]]:
     """What kernels and JAX can run on: ``{"kernels": [...], "jax": [...]}``."""
     import jax

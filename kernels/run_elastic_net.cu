@@ -29,9 +29,9 @@ struct ElasticNetArguments {
   double* w;              // (slot, row)
   double* sign;           // (slot, row) of the members, 0 of the others
   double* slope;          // (slot, row) G w - b
-  double* move;           // (slot, row)
-  double* inverse;        // (slot, columns, row) of the members' G + l2 + jitter; 0 elsewhere
-  int32* member;          // (slot, columns)
+  double* move;           // (slot, row) of members
+  double* inverse;        // (slot, columns, row) of the members' G + l2 + jitter, in their order
+  int32* member;          // (slot, columns) which columns
 };
 
 struct Path {
@@ -43,7 +43,8 @@ struct Path {
   int members;
 
   GG_FUNCTION const double* gram_row(int k) const { return gram + int64(k) * row; }
-  GG_FUNCTION double* inverse_row(int k) const { return inverse + int64(k) * row; }
+  GG_FUNCTION double* inverse_row(int i) const { return inverse + int64(i) * row; }  // 0 behind the last member
+  GG_FUNCTION int vectors() const { return (members + LANES - 1) / LANES; }
 };
 
 // What a state of the weights is worth, and what could mend it.
@@ -76,80 +77,106 @@ GG_FUNCTION Worth worth_of(const Path& p) {
   });
 }
 
-// to = from + the sum over members k of share(k) times row k of a matrix.
-template <class Share>
-GG_FUNCTION void add_rows(const Path& p, const double* matrix, Share share, const double* from, double* to) {
-  phase(p.row / LANES, [&](int v) {
+// to = from + the sum over members i of share(i) times row(i), in whole vectors.
+template <class Row, class Share>
+GG_FUNCTION void add_rows(const Path& p, int vectors, Row row, Share share, const double* from, double* to) {
+  phase(vectors, [&](int v) {
     lanes sum = from ? load_lanes(from + v * LANES) : lanes{};
-    for (int i = 0; i < p.members; ++i) {
-      const int k = p.member[i];
-      sum = fused(everywhere(share(k)), load_lanes(matrix + int64(k) * p.row + v * LANES), sum);
-    }
+    for (int i = 0; i < p.members; ++i) sum = fused(everywhere(share(i)), load_lanes(row(i) + v * LANES), sum);
     store_lanes(to + v * LANES, sum);
   });
+}
+
+// move = the inverse times share(i).
+template <class Share>
+GG_FUNCTION void invert(const Path& p, Share share) {
+  add_rows(p, p.vectors(), [&](int i) { return p.inverse_row(i); }, share, nullptr, p.move);
+}
+
+// The slope changes as the weight of member i does by share(i).
+template <class Share>
+GG_FUNCTION void tilt(const Path& p, Share share) {
+  add_rows(p, p.row / LANES, [&](int i) { return p.gram_row(p.member[i]); }, share, p.slope, p.slope);
 }
 
 // Adds factor(i) times `along` to row i of the inverse, for every member i.
 template <class Factor>
 GG_FUNCTION void add_outer(const Path& p, const double* along, Factor factor) {
-  phase(p.members, p.row / LANES, [&](int i, int v) {
-    double* to = p.inverse_row(p.member[i]) + v * LANES;
-    store_lanes(to, fused(everywhere(factor(p.member[i])), load_lanes(along + v * LANES), load_lanes(to)));
+  phase(p.members, p.vectors(), [&](int i, int v) {
+    double* to = p.inverse_row(i) + v * LANES;
+    store_lanes(to, fused(everywhere(factor(i)), load_lanes(along + v * LANES), load_lanes(to)));
   });
 }
 
 // Column k becomes a member; false where it is a combination of those there are.
 GG_FUNCTION bool admit(Path& p, int k) {
   const double* row = p.gram_row(k);
-  add_rows(p, p.inverse, [&](int i) { return row[i]; }, nullptr, p.move);
+  invert(p, [&](int i) { return row[p.member[i]]; });
   const double rest = block_value([&] {
     double sum = row[k] + p.l2 + p.jitter;
-    for (int i = 0; i < p.members; ++i) sum -= row[p.member[i]] * p.move[p.member[i]];
+    for (int i = 0; i < p.members; ++i) sum -= row[p.member[i]] * p.move[i];
     return sum;
   });
   if (!(rest > 0.5 * p.jitter)) return false;
+  const int place = p.members;
   add_outer(p, p.move, [&](int i) { return p.move[i] / rest; });
-  phase(p.members, [&](int i) { p.inverse_row(p.member[i])[k] = -p.move[p.member[i]] / rest; });
   phase(p.row, [&](int i) {
-    p.inverse_row(k)[i] = i == k ? 1 / rest : -p.move[i] / rest;
-    if (i == k) p.member[p.members] = k, p.sign[k] = p.w[k] > 0 || (p.w[k] == 0 && p.slope[k] < 0) ? 1 : -1;
+    if (i < place) p.inverse_row(i)[place] = -p.move[i] / rest;
+    p.inverse_row(place)[i] = i < place ? -p.move[i] / rest : i == place ? 1 / rest : 0.0;
+    if (i == place) p.member[place] = k, p.sign[k] = p.w[k] > 0 || (p.w[k] == 0 && p.slope[k] < 0) ? 1 : -1;
   });
   ++p.members;
   return true;
 }
 
-// Column k, whose weight has reached zero, is no longer a member.
+// Column k, whose weight has reached zero, is no longer a member: it changes places with the last, who leaves.
 GG_FUNCTION void dismiss(Path& p, int k) {
-  const double* own = p.inverse_row(k);
-  const double scale = block_value([&] { return 1 / own[k]; });
+  const int last = p.members - 1;
+  const int place = block_value([&] {
+    int i = 0;
+    while (p.member[i] != k) ++i;
+    return i;
+  });
+  double *own = p.inverse_row(last), *other = p.inverse_row(place);
+  if (place != last) {
+    phase(p.members, [&](int i) {
+      const double value = own[i];
+      own[i] = other[i], other[i] = value;
+    });
+    phase(p.members, [&](int i) {
+      double* row = p.inverse_row(i);
+      const double value = row[last];
+      row[last] = row[place], row[place] = value;
+    });
+  }
+  const double scale = block_value([&] { return 1 / own[last]; });
   phase(1, [&](int) {
-    int kept = 0;
-    for (int i = 0; i < p.members; ++i)
-      if (p.member[i] != k) p.member[kept++] = p.member[i];
+    p.member[place] = p.member[last];
     p.sign[k] = 0;
   });
   --p.members;
   add_outer(p, own, [&](int i) { return -own[i] * scale; });
-  phase(p.members, [&](int i) { p.inverse_row(p.member[i])[k] = 0; });
-  phase(p.row, [&](int i) { p.inverse_row(k)[i] = 0; });
+  phase(p.members, [&](int i) { p.inverse_row(i)[last] = 0; });
 }
 
 // The inverse and the slope afresh: many small changes leave their roundings in them.
 GG_FUNCTION void renew(Path& p) {
   const int before = p.members;
-  phase(p.columns, p.row / LANES, [&](int k, int v) { store_lanes(p.inverse_row(k) + v * LANES, lanes{}); });
   p.members = 0;
   for (int i = 0; i < before; ++i) {
     const int k = block_value([&] { return p.member[i]; });  // admit writes behind the reader
     if (!admit(p, k)) phase(1, [&](int) { p.w[k] = p.sign[k] = 0; });
   }
   phase(p.row, [&](int k) { p.slope[k] = -p.product[k]; });
-  add_rows(p, p.gram, [&](int k) { return p.w[k]; }, p.slope, p.slope);
+  tilt(p, [&](int i) { return p.w[p.member[i]]; });
 }
 
 // The members go to their minimum, or until the weight of one of them reaches zero; -1, or which.
 GG_FUNCTION int move_members(Path& p) {
-  add_rows(p, p.inverse, [&](int k) { return -(p.slope[k] + p.l2 * p.w[k] + p.l1 * p.sign[k]); }, nullptr, p.move);
+  invert(p, [&](int i) {
+    const int k = p.member[i];
+    return -(p.slope[k] + p.l2 * p.w[k] + p.l1 * p.sign[k]);
+  });
   struct Stop {
     double far;
     int column;
@@ -158,14 +185,17 @@ GG_FUNCTION int move_members(Path& p) {
     Stop first = {1, -1};
     for (int i = 0; i < p.members; ++i) {
       const int k = p.member[i];
-      if (p.move[k] * p.sign[k] >= 0 || p.l1 == 0) continue;
-      const double far = -p.w[k] / p.move[k];
+      if (p.move[i] * p.sign[k] >= 0 || p.l1 == 0) continue;
+      const double far = -p.w[k] / p.move[i];
       if (far < first.far) first = {far, k};
     }
     return first;
   });
-  phase(p.columns, [&](int k) { p.w[k] = k == stop.column ? 0.0 : fused(stop.far, p.move[k], p.w[k]); });
-  add_rows(p, p.gram, [&](int k) { return stop.far * p.move[k]; }, p.slope, p.slope);
+  phase(p.members, [&](int i) {
+    const int k = p.member[i];
+    p.w[k] = k == stop.column ? 0.0 : fused(stop.far, p.move[i], p.w[k]);
+  });
+  tilt(p, [&](int i) { return stop.far * p.move[i]; });
   return stop.column;
 }
 

@@ -211,7 +211,7 @@ def test_gpu_check_cpu_half(tmp_path):
         "--out",
         str(out),
         "--parts",
-        "correctness,md_rate,mc_rate,quench,descriptors,selection",
+        "correctness,md_rate,mc_rate,quench,descriptors,selection,models",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

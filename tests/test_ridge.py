@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import glassgpu as gg
-from glassgpu.models import Moments, Ridge, ridge_path
+from glassgpu.models import Moments, Ridge, ridge_path, ridge_paths
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,53 @@ def test_standardised_path_equals_a_pipeline(rows):
     assert np.isfinite(weights).all()
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_paths_of_many_sets_equal_single_fits(rows, intercept, standardize):
+    """Each set by itself, by rows: a set is never given the weights of another."""
+    x, y = rows
+    x = x * np.logspace(-11, 1, x.shape[1]) if standardize else x
+    alphas = [0.3, 1e-2, 5.0]
+    cuts = [slice(0, 90), slice(90, 200), slice(30, 300)]
+    weights, intercepts = ridge_paths([Moments.of(x[c], y[c]) for c in cuts], alphas, standardize, intercept)
+    assert weights.shape == (3, 3, 12, 3)
+    assert intercepts.shape == (3, 3, 3)
+    for s, cut in enumerate(cuts):
+        scale = np.sqrt(((x[cut] - intercept * x[cut].mean(axis=0)) ** 2).mean(axis=0)) if standardize else np.ones(12)
+        for a, alpha in enumerate(alphas):
+            model = sklearn.linear_model.Ridge(alpha * len(x[cut]), fit_intercept=intercept, solver="svd").fit(x[cut] / scale, y[cut])
+            np.testing.assert_allclose(weights[s, a] * scale[:, None], model.coef_.T, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(intercepts[s, a], model.intercept_, rtol=1e-7, atol=1e-9)
+
+
+def test_neither_order_of_sets_nor_threads_reach_the_weights(rows, monkeypatch):
+    x, y = rows
+    sets = [Moments.of(x[k : k + 40], y[k : k + 40]) for k in range(0, 260, 20)]
+    weights, intercepts = ridge_paths(sets, [0.1, 2.0])
+    back = ridge_paths(sets[::-1], [0.1, 2.0])
+    assert np.array_equal(back[0][::-1], weights)
+    assert np.array_equal(back[1][::-1], intercepts)
+    for k, one in enumerate(sets):
+        assert np.array_equal(one.ridge_path([0.1, 2.0])[0], weights[k])
+    monkeypatch.setattr("glassgpu.models.ridge.threads_available", lambda: 5)
+    assert np.array_equal(ridge_paths(sets, [0.1, 2.0])[0], weights)
+
+
+def test_both_forms_agree(columns, monkeypatch):
+    """What a GPU is given, here on the CPU, on columns nearly parallel."""
+    x, y = columns
+
+    def fit():
+        sets = [Moments.of(x[k::3, ::4], y[k::3], chunk=150) for k in range(3)]
+        return sets[0].scatter, sets[0].mean, *ridge_paths(sets, [1e-3, 1.0], standardize=True)
+
+    here = fit()
+    for module in ("moments", "ridge"):
+        monkeypatch.setattr(f"glassgpu.models.{module}.jax_on_gpu", lambda: True)
+    for one, other in zip(here, fit(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-9)
+
+
 def test_bad_input(rows):
     x, y = rows
     with pytest.raises(gg.errors.InvalidInput, match="alpha"):
@@ -106,6 +153,15 @@ def test_bad_input(rows):
     assert np.array_equal(ridge_path(x.tolist(), y[:, 0], 0.1)[0], ridge_path(x, y[:, :1], [0.1])[0])
     with pytest.raises(gg.errors.InvalidInput, match="largest eigenvalue"):
         Moments.of(x, y).ridge_path([1e-12], standardize=True)
+    fine, wide = Moments.of(x, y), Moments.of(1e3 * x, y)
+    assert np.isfinite(ridge_paths([fine], [1e-5])[0]).all()
+    with pytest.raises(gg.errors.InvalidInput, match="largest eigenvalue"):
+        ridge_paths([fine, wide], [1e-5])
+    for sets in ([], [fine, Moments.of(x[:, :3], y)], [fine, Moments.of(x, y[:, :2])]):
+        with pytest.raises(gg.errors.InvalidInput, match="at least one set of rows, all of the same columns"):
+            ridge_paths(sets, [0.1])
+    with pytest.raises(gg.errors.InvalidInput, match="at least 0"):
+        ridge_paths([fine], [-0.1])
     with pytest.raises(ValueError, match="NaN"):
         Ridge().fit(np.full((5, 2), np.nan), np.zeros(5))
 

@@ -5,7 +5,7 @@ from glassgpu.models.factor import Factor
 from glassgpu.models.least_squares import LeastSquares
 from glassgpu.models.moments import Moments
 from glassgpu.models.principal_components import PrincipalComponentRegression
-from glassgpu.models.ridge import Ridge, ridge_path
+from glassgpu.models.ridge import Ridge, ridge_path, ridge_paths
 from glassgpu.names import explain_missing
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Ridge",
     "elastic_net_path",
     "ridge_path",
+    "ridge_paths",
 ]
 
 explain_missing(globals())

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.device import in_double
+from glassgpu.device import in_double, jax_on_gpu
 from glassgpu.errors import InvalidInput
 
 # Below this share of the largest eigenvalue a Gram matrix no longer knows its eigenvalues.
@@ -76,6 +75,15 @@ def _gram():
     return gram
 
 
+def _sums(rows: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums (width,) and sums of products (width, width) of rows less a shift: on the CPU by BLAS, which does half of a
+    symmetric product and twice as fast as XLA."""
+    if jax_on_gpu():
+        return in_double(_gram(), rows, shift)
+    rows = rows - shift
+    return rows.sum(axis=0), rows.T @ rows
+
+
 @dataclass(frozen=True, eq=False)
 class Products:
     """Products per row of the columns of a fit.
@@ -126,7 +134,7 @@ class Moments:
         total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
         for first in range(0, len(x), chunk):
             rows = np.concatenate([x[first : first + chunk], y[first : first + chunk]], axis=1)
-            part_total, part_scatter = in_double(_gram(), rows, mean)
+            part_total, part_scatter = _sums(rows, mean)
             total += part_total
             scatter += part_scatter
         rest = total / len(x)  # what rounding left of the mean
@@ -205,15 +213,7 @@ class Moments:
         )
 
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition.
-
-        Args:
-            alphas: (alphas,) per sample (LIN equation 23), each at least 1e-8 of the largest
-                eigenvalue of the covariance.
-            standardize: penalise the weights of columns scaled to variance 1 (the weights
-                returned still belong to the raw columns). A column with equal smallest and
-                largest value says nothing and gets weight 0.
-            fit_intercept: else b = 0.
+        """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition: ``ridge_paths`` of one set.
 
         Returns:
             Weights (alphas, features, targets) and intercepts (alphas, targets).
@@ -221,12 +221,7 @@ class Moments:
         Raises:
             InvalidInput: an alpha too small for the Gram matrix.
         """
-        p = self.products(standardize, fit_intercept)
-        values, vectors = scipy.linalg.eigh(p.gram)
-        penalties = penalties_of(alphas)
-        if penalties.min() < GRAM_LIMIT * values[-1]:
-            raise InvalidInput(f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {values[-1]:g}")
-        projected = vectors.T @ p.product
-        weights = np.einsum("fk,akt->aft", vectors, projected / (values[None, :, None] + penalties[:, None, None]))
-        weights = weights / p.scale[None, :, None]
-        return weights, p.mean_y - np.einsum("f,aft->at", p.mean_x, weights)
+        from glassgpu.models.ridge import ridge_paths
+
+        weights, intercept = ridge_paths([self], alphas, standardize, fit_intercept)
+        return weights[0], intercept[0]

@@ -78,8 +78,9 @@ def pearson_vector(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
         InvalidInput: NaN, a column that does not vary.
     """
+    matrix = correlations(x, y)
     f = np.shape(x)[1]
-    found = correlations(x, y)[:f, f:]
+    found = matrix[:f, f:]
     return found[:, 0] if np.ndim(y) == 1 else found
 
 
@@ -94,8 +95,11 @@ def eigenvalues(x: np.ndarray) -> np.ndarray:
     Raises:
         InvalidInput: NaN, a column that does not vary.
     """
-    found = standardized(x).spectrum(standardize=True).singular ** 2
-    return np.concatenate([found, np.zeros(np.shape(x)[1] - len(found))])
+    factor = standardized(x)
+    found = np.zeros(factor.features)
+    rank = min(factor.count - 1, factor.features)  # of centred rows; what lies beyond is rounding
+    found[:rank] = factor.spectrum(standardize=True).singular[:rank] ** 2
+    return found
 
 
 def condition_number(x: np.ndarray, alpha: ArrayLike = 0.0) -> np.ndarray:
@@ -233,11 +237,18 @@ class TwoFeatures:
     Attributes:
         r: Pearson coefficient of the columns, -1 < r < 1.
         r1, r2: of each with the target.
+
+    Raises:
+        InvalidInput: columns that are one and the same.
     """
 
     r: float
     r1: float
     r2: float
+
+    def __post_init__(self) -> None:
+        if not abs(self.r) < 1:
+            raise InvalidInput(f"r={self.r!r}: must be between -1 and 1; at the ends the two columns are one")
 
     def condition_number(self, alpha: float = 0.0) -> float:
         """(1 + |r| + alpha) / (1 - |r| + alpha) (LIN equations 28 and 31)."""
