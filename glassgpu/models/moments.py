@@ -127,7 +127,7 @@ class Moments:
     high: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 65536) -> Moments:
+    def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 8192) -> Moments:
         """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
         x, y = rows_of(x, y)
         mean = finite_means(x, y)
