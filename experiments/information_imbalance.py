@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from glassgpu.experiments.described import physical
-from glassgpu.experiments.information_imbalance_report import write
-from glassgpu.experiments.labelled_liquids import labelled
+from glassgpu.experiments.information_imbalance_report import ELIMINATION, FREE, LASSO, RANDOM, REDUNDANCY, SHOWN, SUPERVISED, write
+from glassgpu.experiments.labelled_liquids import Options, labelled
 
 import glassgpu as gg
 from glassgpu import validate
@@ -30,34 +30,21 @@ from glassgpu.study import Result, Study
 # Columns chosen, and random selections of each number of columns.
 SCALES = {"smoke": (6, 20), "laptop": (15, 200), "paper": (15, 1000)}
 DRAWS = 20  # of added noise
-METHODS = ("supervised imbalance", "lasso selection", "unsupervised imbalance", "random selection", "minimum redundancy", "elimination")
 
 
 @dataclass(frozen=True)
-class InformationImbalance:
+class InformationImbalance(Options):
     """Which few quantities of an arrangement are close where the motion is close."""
 
     out: Path = Path("out/information_imbalance")
     """folder for the report"""
-    scale: str = "laptop"
-    """smoke, laptop (2 cores, T = 0.40) or paper (one GPU, T = 0.30)"""
-    system: str = "ternary_2d"
-    """ternary_2d, kob_andersen, or public (configurations from elsewhere, in --data)"""
-    liquids: Path = Path("out/liquids")
-    """folder of the simulated liquids, which experiments share"""
-    data: Path | None = None
-    """folder with botan/, for --system public"""
-    seed: int = 1
-    """equal seeds give equal numbers"""
-    backend: str = "auto"
-    """auto, cuda or cpu"""
 
 
 def run(options: InformationImbalance) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     most, draws = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("Which few quantities tell who will move", options.out)
-    data = labelled(options.liquids, options.system, options.scale, options.seed, options.backend, options.data)
+    data = labelled(options)
     times = data.labels["times"]
     names = ["alpha", "beta"][: len(times)]
     steps = [f"{kind}-{name}" for name in names for kind in ("singles", "supervised", "scores")]
@@ -143,21 +130,21 @@ def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: R
     most, species = supervised["features"].shape[1], int(types.max()) + 1
     factors = [Factor.of(a, b) for a, b in zip(x, p, strict=True)]
     others = [_sum([f for k, f in enumerate(factors) if k != c]) for c in range(many)]
-    score = {method: np.zeros((most, many)) for method in METHODS}
+    score = {method: np.zeros((most, many)) for method in SHOWN}
     by_species, prediction = np.full((most, many, species), np.nan), np.zeros_like(p)
     for c in range(many):
         # Every selection looks at the configuration that is asked about, as in II; the fit does not.
         redundancy, elimination = minimum_redundancy(x[c], p[c], most), recursive_elimination(x[c], p[c], most)
         for d in range(1, most + 1):
             chosen: dict[str, Any] = {
-                METHODS[0]: [supervised["features"][c, :d]], METHODS[1]: [lasso_selection(x[c], p[c], d).features],
-                METHODS[2]: [unsupervised["features"][c, :d]], METHODS[3]: random_selection(width, d, draws, seed + c),
-                METHODS[4]: [redundancy[:d]], METHODS[5]: [elimination[:d]],
+                SUPERVISED: [supervised["features"][c, :d]], LASSO: [lasso_selection(x[c], p[c], d).features],
+                FREE: [unsupervised["features"][c, :d]], RANDOM: random_selection(width, d, draws, seed + c),
+                REDUNDANCY: [redundancy[:d]], ELIMINATION: [elimination[:d]],
             }  # fmt: skip
             for method, several in chosen.items():
                 guesses = [_guess(others[c], x[c], np.asarray(some)) for some in several]
                 score[method][d - 1, c] = np.mean([pearson(p[c], g) for g in guesses])
-                if method == METHODS[0]:
+                if method == SUPERVISED:
                     prediction[c] = guesses[0]
                     by_species[d - 1, c] = [
                         pearson(p[c][types[c] == s], guesses[0][types[c] == s]) if (types[c] == s).any() else np.nan for s in range(species)

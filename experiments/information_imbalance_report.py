@@ -125,41 +125,35 @@ def _singles(names: list[str], singles: Result) -> Any:
 
 def _path(supervised: Result) -> Any:
     """II figure 5."""
-    figure, (left, right) = figures.new_figure(2, 4.8, 3.6)
-    both = supervised["imbalance"]
-    d = np.arange(1, both.shape[1] + 1)
-    for k, label in enumerate((r"$\Delta(X_d \to p)$", r"$\Delta(p \to X_d)$")):
-        left.errorbar(
-            d, both[..., k].mean(axis=0), both[..., k].std(axis=0), fmt="o-", ms=3, capsize=2, color=figures.COLOURS[k], label=label
-        )
-    left.errorbar(
-        [d[-1] + 1],
-        [supervised["noise_after"].mean()],
-        [supervised["noise_after"].mean(axis=1).std()],
-        fmt="^",
-        color=figures.COLOURS[0],
-        capsize=2,
-    )
-    left.set(xlabel="number of columns, $d$", ylabel="information imbalance")
+    figure, left = _curves(supervised["imbalance"], (r"$\Delta(X_d \to p)$", r"$\Delta(p \to X_d)$"))
+    after = supervised["noise_after"].mean(axis=1)
+    left.errorbar([supervised["imbalance"].shape[1] + 1], [after.mean()], [after.std()], fmt="^", color=figures.COLOURS[0], capsize=2)
     left.legend(frameon=False)
-    _plane(right, both.mean(axis=0), r"$\Delta(X_d \to p)$", r"$\Delta(p \to X_d)$")
     return figure
 
 
 def _free(free: Result) -> Any:
     """II figure 6."""
-    figure, (left, right) = figures.new_figure(2, 4.8, 3.6)
     both = free["imbalance"]
+    figure, left = _curves(both, (r"$\Delta(X_d \to X_{\rm Full})$", r"$\Delta(X_{\rm Full} \to X_d)$"))
+    mean = both.sum(axis=2).mean(axis=0) / np.sqrt(2)
+    left.plot(np.arange(1, len(mean) + 1), mean, "s-", ms=3, color=figures.COLOURS[2], label=r"$\overline{\Delta}$")
+    left.set(yscale="log")
+    left.legend(frameon=False)
+    return figure
+
+
+def _curves(both: np.ndarray, labels: tuple[str, str]) -> tuple[Any, Any]:
+    """Both directions (configuration, d, 2) against d, and in the plane of the two; the figure and its left axis."""
+    figure, (left, right) = figures.new_figure(2, 4.8, 3.6)
     d = np.arange(1, both.shape[1] + 1)
-    for k, label in enumerate((r"$\Delta(X_d \to X_{\rm Full})$", r"$\Delta(X_{\rm Full} \to X_d)$")):
+    for k, label in enumerate(labels):
         left.errorbar(
             d, both[..., k].mean(axis=0), both[..., k].std(axis=0), fmt="o-", ms=3, capsize=2, color=figures.COLOURS[k], label=label
         )
-    left.plot(d, both.sum(axis=2).mean(axis=0) / np.sqrt(2), "s-", ms=3, color=figures.COLOURS[2], label=r"$\overline{\Delta}$")
-    left.set(xlabel="number of columns, $d$", ylabel="information imbalance", yscale="log")
-    left.legend(frameon=False)
-    _plane(right, both.mean(axis=0), r"$\Delta(X_d \to X_{\rm Full})$", r"$\Delta(X_{\rm Full} \to X_d)$")
-    return figure
+    left.set(xlabel="number of columns, $d$", ylabel="information imbalance")
+    _plane(right, both.mean(axis=0), *labels)
+    return figure, left
 
 
 def _plane(axis: Any, points: np.ndarray, xlabel: str, ylabel: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from glassgpu.experiments import interpretability_fits as fits
 from glassgpu.experiments.described import RADII, catalogue, physical
 from glassgpu.experiments.interpretability_report import write
-from glassgpu.experiments.labelled_liquids import labelled
+from glassgpu.experiments.labelled_liquids import Options, labelled
 
 import glassgpu as gg
 from glassgpu import structure, validate
@@ -22,30 +22,18 @@ SCALES = {"smoke": (2, 2, 1), "laptop": (10, 20, 5), "paper": (100, 50, 10)}
 
 
 @dataclass(frozen=True)
-class Interpretability:
+class Interpretability(Options):
     """Which features of a frozen arrangement tell who will move in it, and which model of them to keep."""
 
     out: Path = Path("out/interpretability")
     """folder for the report"""
-    scale: str = "laptop"
-    """smoke, laptop (2 cores, T = 0.40) or paper (one GPU, T = 0.30)"""
-    system: str = "ternary_2d"
-    """ternary_2d, kob_andersen, or public (configurations from elsewhere, in --data)"""
-    liquids: Path = Path("out/liquids")
-    """folder of the simulated liquids, which experiments share"""
-    data: Path | None = None
-    """folder with botan/, for --system public"""
-    seed: int = 1
-    """equal seeds give equal numbers"""
-    backend: str = "auto"
-    """auto, cuda or cpu"""
 
 
 def run(options: Interpretability) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     halves, bootstraps, net_halves = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("What tells who will move, and how far to believe it", options.out)
-    data = labelled(options.liquids, options.system, options.scale, options.seed, options.backend, options.data)
+    data = labelled(options)
     names = ["BehlerParrinello", "local"] if data.system.dimension == 3 else ["BehlerParrinello", "SLO", "JBB 0.5", "JBB 1"]
     models = [name for name in names if name != f"JBB {RADII[1]:g}"]
     steps = [f"columns-{state}" for state in ("inherent", "thermal")]

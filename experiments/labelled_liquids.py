@@ -50,6 +50,26 @@ SCALES = {
 
 
 @dataclass(frozen=True)
+class Options:
+    """What an experiment that learns from these liquids asks its user."""
+
+    out: Path = Path("out")
+    """folder for the report"""
+    scale: str = "laptop"
+    """smoke, laptop (2 cores, T = 0.40) or paper (one GPU, T = 0.30)"""
+    system: str = "ternary_2d"
+    """ternary_2d, kob_andersen, or public (configurations from elsewhere, in --data)"""
+    liquids: Path = Path("out/liquids")
+    """folder of the simulated liquids, which experiments share"""
+    data: Path | None = None
+    """folder with botan/, for --system public"""
+    seed: int = 1
+    """equal seeds give equal numbers"""
+    backend: str = "auto"
+    """auto, cuda or cpu"""
+
+
+@dataclass(frozen=True)
 class Labelled:
     """Data of several liquids of one system, each a stored stage.
 
@@ -68,25 +88,18 @@ class Labelled:
     facts: dict[str, Any]
 
 
-def labelled(folder: Path, system: str, scale: str, seed: int, backend: str, data: Path | None) -> Labelled:
-    """Simulate, or load what was simulated before in this folder.
-
-    Args:
-        folder: of the simulations, which any number of experiments may share.
-        system: ``"ternary_2d"``, ``"kob_andersen"`` or ``"public"``: the BOTAN configurations.
-        scale: ``"smoke"``, ``"laptop"`` or ``"paper"``.
-        seed: equal seeds give equal numbers.
-        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
-        data: folder with ``botan/``, for public configurations.
+def labelled(options: Options) -> Labelled:
+    """Simulate, or load what was simulated before in the folder ``options.liquids``.
 
     Raises:
         InvalidInput: no such system or scale; no public files.
     """
+    system, scale, seed, backend = options.system, options.scale, options.seed, options.backend
     validate.choice("system", system, SYSTEMS)
     validate.choice("scale", scale, ("smoke", "laptop", "paper"))
-    study = Study(folder, {"system": system, "scale": scale, "seed": seed}, stages=["liquids", "labels", "inherent"])
+    study = Study(options.liquids, {"system": system, "scale": scale, "seed": seed}, stages=["liquids", "labels", "inherent"])
     if system == "public":
-        return _public(study, scale, backend, data)
+        return _public(study, scale, backend, options.data)
     wanted = SCALES[system, scale]
     model = getattr(gg.systems, system)(n=wanted.n)
     engine: dict[str, Any] = {"system": model, "temperature": wanted.temperature, "backend": backend}
