@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +131,7 @@ def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: R
     many, _, width = x.shape
     most, species = supervised["features"].shape[1], int(types.max()) + 1
     factors = [Factor.of(a, b) for a, b in zip(x, p, strict=True)]
-    others = [_sum([f for k, f in enumerate(factors) if k != c]) for c in range(many)]
+    others = [functools.reduce(operator.add, [f for k, f in enumerate(factors) if k != c]) for c in range(many)]
     score = {method: np.zeros((most, many)) for method in SHOWN}
     by_species, prediction = np.full((most, many, species), np.nan), np.zeros_like(p)
     for c in range(many):
@@ -150,13 +152,6 @@ def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: R
                         pearson(p[c][types[c] == s], guesses[0][types[c] == s]) if (types[c] == s).any() else np.nan for s in range(species)
                     ]
     return {**score, "by_species": by_species, "prediction": prediction}
-
-
-def _sum(factors: list[Factor]) -> Factor:
-    total = factors[0]
-    for other in factors[1:]:
-        total = total + other
-    return total
 
 
 def _guess(factor: Factor, x: np.ndarray, features: np.ndarray) -> np.ndarray:
