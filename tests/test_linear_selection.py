@@ -46,7 +46,7 @@ def test_lasso_selection_of_columns_that_enter_together():
     """Where no penalty gives the number asked for the search ends, gives that number, and says so."""
     pattern = np.array(list(itertools.product([-1.0, 1.0], repeat=4)))  # orthogonal, of equal size
     target = pattern[:, 0] + pattern[:, 1] + 0.3 * pattern[:, 2] + 0.5 * pattern[:, 3] * pattern[:, 2]
-    for order in ([0, 1, 2], [1, 0, 2], [2, 1, 0]):
+    for order in ([0, 1, 2], [2, 1, 0]):
         one = lasso_selection(pattern[:, order], target, 1)
         assert len(one.features) == 1
         assert not one.exact

@@ -93,7 +93,9 @@ def elastic_net_path(
     f, t = prepared[0].gram.shape[0], prepared[0].product.shape[1]
     if any(p.product.shape != (f, t) for p in prepared):
         raise InvalidInput("the sets of rows have different columns")
-    largest = max(float(np.linalg.eigvalsh(p.gram)[-1]) for p in prepared)
+    largest = max(float(np.trace(p.gram)) for p in prepared)  # at least the largest eigenvalue, which is seldom needed
+    if penalties.min() < GRAM_LIMIT * largest:
+        largest = max(float(np.linalg.eigvalsh(p.gram)[-1]) for p in prepared)
     if penalties.min() < GRAM_LIMIT * largest:
         raise InvalidInput(
             f"alpha={penalties.min():g} is below {GRAM_LIMIT:g} of the largest eigenvalue {largest:g}; LeastSquares has no penalty"
