@@ -8,6 +8,9 @@ import platform
 import time
 from pathlib import Path
 
+# Tests run side by side: threads of one's linear algebra wait for the other's, a small factorisation then takes a second.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

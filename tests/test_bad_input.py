@@ -310,6 +310,7 @@ def test_control_c_in_a_long_run(tmp_path):
         "import sys, glassgpu as gg\n"
         "s = gg.systems.kob_andersen(n=500, cutoff='per_pair')\n"
         "x = gg.equilibrate(s, 1.0, 0.5, seed=1, accept=None, backend='cpu', progress=False)\n"
+        "gg.isoconfigurational(s, x, temperature=1.0, times=[0.1], replicas=4, seed=1, backend='cpu', progress=False)\n"  # compiled
         "print('ready', flush=True)\n"
         "try:\n"
         "    e = gg.isoconfigurational(s, x, temperature=1.0, times=[float(sys.argv[1])], replicas=4, seed=1, backend='cpu', checkpoint=sys.argv[2], progress=False)\n"
@@ -318,11 +319,14 @@ def test_control_c_in_a_long_run(tmp_path):
         "    print('stopped:', error)\n"
     )
     path = tmp_path / "run.npz"
-    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, "400", str(path)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout.readline() == "ready\n"
-    time.sleep(2.0)
-    child.send_signal(signal.SIGINT)
-    out, _ = child.communicate(timeout=30)
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, "400", str(path)], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout.readline() == "ready\n"
+            time.sleep(2.0)
+            child.send_signal(signal.SIGINT)
+            out, _ = child.communicate(timeout=30)
+        finally:
+            child.kill()
     assert out.startswith("stopped:")
     assert "continues" in out
     assert path.exists()

@@ -124,7 +124,7 @@ def test_interpretability_smoke(tmp_path, liquids):
     unseen = {name: np.mean(numbers["configuration"]["SLO"][k]) for name, k in at.items()}
     assert unseen["ridge 0.1"] > 0.3
     assert np.log10(numbers["kappa"]["BehlerParrinello"][0]) > 15
-    assert page.read_text().count("data:image/png") == 15
+    assert page.read_text().count("data:image/png") == 16
     assert {s.state for s in stage_status(tmp_path)} == {"done"}
     before = unchanged(tmp_path), unchanged(liquids)
     interpretability.run(options)
