@@ -12,7 +12,7 @@ from glassgpu.experiments.interpretability_report import coarse, reliability, re
 from glassgpu.experiments.labelled_liquids import Labelled
 
 from glassgpu import structure
-from glassgpu.evaluate import claims_table
+from glassgpu.evaluate import Verdicts
 from glassgpu.report import figures
 from glassgpu.report.page import Page
 from glassgpu.study import Result
@@ -38,6 +38,8 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
         "scores": {when: {method: part["scores"][method] for method in SHOWN} for when, part in found.items()},
         "by_species": {when: part["scores"]["by_species"] for when, part in found.items()},
     }  # fmt: skip
+    about_this = data.system.dimension == 2 and scale != "smoke"  # the paper speaks of the ternary mixture
+    verdicts = Verdicts("information_imbalance", judged(names, rely, free, found) if about_this else None, scale)
     page.text(
         "Suppose you sort all people of a crowd by how much room each has, and find that neighbours in this order walk nearly equally far. Then room tells something about "
         "walking, whatever the law that links the two. Information imbalance is this idea as a number: Delta(A -> B) is near 0 if points that are close in A are close in B, "
@@ -46,6 +48,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
         f"repeated runs, in {len(columns['x'])} configurations. Of the variance of p a share of "
         f"{', '.join(f'{r:.2f} ({s})' for r, s in zip(rely, data.system.species, strict=True))} is reproducible.",
     )
+    verdicts.show(page, "reliability")
     page.heading("One column at a time")
     page.figure(_singles(names, singles), "singles", "Every column alone, means over configurations. Compare II, figure 4.")
     gap = np.abs((singles["to_p"] - singles["from_p"]).mean(axis=0))
@@ -57,6 +60,10 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
     if "q" in singles:
         q = singles["q"].mean(axis=0)
         page.text(f"For comparison, broken bonds q, another measure of motion: Delta(q -> p) = {q[0]:.2f}, Delta(p -> q) = {q[1]:.2f}.")
+    verdicts.show(
+        page, "theta_best", "theta_pearson", "theta_length", "same_trend", "on_the_diagonal", "psi6_independent", "theta_informs",
+        "theta_informs_some", "p_and_q", "p_and_q_share",
+    )  # fmt: skip
     page.heading("Several columns together, chosen with p in sight")
     page.figure(
         _path(supervised),
@@ -70,9 +77,11 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
         f"Several columns tell more about p than p about them. A column of pure noise does not help, unlike in most fits: Delta rises by {rise.mean():.4f} on average over "
         f"{rise.size} draws (standard error {_rise(rise)[1]:.4f})."
     )
+    verdicts.show(page, "supervised_saturates", "nothing_gained_backwards", "many_tell_more", "noise_hurts", "theta_first", "rho_second")
     page.heading("The same without looking at p")
     page.figure(_free(free), "unsupervised", "Columns that stand for all columns. Compare II, figure 6.")
     page.table(("place", "chosen most often", "times", "others"), _lineup(names, free["features"]))
+    verdicts.show(page, "unsupervised_asymmetric", "unsupervised_converges")
     page.heading("How well a few columns guess")
     page.figure(
         _scores(found),
@@ -91,11 +100,13 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
         "Selections look at the configuration that is then guessed, as in II; the fits do not. Minimum redundancy and elimination, which II does not have, choose by "
         "correlations alone and cost next to nothing."
     )
+    verdicts.show(
+        page, "two_suffice", "two_columns", "fifteen_columns", "unsupervised_slower", "unsupervised_joins", "random_later", "beta_lower",
+        "beta_one_column", "beta_shorter", "beta_random_first",
+    )  # fmt: skip
     _by_species(page, data, columns, found)
     _maps(page, data, columns, scores)
-    if data.system.dimension == 2 and scale != "smoke":
-        page.heading("What was expected, and what was found")
-        page.table(*claims_table("information_imbalance", judged(names, rely, free, found), scale))
+    verdicts.show_rest(page)
 
 
 def _singles(names: list[str], singles: Result) -> Any:

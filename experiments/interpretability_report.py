@@ -13,7 +13,7 @@ from glassgpu.experiments.labelled_liquids import Labelled
 
 from glassgpu import dynamics
 from glassgpu.descriptors import coarse_grain
-from glassgpu.evaluate import claims_table, pearson
+from glassgpu.evaluate import Verdicts, pearson
 from glassgpu.report import figures
 from glassgpu.report.page import Page
 from glassgpu.study import Result
@@ -74,6 +74,8 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
         **{key: {n: g["collinearity"][key] for n, g in found.items()} for key in ("eigenvalues", "kappa", "inflation", "component_pearson")},
         "elastic_net_envelope": {n: envelope(g["nets"]) for n, g in found.items()},
     }  # fmt: skip
+    about_this = data.system.dimension == 2 and scale != "smoke"  # the paper speaks of the ternary mixture
+    verdicts = Verdicts("interpretability", judged(data, columns, found, fields, rely, alike) if about_this else None, scale)
     best = int(np.abs(pooled[BP]).argmax())
     page.text(
         "Imagine a photograph of a dense crowd, and beside it a list of who had walked furthest an hour later. Could the photograph have told? Here the crowd is "
@@ -83,6 +85,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
         f"What can be known at all: of the variance of p a share of {', '.join(f'{r:.2f} ({s})' for r, s in zip(rely, data.system.species, strict=True))} is "
         "reproducible; the rest is the luck of finitely many runs.",
     )
+    verdicts.show(page, "reliability", "species_alike")
     page.heading("One feature at a time")
     page.figure(
         draw.bars(names[BP], {"Pearson coefficient with p": (pooled[BP], error[BP])}), "behler_parrinello",
@@ -92,30 +95,43 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
         f"No single one of {len(names[BP])} columns tells much: the best, {names[BP][best]}, has {pooled[BP][best]:.2f}; half of them stay below "
         f"{np.median(np.abs(pooled[BP])):.2f}."
     )
+    verdicts.show(page, "bp_modest", "ss_and_ll")
     for name, figure in (("SLO", 13), ("JBB 0.5", 14), ("local", 13)):
         if name in found:
             page.figure(
                 draw.bars(names[name], {"Pearson coefficient with p": (pooled[name], error[name])}), name.split()[0].lower(),
                 f"{name}: lengths grow from left to right in each block. Compare LIN, figure {figure}.",
             )  # fmt: skip
+    verdicts.show(
+        page,
+        "theta_positive",
+        "theta_peak",
+        "theta_rises_and_falls",
+        "theta_at_2",
+        "phi_negative",
+        "z_negative",
+        "rho_positive",
+        "psi6_poor",
+    )
     if f"JBB {RADII[1]:g}" in columns:
         empty, outside = columns["empty"], columns["outside"]
         page.text(
             f"The perimeter in JBB depends on how large the discs of the Voronoi cells are taken. With radius sigma / 2 {outside[0]:.0f} of {data.system.n} discs "
             f"stand outside their own cells and {empty[0]:.0f} have none; with radius sigma, LIN's words, {outside[1]:.0f} and {empty[1]:.0f}. Models here use sigma / 2."
         )
+    verdicts.show(page, "perimeter_negative")
     page.heading("The features repeat one another")
     page.figure(
         draw.matrices({name: (names[name], found[name]["collinearity"]["correlation"]) for name in found}), "correlations",
         "Pearson coefficients between columns. Compare LIN, figures 2, 15 and 16.",
     )  # fmt: skip
-    _collinearity(page, names, found)
-    _reduction(page, names, found, fields)
+    verdicts.show(page, "rho_against_phi")
+    _collinearity(page, names, found, verdicts)
+    _reduction(page, names, found, fields, verdicts)
     _look(page, data, columns, found[BP]["inherent"], p)
-    _choose(page, found, p)
-    if data.system.dimension == 2 and scale != "smoke":
-        page.heading("What was expected, and what was found")
-        page.table(*claims_table("interpretability", judged(data, columns, found, fields, rely, alike), scale))
+    verdicts.show(page, "coarse_fields_agree")
+    _choose(page, found)
+    verdicts.show_rest(page)
 
 
 def _species_share(data: Labelled) -> float:
@@ -125,7 +141,7 @@ def _species_share(data: Labelled) -> float:
     return float(means.var() / p.var())
 
 
-def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict[str, Result]]) -> None:
+def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict[str, Result]], verdicts: Verdicts) -> None:
     """LIN figures 3 to 6: weights, traces, performance, condition."""
     runs = found[BP]["inherent"]
     ols, ridge = model(runs, "ridge 0"), model(runs, f"ridge {RIDGE:g}")
@@ -142,6 +158,7 @@ def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict
         f"two columns that say nearly the same are played off against each other. A small penalty on large weights (ridge, alpha = {RIDGE:g}) leaves "
         f"{np.abs(mean[ridge]).max():.2g} at most, and R = {runs['random'][ridge].mean():.2f}."
     )
+    verdicts.show(page, "weights_explode", "weights_oscillate", "oscillations_are_not_noise")
     path = [model(runs, f"ridge {alpha:g}") for alpha in ALPHAS[1:]]
     blocks = {b: [k for k, n in enumerate(names[BP]) if draw.block_of(n) == b] for b in dict.fromkeys(map(draw.block_of, names[BP]))}
     shown = [next(iter(blocks)), next(b for b in blocks if b.startswith("Psi"))]
@@ -150,6 +167,7 @@ def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict
         draw.traces(ALPHAS[1:], {b: (mean[np.ix_(path, blocks[b])], deviation[np.ix_(path, blocks[b])]) for b in shown}, max(limit, ALPHAS[1])), "traces",
         "Weights of two blocks against the penalty. Grey: nothing but rounding. Dashed: LIN's choice. Compare LIN, figure 4.",
     )  # fmt: skip
+    verdicts.show(page, "traces_settle")
     page.figure(
         draw.performance(
             ALPHAS[1:],
@@ -161,6 +179,7 @@ def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict
         ),
         "performance", "How well ridge regression guesses. Compare LIN, figure 5, which has random halves only.",
     )  # fmt: skip
+    verdicts.show(page, "ols_accurate", "accuracy_is_flat", "accuracy_falls_beyond")
     page.figure(
         draw.condition(
             ALPHAS[1:], {n: g["collinearity"]["kappa"][1:] for n, g in found.items()}, {n: g["collinearity"]["eigenvalues"][0] for n, g in found.items()}
@@ -173,9 +192,10 @@ def _collinearity(page: Page, names: dict[str, list[str]], found: dict[str, dict
         f"The trouble has a number: how many times an error of the data may grow on its way into the weights, {kappas} without a penalty. Beyond 1e15 a computer "
         f"cannot tell it from infinity. Variance inflation says the same column by column: {', '.join(f'{share:.0%} of {n}' for n, share in inflated.items())} exceed 10."
     )
+    verdicts.show(page, "singular", "kappa_ridge", "kappa_thousand", "lambda_max", "inflation")
 
 
-def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[str, Result]], fields: Result) -> None:
+def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[str, Result]], fields: Result, verdicts: Verdicts) -> None:
     """LIN figures 7 to 9, 11 and 12, tables II and III, AIC and BIC."""
     given = found[BP]
     nets, spectrum = given["nets"], given["collinearity"]
@@ -200,12 +220,14 @@ def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[st
                 ]
             )
     page.table(("columns", "Pearson", "alpha", "beta", "which (LIN, table II)"), rows)
+    verdicts.show(page, "net_accuracy", "net_grows", "net_is_lasso", "net_redundant")
     page.heading("New coordinates instead of old columns")
     page.figure(
         draw.components(spectrum["component_eigenvalues"], spectrum["component_pearson"]), "components",
         "Principal components of Behler-Parrinello; the five that go with p most are marked. Compare LIN, figure 8.",
     )  # fmt: skip
-    _, at_length = physical_at(fields)
+    verdicts.show(page, "first_component", "few_components")
+    at_length = physical_at(fields)
     header = ["component", "p", *at_length]
     page.table(
         header,
@@ -225,6 +247,7 @@ def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[st
         draw.reduction({n: (g["collinearity"]["component_pearson"], best[n]) for n, g in found.items()}), "reduction",
         "How far one comes with a few components, or a few columns. Compare LIN, figures 9 and 11.",
     )  # fmt: skip
+    verdicts.show(page, "components_accuracy_5", "components_accuracy_2", "slo_needs_two")
     other = next(n for n in ("SLO", "local") if n in found)
     r = found[other]["collinearity"]["component_pearson"]
     leading = list(dict.fromkeys([0, *np.argsort(-np.abs(r[:10]))[:2].tolist()]))
@@ -232,6 +255,7 @@ def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[st
         draw.bars(names[other], {f"u({k + 1}), R = {r[k]:.2f}": (found[other]["collinearity"]["components"][k], None) for k in leading}), "eigenvectors",
         f"What the first component of {other} and the two that go with p most are made of. Compare LIN, figure 12.",
     )  # fmt: skip
+    verdicts.show(page, "slo_order")
     kept, values = spectrum["criteria_columns"], spectrum["criteria"]
     page.figure(
         draw.criteria(kept, values),
@@ -242,15 +266,15 @@ def _reduction(page: Page, names: dict[str, list[str]], found: dict[str, dict[st
         f"Two classical rules, which weigh accuracy against the number of columns, prefer {kept[values[0].argmin()]} (AIC) and {kept[values[1].argmin()]} (BIC) of "
         f"{len(names[BP])} columns: with so many particles they hardly mind a column more. They give no guidance here."
     )
+    verdicts.show(page, "criteria_keep_all")
 
 
-def physical_at(fields: Result, length: float = COARSE) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Physical columns coarse-grained over one length: names, and values of the rows of models, pooled."""
+def physical_at(fields: Result, length: float = COARSE) -> dict[str, np.ndarray]:
+    """Physical columns coarse-grained over one length, by name: values of the rows of models, pooled."""
     every = fields["columns"]
     suffix = f"(l={length:g})"
     names = [n for n in every.feature.values.tolist() if n.endswith(suffix)]
-    found = {n.removesuffix(suffix): np.take_along_axis(every.sel(feature=n).values, fields["rows"], axis=1).ravel() for n in names}
-    return np.array(names), found
+    return {n.removesuffix(suffix): np.take_along_axis(every.sel(feature=n).values, fields["rows"], axis=1).ravel() for n in names}
 
 
 def rescaled(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -287,7 +311,7 @@ def _look(page: Page, data: Labelled, columns: Result, runs: Result, p: np.ndarr
     )  # fmt: skip
 
 
-def _choose(page: Page, found: dict[str, dict[str, Result]], p: np.ndarray) -> None:
+def _choose(page: Page, found: dict[str, dict[str, Result]]) -> None:
     """LIN table IV with honest splits beside, and the question that the papers leave to the reader."""
     page.heading("Which model would you keep?")
     rows, best = [], ("", "", -1.0)

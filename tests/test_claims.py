@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glassgpu.errors import FileFormatError, InvalidInput
-from glassgpu.evaluate import claims_table, read_claims, verdict
+from glassgpu.evaluate import Verdicts, claims_table, read_claims, verdict
 
 TOML = """
 [e.exact]
@@ -147,3 +147,23 @@ def test_the_claims_of_this_project():
     np.testing.assert_allclose([relaxation["tau_alpha_050"].low[0], relaxation["tau_alpha_050"].high[0]], [70, 130])
     assert len(public["noise_ceiling"].low) == 8 and public["thermal_pearson_mean"].low.tolist() == [0.47, 0.52, 0.54]
     assert public["inherent_pearson"].low[0] == 0.71 < public["best_pearson"].low[0] == 0.76
+
+
+def test_verdicts_stand_beside_what_they_are_about():
+    class Page:
+        def __init__(self):
+            self.tables = []
+
+        def table(self, header, rows):
+            self.tables.append([header, *rows])
+
+    page, claims = Page(), list(read_claims("kob_andersen_relaxation"))
+    shown = Verdicts("kob_andersen_relaxation", {"tau_alpha_060": 13.5, "tau_alpha_050": 200.0}, "laptop")
+    shown.show(page, "tau_alpha_050")
+    shown.show(page, "tau_alpha_050")  # not twice
+    shown.show_rest(page)
+    assert [t[1][-1] for t in page.tables] == ["differs", "agree"] and len(claims) == 2
+    with pytest.raises(InvalidInput, match="no claim is called tau; there are tau_alpha_050, tau_alpha_060"):
+        shown.show(page, "tau")
+    Verdicts("kob_andersen_relaxation", None, "smoke").show(page, "tau_alpha_050")
+    assert len(page.tables) == 2

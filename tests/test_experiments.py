@@ -155,7 +155,7 @@ def test_both_run_on_another_system(tmp_path, liquids, experiment):
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     names = numbers["columns"]["local"] if "columns" in numbers else numbers["names"]
     assert len(names) == 40 and names[0] == "rho(l=0.5)"
-    assert "What was expected" not in page.read_text()  # the papers speak of the ternary mixture
+    assert "verdict" not in page.read_text()  # the papers speak of the ternary mixture
 
 
 def test_experiments_say_what_public_files_they_want(tmp_path):

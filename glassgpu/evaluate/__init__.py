@@ -1,6 +1,6 @@
 """Honest splits and scores, and claims judged by computed words."""
 
-from glassgpu.evaluate.claims import Claim, claims_table, read_claims, verdict
+from glassgpu.evaluate.claims import Claim, Verdicts, claims_table, read_claims, verdict
 from glassgpu.evaluate.ridge_folds import RidgeFolds, learning_curve, ridge_over_parts
 from glassgpu.evaluate.scores import pearson, r2, report
 from glassgpu.evaluate.split import split
@@ -9,6 +9,7 @@ from glassgpu.names import explain_missing
 __all__ = [
     "Claim",
     "RidgeFolds",
+    "Verdicts",
     "claims_table",
     "learning_curve",
     "pearson",

@@ -137,6 +137,38 @@ def claims_table(
     return HEADER, rows
 
 
+class Verdicts:
+    """The verdicts on the claims of an experiment, each shown beside what it is about.
+
+    Args:
+        experiment, found, scale: as for ``claims_table``; found None: no verdicts, and nothing is shown.
+
+    Raises:
+        InvalidInput: as ``claims_table``.
+    """
+
+    def __init__(self, experiment: str, found: Mapping[str, Any] | None, scale: str):
+        self._left = {} if found is None else dict(zip(read_claims(experiment), claims_table(experiment, found, scale)[1], strict=True))
+        self._known = set(self._left)
+
+    def show(self, page: Any, *names: str) -> None:
+        """A table of these claims on a ``report.Page``; those shown before are left out.
+
+        Raises:
+            InvalidInput: a name that no claim has.
+        """
+        strangers = [name for name in names if self._known and name not in self._known]
+        if strangers:
+            raise InvalidInput(f"no claim is called {', '.join(strangers)}; there are {', '.join(sorted(self._known))}")
+        rows = [self._left.pop(name) for name in names if name in self._left]
+        if rows:
+            page.table(HEADER, rows)
+
+    def show_rest(self, page: Any) -> None:
+        """A table of all claims that were not shown yet."""
+        self.show(page, *list(self._left))
+
+
 def _claim(name: str, entry: Mapping[str, Any]) -> Claim:
     unknown = set(entry) - {"what", "source", "scale", "tolerance", *KINDS}
     kinds = [kind for kind in KINDS if kind in entry]
