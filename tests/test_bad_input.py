@@ -307,7 +307,8 @@ def test_systems_refuse_nonsense():
 def test_control_c_in_a_long_run(tmp_path):
     """A real SIGINT: the process ends at once with a message, and the same call continues."""
     code = (
-        "import sys, glassgpu as gg\n"
+        "import signal, sys, glassgpu as gg\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job is born deaf to it
         "s = gg.systems.kob_andersen(n=500, cutoff='per_pair')\n"
         "x = gg.equilibrate(s, 1.0, 0.5, seed=1, accept=None, backend='cpu', progress=False)\n"
         "gg.isoconfigurational(s, x, temperature=1.0, times=[0.1], replicas=4, seed=1, backend='cpu', progress=False)\n"  # compiled
