@@ -24,7 +24,7 @@ struct ElasticNetArguments {
   const double* l1;       // (path, step)
   const double* l2;       // (path, step)
   double* weight;         // (path, step, columns)
-  double* gap;            // (path, step) duality gap over y'y / 2n
+  double* gap;            // (path, step) duality gap over y'y / 2n; 0 for a target of zeros
   int32* rounds;          // (path, step)
   double* w;              // (slot, row)
   double* sign;           // (slot, row) of the members, 0 of the others
@@ -247,7 +247,7 @@ GG_FUNCTION void run_elastic_net(const ElasticNetArguments& a, int path, int slo
     const int rounds = minimise(p, a.most_rounds, 0.5 * a.tolerance * p.square, worth);
     phase(a.columns, [&](int k) {
       a.weight[at * a.columns + k] = p.w[k];
-      if (k == 0) a.gap[at] = 2 * worth.gap / p.square, a.rounds[at] = rounds;
+      if (k == 0) a.gap[at] = p.square > 0 ? 2 * worth.gap / p.square : 0.0, a.rounds[at] = rounds;
     });
   }
 }
