@@ -30,7 +30,7 @@ from glassgpu.selection import (
 from glassgpu.study import Result, Study
 
 # Columns chosen, and random selections of each number of columns.
-SCALES = {"smoke": (6, 20), "laptop": (15, 200), "paper": (15, 1000)}
+SCALES = {"smoke": (15, 5), "laptop": (15, 200), "paper": (15, 1000)}
 DRAWS = 20  # of added noise
 
 

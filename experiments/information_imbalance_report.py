@@ -38,7 +38,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, free: Result,
         "scores": {when: {method: part["scores"][method] for method in SHOWN} for when, part in found.items()},
         "by_species": {when: part["scores"]["by_species"] for when, part in found.items()},
     }  # fmt: skip
-    about_this = data.system.dimension == 2 and scale != "smoke"  # the paper speaks of the ternary mixture
+    about_this = data.system.dimension == 2  # the paper speaks of the ternary mixture
     verdicts = Verdicts("information_imbalance", judged(names, rely, free, found) if about_this else None, scale)
     page.text(
         "Suppose you sort all people of a crowd by how much room each has, and find that neighbours in this order walk nearly equally far. Then room tells something about "
@@ -267,7 +267,10 @@ def judged(names: list[str], rely: np.ndarray, free: Result, found: dict[str, di
     q = singles["q"].mean(axis=0).tolist()
     rise, error = _rise(supervised["noise_after"] - supervised["noise_before"][:, None])
     first = {when: blocks[part["supervised"]["features"][:, 0]] for when, part in found.items()}
-    lengths = {when: np.median(length[part["supervised"]["features"][:, 0]][first[when] == "Theta"]) for when, part in found.items()}
+    lengths = {
+        when: np.median(length[part["supervised"]["features"][:, 0]][first[when] == "Theta"])
+        for when, part in found.items() if (first[when] == "Theta").any()
+    }  # fmt: skip
     species = scores["by_species"][-1].mean(axis=0)
     return {
         "reliability": float(rely.min()),
@@ -287,5 +290,5 @@ def judged(names: list[str], rely: np.ndarray, free: Result, found: dict[str, di
         "random_later": float(mean[FREE][9] - mean[RANDOM][9]), "small_particles_best": (species[:-1] - species[1:]).tolist(),
         "beta_lower": float(mean[SUPERVISED][14] - later[14]), "beta_one_column": float(later[0] / later[14]),
         "beta_random_first": [float(sign * (free_later - drawn_later)[d - 1]) for sign, d in ((-1, 5), (1, 12))],
-        "beta_shorter": None if np.isnan(list(lengths.values())).any() else float(lengths["alpha"] - lengths["beta"]),
+        "beta_shorter": float(lengths["alpha"] - lengths["beta"]) if len(lengths) == 2 else None,
     }  # fmt: skip

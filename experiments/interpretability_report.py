@@ -74,7 +74,7 @@ def write(page: Page, scale: str, data: Labelled, columns: Result, found: dict[s
         **{key: {n: g["collinearity"][key] for n, g in found.items()} for key in ("eigenvalues", "kappa", "inflation", "component_pearson")},
         "elastic_net_envelope": {n: envelope(g["nets"]) for n, g in found.items()},
     }  # fmt: skip
-    about_this = data.system.dimension == 2 and scale != "smoke"  # the paper speaks of the ternary mixture
+    about_this = data.system.dimension == 2  # the paper speaks of the ternary mixture
     verdicts = Verdicts("interpretability", judged(data, columns, found, fields, rely, alike) if about_this else None, scale)
     best = int(np.abs(pooled[BP]).argmax())
     page.text(

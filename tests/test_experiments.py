@@ -124,7 +124,9 @@ def test_interpretability_smoke(tmp_path, liquids):
     unseen = {name: np.mean(numbers["configuration"]["SLO"][k]) for name, k in at.items()}
     assert unseen["ridge 0.1"] > 0.3
     assert np.log10(numbers["kappa"]["BehlerParrinello"][0]) > 15
-    assert page.read_text().count("data:image/png") == 16
+    text = page.read_text()
+    assert text.count("data:image/png") == 16
+    assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("interpretability"))  # all computed, none judged here
     assert {s.state for s in stage_status(tmp_path)} == {"done"}
     before = unchanged(tmp_path), unchanged(liquids)
     interpretability.run(options)
@@ -141,7 +143,9 @@ def test_information_imbalance_smoke(tmp_path, liquids):
     assert supervised[-1, 0] < supervised[0, 0] < 1
     scores = {method: np.mean(values, axis=1) for method, values in numbers["scores"]["alpha"].items()}
     assert scores["supervised imbalance"][2] > scores["random selection"][2]
-    assert page.read_text().count("data:image/png") == 7
+    text = page.read_text()
+    assert text.count("data:image/png") == 7
+    assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("information_imbalance"))
     before = unchanged(tmp_path), unchanged(liquids)
     information_imbalance.run(options)
     assert before == (unchanged(tmp_path), unchanged(liquids))
