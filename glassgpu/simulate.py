@@ -9,12 +9,27 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
-from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, SWAP_FRACTION, choose_target, mc_plan, md_plan, steps_of, sweeps_of
+from glassgpu.engines.options import (
+    DT,
+    MC_SKIN,
+    SKIN,
+    STEP,
+    SWAP_FRACTION,
+    choose_target,
+    hops_of,
+    mc_plan,
+    md_plan,
+    provenance,
+    steps_of,
+    sweeps_of,
+)
 from glassgpu.engines.quench import Quench, quench
+from glassgpu.engines.runs import Run
 from glassgpu.engines.trajectory import Trajectory, trajectory_of
 from glassgpu.errors import InvalidInput
 from glassgpu.names import explain_missing
@@ -43,6 +58,8 @@ def md(
     keep_positions: bool = False,
     observe: Observe | None = None,
     cage_relative: bool | None = None,
+    frames: str | Path | None = None,
+    hops: Hops | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -72,6 +89,11 @@ def md(
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
         cage_relative: observables also of cage-relative displacements (``dynamics.cage_relative``), and
             the van Hove function of these alone; None: in two dimensions.
+        frames: Zarr store that positions, p_hop and the cumulative squared displacement of every particle are
+            written to while the run goes, at equal intervals (``io.open_frames`` reads it). Memory does not
+            grow with their number. After an interruption give the same store and checkpoint.
+        hops: interval of the frames and windows of p_hop; by default ``dynamics.Hops()``: a frame per unit of
+            time, windows of 5. In two dimensions, and with ``cage_relative``, of cage-relative displacements.
         checkpoint: file to save to every half minute and to continue from; of a finished run it holds
             the result, and the same call returns at once.
         progress: a bar (True), nothing (False), or a function told the fraction done.
@@ -89,15 +111,16 @@ def md(
     snapshots, many = as_snapshots(snapshot)
     if temperature is None and thermostat is not None:
         raise InvalidInput("thermostat='nose_hoover' needs temperature=")
-    steps, samples, asked = _schedule(duration, times, dt, observe, cage_relative, keep_positions)
+    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
     plan = md_plan(
-        as_system(system), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
+        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
         skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
         observe=observe, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
+    _write_to(frames, run)
     return trajectory_of(run.run(), many, asked)
 
 
@@ -116,6 +139,8 @@ def mc(
     keep_positions: bool = False,
     observe: Observe | None = None,
     cage_relative: bool | None = None,
+    frames: str | Path | None = None,
+    hops: Hops | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -136,8 +161,8 @@ def mc(
         step: side of the square or cube that displacements are drawn from [length].
         precision: of energy differences; ``"single"`` places particles on a grid of L / 2^32, on which
             no error accumulates however long the run.
-        system, snapshot, replicas, seed, skin, keep_positions, observe, cage_relative, checkpoint, progress,
-            backend, threads, batch, chunk: as for ``md``.
+        system, snapshot, replicas, seed, skin, keep_positions, observe, cage_relative, frames, hops, checkpoint,
+            progress, backend, threads, batch, chunk: as for ``md``; the interval of frames is in sweeps.
 
     Raises, Warns: as ``md``.
 
@@ -147,7 +172,7 @@ def mc(
         system, snapshot, duration, times,
         {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}, backend, threads,
         temperature=temperature, step=step, replicas=replicas, seed=seed, precision=precision, skin=skin, observe=observe,
-        cage_relative=cage_relative, keep_positions=keep_positions,
+        cage_relative=cage_relative, keep_positions=keep_positions, frames=frames, hops=hops,
     )  # fmt: skip
 
 
@@ -208,6 +233,8 @@ def _monte_carlo(
     cut: dict[str, Any],
     backend: str,
     threads: int | None,
+    frames: str | Path | None = None,
+    hops: Hops | None = None,
     **asked: Any,
 ) -> Trajectory:
     snapshots, many = as_snapshots(snapshot)
@@ -216,11 +243,37 @@ def _monte_carlo(
         validate.whole(
             "duration, in sweeps,", int(duration) if isinstance(duration, float) and duration.is_integer() else duration, least=1
         )
-    steps, samples, at = _schedule(duration, times, None, asked["observe"], asked["cage_relative"], asked["keep_positions"])
-    plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **asked)
+    steps, samples, at = _schedule(duration, times, None, asked["observe"], frames, asked["cage_relative"], asked["keep_positions"])
+    watched = _watched(frames, hops, 1.0)
+    plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **watched, **asked)
     run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads, McRun.SIDE_BY_SIDE), **cut)
     system.warn_if_unlike(snapshots)
+    _write_to(frames, run)
     return trajectory_of(run.run(), many, at)
+
+
+def _watched(frames: str | Path | None, hops: Hops | None, dt: float) -> dict[str, Any]:
+    """What a plan is told of frames."""
+    if frames is None:
+        if hops is not None:
+            raise InvalidInput("hops= says what is written to frames=, so give the path of a store, or leave it out")
+        return {}
+    wanted, every = hops_of(hops, dt)
+    return {"hops": wanted, "hop_every": every}
+
+
+def _write_to(frames: str | Path | None, run: Run) -> None:
+    """Let a run write its frames to a store."""
+    hops, plan = run.plan.hops, run.plan
+    if frames is None:
+        return
+    if plan.steps // plan.hop_every < 2 * hops.half_window:
+        raise InvalidInput(f"the run ends before {2 * hops.half_window + 1} frames are there, one window of p_hop; give a longer duration")
+    from glassgpu.io.frames import FrameWriter
+
+    starts = [run.snapshots[row // plan.replicas] for row in range(run.rows)]
+    about = {**provenance(run.problem.system, run.snapshots, plan, run.target), "state": "thermal"}
+    run.hops.writer = FrameWriter(frames, run.key, starts, plan.steps // plan.hop_every + 1, hops.interval, 2 * hops.half_window, about)
 
 
 def _schedule(
@@ -228,6 +281,7 @@ def _schedule(
     times: Sequence[float] | None,
     dt: float | None,
     observe: Observe | None,
+    frames: str | Path | None,
     cage_relative: bool | None,
     keep_positions: bool,
 ) -> tuple[int, np.ndarray, np.ndarray]:
@@ -239,8 +293,8 @@ def _schedule(
     for name, given in (("observe", observe is not None), ("keep_positions", keep_positions)):
         if given and not len(samples):
             raise InvalidInput(f"{name}= records at times=, so give times")
-    if isinstance(cage_relative, bool) and observe is None:
-        raise InvalidInput("cage_relative= says which displacements observe= looks at, so give observe")
+    if isinstance(cage_relative, bool) and observe is None and frames is None:
+        raise InvalidInput("cage_relative= says which displacements observe= and frames= look at, so give one of these")
     if len(samples) and samples[-1] > steps:
         raise InvalidInput(f"the last of times is beyond duration={duration}")
     return steps, samples, np.zeros(0) if times is None else np.atleast_1d(np.asarray(times, float))

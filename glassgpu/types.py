@@ -129,6 +129,9 @@ class Ensemble:
         bond_breaking: <n_i(t) / n_i(0)> over runs, the share of the initial neighbours that are still near,
             ([configuration,] time, particle), when asked for; 1 for a particle that had none.
         bond_breaking_error: its standard error, same dims.
+        rearrangements: int64 number of runs in which a particle rearranges, ([configuration,] label, hop_time,
+            particle), when asked for: by ``p_hop`` above its threshold at that instant, by ``any`` such
+            instant up to it, by ``csd``, the cumulative squared displacement up to it (``dynamics.Hops``).
         observables: Dataset over (configuration, replica, time, species), when asked for.
         attrs: provenance (``engines.options.provenance``): system, law, a hash of its physics, density,
             temperature, dynamics and its parameters, skin, replicas, seed, precision, backend, version, units.
@@ -143,6 +146,7 @@ class Ensemble:
     mean_displacement: xarray.DataArray | None = None
     bond_breaking: xarray.DataArray | None = None
     bond_breaking_error: xarray.DataArray | None = None
+    rearrangements: xarray.DataArray | None = None
     observables: xarray.Dataset | None = None
 
     def __repr__(self) -> str:

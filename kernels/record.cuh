@@ -68,6 +68,30 @@ GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin
   return count;
 }
 
+// Fills w.moved: displacements since time 0 without the drift of the centre of mass, then on request less
+// the mean of the first neighbours.
+GG_FUNCTION void measure_displacements(const Workspace& w, const Record& r, int configuration, const place_t* place) {
+  const int n = w.n;
+  const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
+  const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
+  const double total_mass = block_sum(n, [&](int i) { return w.mass[first_type(w, i)]; });
+  for (int d = 0; d < D; ++d) {
+    const double centre = block_sum(n, [&](int i) {
+                            return w.mass[first_type(w, i)] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
+                          }) / total_mass;
+    double* along = w.moved + d * n;
+    phase(n, [&](int i) { along[i] = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre; });
+    if (r.cage_relative)
+      phase(n, [&](int i) {
+        double around = 0;
+        const int first = begin[i], last = begin[i + 1];
+        GG_NO_UNROLL
+        for (int k = first; k < last; ++k) around += along[r.cage[k]];
+        along[D * n + i] = along[i] - (last > first ? around / (last - first) : 0.0);
+      });
+  }
+}
+
 GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int configuration, int sample,
                         const place_t* place, double kinetic, double bath_energy) {
   const int n = w.n;
@@ -92,24 +116,8 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
     });
 
   if (!(r.label || r.drift || r.bonds || r.observable || r.histogram)) return true;
-  const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
+  measure_displacements(w, r, configuration, place);
   const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
-  const double total_mass = block_sum(n, [&](int i) { return w.mass[first_type(w, i)]; });
-  for (int d = 0; d < D; ++d) {
-    const double centre = block_sum(n, [&](int i) {
-                            return w.mass[first_type(w, i)] * unwrapped(place[d * n + i] - origin[d * n + i], w.box, d);
-                          }) / total_mass;
-    double* along = w.moved + d * n;
-    phase(n, [&](int i) { along[i] = unwrapped(place[d * n + i] - origin[d * n + i], w.box, d) - centre; });
-    if (r.cage_relative)
-      phase(n, [&](int i) {
-        double around = 0;
-        const int first = begin[i], last = begin[i + 1];
-        GG_NO_UNROLL
-        for (int k = first; k < last; ++k) around += along[r.cage[k]];
-        along[D * n + i] = along[i] - (last > first ? around / (last - first) : 0.0);
-      });
-  }
 
   if (r.observable)
     for (int k = 0; k < (1 + r.cage_relative) * SPECIES * OBSERVABLES; ++k) {

@@ -7,7 +7,7 @@
 // State: place, reference, species. Lists are recomputed from it at the start of every chunk. They
 // hold for any trial as long as no particle is further than half of what the skin leaves beside the
 // longest step from its reference.
-#include "record.cuh"
+#include "hops.cuh"
 #include "trials.cuh"
 
 #if defined(__CUDACC__)
@@ -18,6 +18,7 @@ struct McArguments {
   Problem problem;
   Scratch scratch;
   Record record;
+  Hops hops;
   Trials trials;
   int32 replicas;
   int32 sweeps;                // of this chunk; a sweep is one trial a particle
@@ -117,7 +118,7 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
     });
   };
 
-  int sample = 0;
+  int sample = 0, frame = 0;
   for (int64 sweep = a.first_sweep + 1; sweep <= a.first_sweep + a.sweeps; ++sweep) {
     for (int first = 0; first < n; first += BATCH) {
       const int count = least(BATCH, n - first);
@@ -136,6 +137,7 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
       if (!record(w, a.record, replica, configuration, sample, place, 0.0, 0.0)) return stop(LABEL_RANGE);
       ++sample;
     }
+    if (a.hops.every && sweep % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, sweep / a.hops.every, frame++, place);
   }
   phase(1, [&](int) {
     a.displacements[2 * replica] = tried, a.displacements[2 * replica + 1] = accepted;

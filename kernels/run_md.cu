@@ -5,13 +5,14 @@
 // State (copied, advanced, and kept only if no status bit is set): place, velocity, reference,
 // chain. Lists and forces are recomputed from it at the start of every chunk, so that where a
 // chunk ends changes no bit.
-#include "record.cuh"
+#include "hops.cuh"
 #include "thermostat.cuh"
 
 struct MdArguments {
   Problem problem;
   Scratch scratch;
   Record record;
+  Hops hops;
   int32 replicas;
   int32 steps;                 // steps of this chunk
   int64 first_step;            // steps done before it
@@ -129,7 +130,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     chain.kinetic = kinetic_energy(w, v);
   }
 
-  int sample = 0;
+  int sample = 0, frame = 0;
   for (int64 step = a.first_step + 1; step <= a.first_step + a.steps; ++step) {
     if (a.thermostat) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
     const real scale = static_cast<real>(chain.scale);
@@ -151,6 +152,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
       if (!record(w, a.record, replica, configuration, sample, place, chain.kinetic, bath_energy)) return stop(LABEL_RANGE);
       ++sample;
     }
+    if (a.hops.every && step % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, step / a.hops.every, frame++, place);
   }
 
   phase(1, [&](int) {

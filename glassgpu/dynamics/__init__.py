@@ -3,6 +3,7 @@
 from glassgpu.dynamics.cage import InitialNeighbors, bond_breaking, cage_relative, initial_neighbors
 from glassgpu.dynamics.displacement import displacements, propensity
 from glassgpu.dynamics.fits import Arrhenius, VogelFulcherTammann, fit_arrhenius, fit_vogel_fulcher_tammann
+from glassgpu.dynamics.hops import Hops, cumulative_squared_displacement, p_hop
 from glassgpu.dynamics.observables import (
     Observe,
     chi4,
@@ -13,30 +14,39 @@ from glassgpu.dynamics.observables import (
     self_intermediate_scattering,
     van_hove,
 )
+from glassgpu.dynamics.rearrangement import logit, logit_reliability, logit_variance, probability_interval, structural_variance
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling, reliability
 from glassgpu.names import explain_missing
 
 __all__ = [
     "Arrhenius",
+    "Hops",
     "InitialNeighbors",
     "Observe",
     "VogelFulcherTammann",
     "bond_breaking",
     "cage_relative",
     "chi4",
+    "cumulative_squared_displacement",
     "displacements",
     "ensemble_moments",
     "fit_arrhenius",
     "fit_vogel_fulcher_tammann",
     "initial_neighbors",
+    "logit",
+    "logit_reliability",
+    "logit_variance",
     "mean_squared_displacement",
     "noise_ceiling",
     "non_gaussian",
     "overlap",
+    "p_hop",
+    "probability_interval",
     "propensity",
     "relaxation_time",
     "reliability",
     "self_intermediate_scattering",
+    "structural_variance",
     "van_hove",
 ]
 

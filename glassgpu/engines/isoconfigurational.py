@@ -11,12 +11,14 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.dynamics.cage import initial_neighbors
+from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.hop_records import LABELS as HOP_LABELS
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
-from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, mc_plan, md_plan, provenance, steps_of, sweeps_of
+from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, hops_of, mc_plan, md_plan, provenance, steps_of, sweeps_of
 from glassgpu.engines.records import LENGTH_UNIT, square_unit
 from glassgpu.engines.runs import Run
 from glassgpu.engines.trajectory import observables_of
@@ -28,7 +30,7 @@ from glassgpu.types import Ensemble, Snapshot, as_snapshots
 if TYPE_CHECKING:
     import xarray
 
-LABELS = ("propensity", "mean_displacement", "bond_breaking")
+LABELS = ("propensity", "mean_displacement", "bond_breaking", "rearrangement")
 
 
 def isoconfigurational(
@@ -49,6 +51,7 @@ def isoconfigurational(
     labels: Sequence[str] = ("propensity",),
     observe: Observe | None = None,
     cage_relative: bool | None = None,
+    hops: Hops | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -71,12 +74,15 @@ def isoconfigurational(
             random numbers. By default the system's own.
         dt, thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``, whose defaults they have.
         step: Monte Carlo, as for ``simulate.mc``.
-        labels: ``"propensity"``, <|dr_i|>, always; ``"mean_displacement"``, <dr_i>, and
-            ``"bond_breaking"``, <n_i(t) / n_i(0)>, when named.
+        labels: ``"propensity"``, <|dr_i|>, always; ``"mean_displacement"``, <dr_i>,
+            ``"bond_breaking"``, <n_i(t) / n_i(0)>, and ``"rearrangement"``, in how many runs a particle rearranges
+            (TH section 3.2.1), when named.
         observe: observables of every replica, summed inside the run.
         cage_relative: displacements of propensity, cage-relative observables and van Hove function are
             less the mean displacement of the initial neighbours (``dynamics.cage_relative``); None: in
             two dimensions.
+        hops: when a particle rearranges; by default ``dynamics.Hops()``. Replicas are counted at those
+            ``times`` that fall on its frames and have a window before them; runs go on for the window after.
         checkpoint: file to save to every half minute and to continue from after an interruption; of a
             finished run it holds the result, and the same call returns at once.
         precision, skin, progress, backend, threads, batch, chunk: as there.
@@ -107,8 +113,9 @@ def isoconfigurational(
     snapshots, many = as_snapshots(snapshot)
     dt = 1.0 if dynamics == "mc" else validate.number("dt", DT if dt is None else dt, above=0, most=0.1)
     steps = sweeps_of(times) if dynamics == "mc" else steps_of(times, dt)
+    watched = _watched(hops, labels, steps, dt)
     common: dict[str, Any] = {
-        "temperature": temperature, "precision": precision, "replicas": replicas, "seed": seed, "steps": int(steps[-1]), "samples": steps,
+        "temperature": temperature, "precision": precision, "replicas": replicas, "seed": seed, "samples": steps, **watched,
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
         "observe": observe, "cage_relative": cage_relative,
     }  # fmt: skip
@@ -133,6 +140,23 @@ def isoconfigurational(
     return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))
 
 
+def _watched(hops: Hops | None, labels: Sequence[str], steps: np.ndarray, dt: float) -> dict[str, Any]:
+    """What a plan is told of rearrangements, and how many steps there are in all."""
+    if "rearrangement" not in labels:
+        if hops is not None:
+            raise InvalidInput("hops= says when a particle rearranges, so name 'rearrangement' in labels, or leave it out")
+        return {"steps": int(steps[-1])}
+    wanted, every = hops_of(hops, dt)
+    frames = steps[(steps % every == 0) & (steps // every >= wanted.half_window)] // every
+    if not len(frames):
+        raise InvalidInput(
+            f"none of times is a whole multiple of interval={wanted.interval:g} and at least {wanted.half_window * wanted.interval:g}, "
+            "from where on p_hop can be told; add one to times"
+        )
+    last = max(int(steps[-1]), int(frames[-1] + wanted.half_window) * every)
+    return {"steps": last, "hops": wanted, "hop_every": every, "hop_samples": tuple(frames.tolist())}
+
+
 def _ensemble_of(run: Run, many: bool, times: np.ndarray) -> Ensemble:
     """What the runs have summed, as averages over replicas."""
     system, snapshots, records, replicas = run.problem.system, list(run.snapshots), run.records, run.plan.replicas
@@ -155,6 +179,8 @@ def _ensemble_of(run: Run, many: bool, times: np.ndarray) -> Ensemble:
         ]
         bonds, error = labels if many else (label.isel(configuration=0) for label in labels)
         out = replace(out, bond_breaking=bonds, bond_breaking_error=error)
+    if run.hops.count is not None:
+        out = replace(out, rearrangements=_rearrangements(run, many))
     if run.plan.observe:
         out = replace(out, observables=observables_of(run, times).assign_coords(step=("time", records.steps)))
     return out
@@ -167,6 +193,19 @@ def _mean_displacement(drift: np.ndarray, many: bool, ensemble: Ensemble) -> xar
     dims = ("configuration", "time", "particle", "dim")
     coords = {name: ensemble.propensity.coords[name] for name in ("time", "step")}
     data = xarray.DataArray(drift.transpose(0, 1, 3, 2), coords, dims, name="mean_displacement", attrs=ensemble.propensity.attrs)
+    return data if many else data.isel(configuration=0)
+
+
+def _rearrangements(run: Run, many: bool) -> xarray.DataArray:
+    """How many runs rearrange each particle, by label."""
+    import xarray
+
+    assert run.hops.hops is not None and run.hops.count is not None
+    data = xarray.DataArray(
+        run.hops.count.transpose(0, 2, 1, 3), dims=("configuration", "label", "hop_time", "particle"), name="rearrangements",
+        coords={"label": list(HOP_LABELS), "hop_time": run.hops.hops.interval * np.array(run.hops.samples)},
+        attrs={"units": "1", "replicas": run.plan.replicas},
+    )  # fmt: skip
     return data if many else data.isel(configuration=0)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import __version__, validate
+from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.mc import McPlan
@@ -81,6 +82,23 @@ def _fitting_step(times: np.ndarray, dt: float) -> str:
     return "take multiples of dt"
 
 
+def hops_of(hops: Hops | None, dt: float) -> tuple[Hops, int]:
+    """What to watch for, the default for None, and the steps of length ``dt`` between two frames.
+
+    Raises:
+        InvalidInput: not ``Hops``, or an interval that is no whole number of steps.
+    """
+    hops = Hops() if hops is None else hops
+    if not isinstance(hops, Hops):
+        raise InvalidInput(f"hops={hops!r}: give a glassgpu.dynamics.Hops(...), or None")
+    every = round(hops.interval / dt)
+    if every < 1 or abs(every * dt - hops.interval) > 1e-9 * hops.interval:
+        raise InvalidInput(f"interval={hops.interval:g} between frames is no whole number of steps of {dt:g}; give a multiple")
+    if every > 2**31 - 1:
+        raise InvalidInput(f"interval={hops.interval:g} between frames is more steps of {dt:g} than can be counted")
+    return hops, every
+
+
 def choose_target(backend: str, rows: int, threads: int | None, side_by_side: int = 1) -> Cpu | Cuda:
     """``launch.target``, with a warning when a GPU, on whose every multiprocessor so many replicas run
     ``side_by_side``, is given too few to be busy."""
@@ -105,6 +123,9 @@ def common_of(
     samples: np.ndarray,
     cage_relative: bool | None,
     observe: Observe | None,
+    hops: Hops | None = None,
+    hop_every: int = 0,
+    hop_samples: Sequence[int] = (),
     least_replicas: int = 1,
     **switches: bool,
 ) -> dict[str, Any]:
@@ -127,6 +148,9 @@ def common_of(
         "skin": validate.number("skin", skin, above=0, most=5),
         "cage_relative": system.dimension == 2 if cage_relative is None else bool(cage_relative),
         "observe": observe,
+        "hops": hops,
+        "hop_every": hop_every,
+        "hop_samples": tuple(hop_samples),
         **switches,
     }
 

@@ -58,6 +58,7 @@ class Records:
         observe: Observe | None,
         keep_positions: bool,
         keep_species: bool,
+        watched: bool = False,
     ):
         self.problem, self.replicas, self.observe = problem, replicas, observe
         self.steps = np.array(samples, np.int64)
@@ -78,7 +79,7 @@ class Records:
         if bond_breaking:
             for snapshot in snapshots:
                 require_box(snapshot.box, BROKEN * float(problem.system.sigma.max()), snapshot.density, "the label bond_breaking")
-        if (labels or observe or bond_breaking) and (cage_relative or bond_breaking):
+        if (labels or observe or bond_breaking or watched) and (cage_relative or bond_breaking):
             begin, cage = self._first_neighbours(snapshots)
             broken2 = (BROKEN * problem.system.sigma) ** 2
             self._given |= {"cage_begin": xp.asarray(begin), "cage": xp.asarray(cage), "broken2": xp.asarray(broken2)}

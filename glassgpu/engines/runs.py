@@ -19,8 +19,10 @@ import numpy as np
 
 from glassgpu import __version__, validate
 from glassgpu.compile import source_key
+from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.hop_records import HopRecords
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.records import Records
 from glassgpu.errors import Interrupted, InvalidInput, SimulationFailed
@@ -56,6 +58,9 @@ class Plan(ABC):
     observe: Observe | None = None
     keep_positions: bool = False
     keep_final: bool = False
+    hops: Hops | None = None
+    hop_every: int = 0  # steps between frames
+    hop_samples: tuple[int, ...] = ()  # frames at which rearranged replicas are counted
 
     @abstractmethod
     def time_of(self, step: int) -> str:
@@ -82,7 +87,7 @@ class Run(ABC):
         progress: see ``glassgpu.progress``.
 
     Attributes:
-        records: see ``Records``.
+        records, hops: see ``Records``, ``HopRecords``.
         final: arrays at the end by name, (row, N, ...) in the order of the snapshots; see the subclass.
         counts: int64 sums over chunks by name, (row, ...); see the subclass.
         rebuilds: list builds of all replicas.
@@ -120,24 +125,23 @@ class Run(ABC):
         if plan.observe and any((c != counts[0]).any() for c in counts):
             raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
         n, d = self.problem.n, self.problem.d
-        in_memory = max(1, BATCH_BYTES // (2 * n * d * self.BYTES[self.problem.double]))
+        self.hops = HopRecords(self.problem, plan.hops, plan.hop_every, plan.hop_samples)
+        in_memory = max(1, BATCH_BYTES // (2 * (n * d * self.BYTES[self.problem.double] + self.hops.bytes_per_row())))
         self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
         self.chunk = chunk
         self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
         self.progress = progress
-        self.key = ""
-        if checkpoint:
-            self.key = checkpoints.fingerprint(
-                plan=plan,
-                code=(__version__, source_key()),
-                **system.physics(),
-                snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
-                **self.more_inputs(),
-            )
+        self.key = checkpoints.fingerprint(
+            plan=plan,
+            code=(__version__, source_key()),
+            **system.physics(),
+            snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+            **self.more_inputs(),
+        )
         self.records = Records(
             self.problem, snapshots, plan.samples, plan.replicas, labels=plan.labels, mean_displacements=plan.mean_displacements,
             bond_breaking=plan.bond_breaking, cage_relative=plan.cage_relative, observe=plan.observe, keep_positions=plan.keep_positions,
-            keep_species=self.problem.lists == "blind",
+            keep_species=self.problem.lists == "blind", watched=plan.hops is not None,
         )  # fmt: skip
         self.final = self.empty_final() if plan.keep_final else {}
         self.counts = self.empty_counts()
@@ -184,7 +188,7 @@ class Run(ABC):
 
     def results(self) -> dict[str, np.ndarray]:
         """Everything that the run leaves behind: records, ``final`` and ``counts`` by name."""
-        return {**self.records.arrays(), **self.final, **self.counts}
+        return {**self.records.arrays(), **self.hops.arrays(), **self.final, **self.counts}
 
     def _save(self) -> None:
         if self.checkpoint:
@@ -213,7 +217,9 @@ class Run(ABC):
         return (self._batch_rows() // self.plan.replicas).astype(np.int32)
 
     def _start_batch(self) -> None:
-        self.state = {name: self.target.xp.asarray(values) for name, values in self.first_state(self._configuration()).items()}
+        configuration = self._configuration()
+        fresh = {**self.first_state(configuration), **self.hops.first_state(len(configuration))}
+        self.state = {name: self.target.xp.asarray(values) for name, values in fresh.items()}
         self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
         self.step = 0
 
@@ -242,6 +248,8 @@ class Run(ABC):
         ahead = self.records.steps[self.records.steps > self.step]
         if len(ahead) > most:
             steps = min(steps, int(ahead[most]) - 1 - self.step)
+        if frame := self.hops.bytes_per_frame(rows):
+            steps = min(steps, max(1, CHUNK_BYTES // frame) * self.plan.hop_every)
         return max(1, min(steps, self.plan.steps - self.step, 2**31 - 1))  # the kernel counts a chunk in 32 bits
 
     def _run_chunk(self, steps: int) -> None:
@@ -249,7 +257,7 @@ class Run(ABC):
         plan, problem, xp, rows = self.plan, self.problem, self.target.xp, self._batch_rows()
         configuration = self._configuration()
         count = len(rows)
-        inside = self.records.inside(self.step, steps)
+        inside, frames = self.records.inside(self.step, steps), self.hops.inside(self.step, steps)
         slots = self.target.slots(count, self.KERNEL, problem.constants, problem.n)
         common = {
             "configuration": xp.asarray(configuration),
@@ -260,10 +268,12 @@ class Run(ABC):
             state = {name: value.copy() for name, value in self.state.items()}
             status, rebuilds = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
             counts = {name: xp.zeros((count, *values.shape[1:]), np.int64) for name, values in self.counts.items()}
-            chunk = self.records.chunk(count, inside)
+            chunk, watched = self.records.chunk(count, inside), self.hops.chunk(count, frames)
+            moving = {name: values for name, values in state.items() if name not in HopRecords.STATE}
             problem.run(
-                self.KERNEL, self.STRUCT, slots, record=self.records.argument(chunk, inside), replicas=count, fresh=int(self.step == 0),
-                skin=plan.skin, status=status, rebuilds=rebuilds, **common, **counts, **state, **self.arguments(steps, slots),
+                self.KERNEL, self.STRUCT, slots, record=self.records.argument(chunk, inside),
+                hops=self.hops.argument(watched, frames, state), replicas=count, fresh=int(self.step == 0),
+                skin=plan.skin, status=status, rebuilds=rebuilds, **common, **counts, **moving, **self.arguments(steps, slots),
             )  # fmt: skip
             bits = self.target.to_numpy(status)
             self._raise_failure(bits, steps)
@@ -271,7 +281,8 @@ class Run(ABC):
                 break
             problem.grow_lists()
         # Everything is brought here first; then it is kept as a whole, which no signal may split.
-        recorded = self.records.fetched(chunk, configuration)
+        recorded, hopped = self.records.fetched(chunk, configuration), self.hops.fetched(watched, configuration)
+        self.hops.write(hopped, rows, frames)
         counted = {name: self.target.to_numpy(values) for name, values in counts.items()}
         built = int(rebuilds.sum())
         with uninterrupted():
@@ -279,6 +290,7 @@ class Run(ABC):
             self.step += steps
             self.rebuilds += built
             self.records.keep(recorded, rows, inside)
+            self.hops.keep(hopped)
             for name, values in counted.items():
                 self.counts[name][rows] += values
 

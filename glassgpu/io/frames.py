@@ -1,0 +1,208 @@
+"""Frames of trajectories at equal intervals, with who hops in them, in a Zarr store that is written while a run goes.
+
+Positions are whole numbers of L / 2^32 in a wrapped box: what single precision computes with, and in double precision
+a rounding by 1e-10 of a side. So a frame is as small as in single precision, and as good everywhere in the box.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.engines.checkpoint import differences, writable
+from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+from glassgpu.io.datasets import MARK
+from glassgpu.types import Snapshot
+
+IDENTITY = "glassgpu_frames"  # attribute: what fixes the numbers of a store
+FRAMES_PER_CHUNK = 16
+TURN = 2.0**32
+VARIABLES = ("position", "p_hop", "csd", "box", "types", "done")
+
+
+class Frames:
+    """Trajectories of one System that ``simulate.md(..., frames=path)`` or ``structure.inherent_frames`` wrote.
+
+    A run is one replica of one configuration. Only what is asked for is read.
+
+    Args:
+        path: of the store.
+
+    Attributes:
+        path: of the store.
+        runs, frames: how many; frame 0 is the start.
+        times: (frame,) float64.
+        window: frames of both windows of p_hop, 2 h.
+        box: (run, d) sides [length].
+        types: (run, N) int32.
+        attrs: provenance, as of an ``Ensemble``, and ``state``: "thermal" or "inherent".
+
+    Raises:
+        FileFormatError: no such store, or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        import zarr
+
+        self.path = Path(path)
+        try:
+            self._group: Any = zarr.open_group(self.path, mode="r")
+            about = json.loads(str(self._group.attrs[IDENTITY]))
+            self.box, self.types = self._group["box"][:], self._group["types"][:]
+            self.runs, self.frames, self.n, self.dimension = self._group["position"].shape
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise FileFormatError(f"{path} holds no frames of trajectories, or is damaged ({error})") from error
+        self.interval, self.window, self.attrs, self._identity = about["interval"], about["window"], about["attrs"], about["identity"]
+        self.times = self.interval * np.arange(self.frames)
+
+    def __repr__(self) -> str:
+        return f"Frames({self.attrs.get('system')}, {self.attrs.get('state')}, runs={self.runs}, frames={self.frames}, N={self.n}, interval={self.interval:g})"
+
+    @property
+    def done(self) -> np.ndarray:
+        """(run,) int64 frames written so far."""
+        return self._read("done", slice(None))
+
+    def snapshot(self, run: int, frame: int) -> Snapshot:
+        """One frame, without velocities."""
+        return self.snapshots(run, [frame])[0]
+
+    def snapshots(self, run: int, frames: Sequence[int] | np.ndarray) -> list[Snapshot]:
+        """Some frames of one run.
+
+        Raises:
+            InvalidInput: no such run or frame, or one that is not written yet.
+            FileFormatError: a damaged chunk.
+        """
+        chosen = validate.array("frames", frames, np.int64, (None,))
+        validate.whole("run", run, least=0, most=self.runs - 1)
+        done = int(self.done[run])
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= done):
+            raise InvalidInput(
+                f"run {run} of {self.path} holds frames 0 to {done - 1}; frames {chosen.min()} to {chosen.max()} were asked for"
+            )
+        turns = self._read("position", (run, chosen)) if len(chosen) else np.zeros((0, self.n, self.dimension))
+        return [Snapshot(turn * (self.box[run] / TURN), self.types[run], self.box[run]) for turn in turns]
+
+    def p_hop(self, run: int) -> np.ndarray:
+        """(frame, N) float32 [length^2]; NaN where a window does not fit or nothing is written yet."""
+        return self._read("p_hop", run)
+
+    def cumulative_squared_displacement(self, run: int) -> np.ndarray:
+        """(frame, N) float32 [length^2]; NaN likewise."""
+        return self._read("csd", run)
+
+    def unwrapped(self, run: int, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Positions of frames first ... last - 1, (frame, N, d) float64, continuous from frame to frame: minimum images,
+        for motion below half a box per frame [length]."""
+        turns = self._read("position", (run, slice(first, last))).astype(np.int64)
+        steps = np.diff(turns, axis=0).astype(np.int32)  # wraps around: the minimum image
+        turns[1:] = turns[0] + np.cumsum(steps, axis=0, dtype=np.int64)
+        return turns * (self.box[run] / TURN)
+
+    def _read(self, name: str, where: Any) -> np.ndarray:
+        try:
+            values = self._group[name]
+            return values.oindex[where] if isinstance(where, tuple) else values[where]
+        except (OSError, RuntimeError, ValueError) as error:
+            raise FileFormatError(f"{self.path}: {name} is damaged ({error})") from error
+
+
+class FrameWriter(Frames):
+    """A store that is being written; made if it is not there, continued if it is.
+
+    Args:
+        path: of the store, a folder.
+        identity: fixes every number in it.
+        starts: the snapshot of each run at time 0.
+        frames: in all.
+        interval: between them.
+        window: of p_hop, in frames.
+        attrs: kept with it.
+
+    Raises:
+        CheckpointMismatch: the store holds something else.
+        OutputNotWritable: something else stands at the path, or it cannot be written.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, identity: str, starts: Sequence[Snapshot], frames: int, interval: float, window: int, attrs: dict
+    ):
+        import zarr
+
+        target = Path(path).resolve()
+        about = {"identity": identity, "interval": interval, "window": window, "attrs": attrs}
+        if not target.exists():
+            _make_store(target, json.dumps(about), starts, frames)
+        try:
+            super().__init__(target)
+        except FileFormatError:
+            raise OutputNotWritable(f"{target} exists and holds something else; choose another name, or remove it first") from None
+        if self._identity != identity or self.frames != frames:
+            raise CheckpointMismatch(
+                f"{target} holds other frames than asked for ({differences(self._identity, identity)}); choose another name, or remove it first"
+            )
+        self._group = zarr.open_group(target, mode="r+")
+
+    def write(self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray) -> None:
+        """Frames ``first`` ... of a run: positions (frame, N, d) unwrapped or not, csd (frame, N), and p_hop (frame, N) of
+        the frames half a window earlier."""
+        half, last = self.window // 2, first + len(positions)
+        turns = np.rint(positions * (TURN / self.box[row])).astype(np.int64).astype(np.int32)  # drops whole boxes
+        early = max(0, half - first)  # frames judged before there were any
+        try:
+            self._group["position"][row, first:last] = turns
+            self._group["csd"][row, first:last] = csd.astype(np.float32)
+            if len(p_hop) > early:
+                self._group["p_hop"][row, first + early - half : last - half] = p_hop[early:].astype(np.float32)
+            self._group["done"][row] = last
+        except OSError as error:
+            raise OutputNotWritable(f"{self.path} could not be written ({error.strerror or error}); what is there is kept") from error
+
+
+def _make_store(path: Path, about: str, starts: Sequence[Snapshot], frames: int) -> None:
+    """A store with the first frame of every run, which appears whole or not at all."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+
+    runs, (n, d) = len(starts), starts[0].positions.shape
+    how: dict[str, Any] = {"compressors": (ZstdCodec(level=1, checksum=True),), "config": {"write_empty_chunks": True}}
+    each = min(FRAMES_PER_CHUNK, frames)
+    writable(path)
+    try:
+        with TemporaryDirectory(dir=path.parent, prefix=".glassgpu-") as folder:
+            fresh = Path(folder, "new")
+            group: Any = zarr.open_group(fresh, mode="w-", zarr_format=3, attributes={MARK: list(VARIABLES), IDENTITY: about})
+            group.create_array(
+                "position", shape=(runs, frames, n, d), chunks=(1, each, n, d), dtype="i4",
+                dimension_names=("run", "frame", "particle", "dim"), **how,
+            )  # fmt: skip
+            for name in ("p_hop", "csd"):
+                group.create_array(
+                    name, shape=(runs, frames, n), chunks=(1, each, n), dtype="f4", fill_value=np.nan,
+                    dimension_names=("run", "frame", "particle"), **how,
+                )  # fmt: skip
+            group.create_array("box", data=np.stack([s.box for s in starts]), dimension_names=("run", "dim"))
+            group.create_array("types", data=np.stack([s.types for s in starts]), dimension_names=("run", "particle"))
+            group.create_array("done", data=np.ones(runs, np.int64), chunks=(1,), dimension_names=("run",))
+            for k, start in enumerate(starts):
+                group["position"][k, 0] = np.rint(start.positions * (TURN / start.box)).astype(np.int64).astype(np.int32)
+            os.rename(fresh, path)
+    except OSError as error:
+        raise OutputNotWritable(f"{path} could not be written ({error.strerror or error})") from error
+
+
+def open_frames(path: str | os.PathLike) -> Frames:
+    """Frames of trajectories that a run has written, or is writing.
+
+    Raises:
+        FileFormatError: no such store, or damaged.
+    """
+    return Frames(path)
