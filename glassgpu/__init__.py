@@ -13,7 +13,20 @@ from glassgpu.names import missing
 
 __version__ = "0.1.0"
 
-_MODULES = ("descriptors", "dynamics", "errors", "evaluate", "io", "models", "report", "selection", "simulate", "structure", "systems")
+_MODULES = (
+    "descriptors",
+    "dynamics",
+    "errors",
+    "evaluate",
+    "io",
+    "landscape",
+    "models",
+    "report",
+    "selection",
+    "simulate",
+    "structure",
+    "systems",
+)
 _NAMES = {
     "Ensemble": "glassgpu.types",
     "Snapshot": "glassgpu.types",

@@ -1,0 +1,117 @@
+"""Probabilities of rearrangement from counts: in how many of R runs of one configuration a particle rearranged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from glassgpu import validate
+from glassgpu.errors import InvalidInput
+
+
+def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
+    """ln((k + 1/2) / (R - k + 1/2)): the log-odds of p_r from counts, finite also for k = 0 and k = R.
+
+    Args:
+        count: any shape, whole numbers k, 0 to R.
+        replicas: R, at least 1, one number or of a shape that goes with ``count``.
+
+    Returns:
+        float64. Its bias is of second order in 1 / (R p) and 1 / (R (1 - p)).
+
+    Raises:
+        InvalidInput: counts that are not whole numbers between 0 and R.
+
+    Source: spec section 2; Haldane, Ann. Hum. Genet. 20, 309 (1956); TH 3.4 states the logit of p itself.
+    """
+    k, r = _counts(count, replicas)
+    return np.log((k + 0.5) / (r - k + 0.5))
+
+
+def logit_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
+    """v = 1 / (k + 1/2) + 1 / (R - k + 1/2): the variance that finite R leaves in ``logit``.
+
+    Same arguments and shape. Source: spec section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
+    """
+    k, r = _counts(count, replicas)
+    return 1 / (k + 0.5) + 1 / (r - k + 0.5)
+
+
+def probability_interval(count: ArrayLike, replicas: ArrayLike, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of a probability: those p from which k lies less than z sqrt(R p (1 - p)) away.
+
+    It says nothing of events that depend on one another: those need the scatter between blocks.
+
+    Args:
+        count, replicas: as in ``logit``.
+        level: share of such intervals that hold p, 0 to 1.
+
+    Returns:
+        Lower and upper end, float64.
+
+    Raises:
+        InvalidInput: counts that are not whole numbers between 0 and R; a level outside (0, 1).
+
+    Source: Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
+    """
+    from scipy.special import ndtri
+
+    k, r = _counts(count, replicas)
+    if not 0 < validate.number("level", level) < 1:
+        raise InvalidInput(f"level={level!r}: must lie between 0 and 1")
+    z2 = ndtri(0.5 + level / 2) ** 2
+    middle = (k + z2 / 2) / (r + z2)
+    half = np.sqrt(z2) / (r + z2) * np.sqrt(k * (r - k) / r + z2 / 4)
+    return np.where(k == 0, 0.0, middle - half), np.where(k == r, 1.0, middle + half)  # else -1e-18 by rounding
+
+
+def structural_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
+    """Var(logit p) - <v>: the variance of the logit over particles that is not the noise of finite R.
+
+    Args:
+        count: (..., N) whole numbers k, of particles of one species.
+        replicas: as in ``logit``.
+
+    Returns:
+        (...) float64. Where it is not positive, no structural variance is left. NaN for fewer than two particles.
+        Below some ten events a particle the 1/2 in ``logit`` hides a part of it: see ``tests/test_rearrangement.py``.
+
+    Raises:
+        InvalidInput
+
+    Source: spec section 2.
+    """
+    spread, noise = _spread_and_noise(count, replicas)
+    return spread - noise
+
+
+def logit_reliability(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
+    """1 - <v> / Var(logit p): the share of the variance of the logit over particles that is not the noise of finite R.
+
+    Its square root is the largest Pearson coefficient of any function of the structure with the logit. Same arguments
+    and shape as ``structural_variance``; not positive where no structural variance is left, NaN where all logits are equal.
+    """
+    spread, noise = _spread_and_noise(count, replicas)
+    return 1 - noise / np.where(spread > 0, spread, np.nan)
+
+
+def _spread_and_noise(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Var_i(logit) and <v>."""
+    y, v = logit(count, replicas), logit_variance(count, replicas)
+    if y.ndim == 0:
+        raise InvalidInput("count is one number; expected the counts of several particles along the last axis")
+    if y.shape[-1] < 2:
+        return np.full(y.shape[:-1], np.nan), np.full(y.shape[:-1], np.nan)
+    return y.var(axis=-1, ddof=1), v.mean(axis=-1)
+
+
+def _counts(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    k = validate.array("count", count, np.int64, (...,))
+    r = validate.array("replicas", replicas, np.int64, (...,))
+    if np.broadcast_shapes(k.shape, r.shape) != k.shape:
+        raise InvalidInput(f"replicas has shape {r.shape}, which does not go with count {k.shape}")
+    if (r < 1).any():
+        raise InvalidInput(f"replicas holds {int(r.min())}: must be at least 1")
+    if ((k < 0) | (k > r)).any():
+        raise InvalidInput(f"count holds {int(((k < 0) | (k > r)).sum())} values that do not lie between 0 and replicas")
+    return k, r

@@ -1,0 +1,33 @@
+"""From scores of local structure to an energy landscape: P(R | S), barriers, the onset temperature, and how much is explained."""
+
+from glassgpu.landscape.barriers import Barriers, LinearBarriers, fit_barriers
+from glassgpu.landscape.controls import random_hyperplane, shuffled
+from glassgpu.landscape.divergence import jensen_shannon
+from glassgpu.landscape.onset import Onset, onset_temperature
+from glassgpu.landscape.probability import RearrangementProbability, joined, rearrangement_probability
+from glassgpu.landscape.variance import VarianceShare, eta, explained_variance
+from glassgpu.landscape.z_scores import BiasScan, ZScore, bias_scan, z_score
+from glassgpu.names import explain_missing
+
+__all__ = [
+    "Barriers",
+    "BiasScan",
+    "LinearBarriers",
+    "Onset",
+    "RearrangementProbability",
+    "VarianceShare",
+    "ZScore",
+    "bias_scan",
+    "eta",
+    "explained_variance",
+    "fit_barriers",
+    "jensen_shannon",
+    "joined",
+    "onset_temperature",
+    "random_hyperplane",
+    "rearrangement_probability",
+    "shuffled",
+    "z_score",
+]
+
+explain_missing(globals())
