@@ -161,9 +161,10 @@ def rearrangement_probability(
     which = np.where(s == edges[-1], len(edges) - 2, np.searchsorted(edges, s, side="right") - 1)
     inside = (which >= 0) & (which < len(edges) - 1)
     temperatures, level = np.unique(t, return_inverse=True)
-    pairs, row_block = np.unique(np.stack([level, b]), axis=1, return_inverse=True)
+    names, row_name = np.unique(b, return_inverse=True)
+    pairs, row_block = np.unique(level * len(names) + row_name, return_inverse=True)
     cell = (row_block * (len(edges) - 1) + which)[inside]
-    shape = (pairs.shape[1], len(edges) - 1)
+    shape = (len(pairs), len(edges) - 1)
 
     def summed(weights: np.ndarray) -> np.ndarray:
         return np.bincount(cell, weights[inside], shape[0] * shape[1]).reshape(shape)
@@ -171,7 +172,7 @@ def rearrangement_probability(
     return RearrangementProbability(
         temperatures,
         edges,
-        pairs[0],
+        pairs // len(names),
         summed(k).astype(np.int64),  # sums of whole numbers below 2^53 are exact
         summed(np.full(len(s), float(of))).astype(np.int64),
         summed(of * s),

@@ -139,20 +139,19 @@ def _share(
 
     def share(of: np.ndarray) -> tuple[float, float, float]:
         """The numerator, Var(y) and <v>."""
-        n, total, squares, noise = of[:4].sum(axis=1)
+        n, total, squares, noise = map(float, of[:4].sum(axis=1))
         return numerator(of), (squares - total**2 / n) / (n - 1), noise / n
 
     top, spread, noise = share(sums.sum(axis=1))
-    ceiling = 1 - noise / spread if spread > 0 else float("nan")
-    measured = top / spread if spread > 0 else float("nan")
+    nan = float("nan")
+    ceiling, measured = (1 - noise / spread, top / spread) if spread > 0 else (nan, nan)
     if not spread - noise > 0:
-        return VarianceShare(float("nan"), float("nan"), measured, ceiling, spread - noise, NOTHING_LEFT)
-    error = float("nan")
+        return VarianceShare(nan, nan, measured, ceiling, spread - noise, NOTHING_LEFT)
+    error = nan
     if len(names) > 1 and resamples > 1:
         each = [share(np.tensordot(sums, weights, (1, 0))) for weights in drawn]
+        wide = np.sqrt(len(names) / (len(names) - 1))  # the bootstrap of m blocks has (m - 1) / m of the variance
         sound = all(s > v for _, s, v in each)
-        # The bootstrap of m blocks has (m - 1) / m of the variance.
-        wide = np.sqrt(len(names) / (len(names) - 1))
         error = float(wide * np.std([t / (s - v) for t, s, v in each], ddof=1)) if sound else float("inf")
     return VarianceShare(top / (spread - noise), error, measured, ceiling, spread - noise)
 
