@@ -132,10 +132,12 @@ def balanced_examples(
         InvalidInput: a class is empty.
     """
     classes = []
-    for name, found, before in (("rearrangements", active, lead), ("quiet particles", quiet, quiet_lead)):
+    kinds: list[tuple[str, Sequence[tuple[np.ndarray, np.ndarray]], int]]
+    kinds = [("rearrangements", active, lead), ("quiet particles", quiet, quiet_lead)]
+    for name, found, before in kinds:
         validate.whole("lead", before, least=0)
-        run = np.concatenate([np.full(len(f), k) for k, (f, _) in enumerate(found)])
-        frame, particle = (np.concatenate([part[k] for part in found]) for k in (0, 1))
+        run = np.concatenate([np.full(len(frames), k) for k, (frames, _) in enumerate(found)])
+        frame, particle = np.concatenate([np.stack(pair) for pair in found], axis=1)
         kept = frame - before >= 0
         if not kept.any():
             raise InvalidInput(f"no {name} were found; give longer runs, or other thresholds")
@@ -148,8 +150,8 @@ def balanced_examples(
         chosen = np.sort(random.choice(len(columns[0]), count, replace=False))
         parts.append(tuple(c[chosen].astype(np.int64) for c in columns))
     run, frame, particle = (np.concatenate(pair) for pair in zip(*parts, strict=True))
-    found = {"rearrangements": len(classes[0][0]), "quiet": len(classes[1][0])}
-    return Examples(run, frame, particle, np.repeat([1, 0], count), {"lead": lead, "seed": seed, **found, **provenance})
+    counts = {"rearrangements": len(classes[0][0]), "quiet": len(classes[1][0])}
+    return Examples(run, frame, particle, np.repeat([1, 0], count), {"lead": lead, "seed": seed, **counts, **provenance})
 
 
 def _stays(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -43,6 +43,7 @@ class Frames:
         box: (run, d) sides [length].
         types: (run, N) int32.
         attrs: provenance, as of an ``Ensemble``, and ``state``: "thermal" or "inherent".
+        identity: what fixes every number in it, as text.
 
     Raises:
         FileFormatError: no such store, or damaged.
@@ -53,13 +54,15 @@ class Frames:
 
         self.path = Path(path)
         try:
-            self._group: Any = zarr.open_group(self.path, mode="r")
-            about = json.loads(str(self._group.attrs[IDENTITY]))
-            self.box, self.types = self._group["box"][:], self._group["types"][:]
-            self.runs, self.frames, self.n, self.dimension = self._group["position"].shape
+            group: Any = zarr.open_group(self.path, mode="r")
+            about = json.loads(group.attrs[IDENTITY])
+            box: np.ndarray = group["box"][:]
+            types: np.ndarray = group["types"][:]
+            self.runs, self.frames, self.n, self.dimension = (int(k) for k in group["position"].shape)
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise FileFormatError(f"{path} holds no frames of trajectories, or is damaged ({error})") from error
-        self.interval, self.window, self.attrs, self._identity = about["interval"], about["window"], about["attrs"], about["identity"]
+        self._group, self.box, self.types = group, box, types
+        self.interval, self.window, self.attrs, self.identity = about["interval"], about["window"], about["attrs"], about["identity"]
         self.times = self.interval * np.arange(self.frames)
 
     def __repr__(self) -> str:
@@ -145,9 +148,9 @@ class FrameWriter(Frames):
             super().__init__(target)
         except FileFormatError:
             raise OutputNotWritable(f"{target} exists and holds something else; choose another name, or remove it first") from None
-        if self._identity != identity or self.frames != frames:
+        if self.identity != identity or self.frames != frames:
             raise CheckpointMismatch(
-                f"{target} holds other frames than asked for ({differences(self._identity, identity)}); choose another name, or remove it first"
+                f"{target} holds other frames than asked for ({differences(self.identity, identity)}); choose another name, or remove it first"
             )
         self._group = zarr.open_group(target, mode="r+")
 

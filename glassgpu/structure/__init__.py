@@ -4,6 +4,7 @@ from glassgpu.names import explain_missing
 from glassgpu.structure.bond_order import LongRangeOrder, bond_order, long_range_order
 from glassgpu.structure.correlations import radial_distribution, structure_factor
 from glassgpu.structure.crystal import largest_crystalline_cluster
+from glassgpu.structure.inherent_frames import inherent_frames
 from glassgpu.structure.neighbors import Neighbors, coordination_number, neighbors
 from glassgpu.structure.states import cage_state, inherent_structure
 from glassgpu.structure.steric_order import steric_order
@@ -16,6 +17,7 @@ __all__ = [
     "bond_order",
     "cage_state",
     "coordination_number",
+    "inherent_frames",
     "inherent_structure",
     "largest_crystalline_cluster",
     "long_range_order",

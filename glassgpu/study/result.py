@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glassgpu.errors import InvalidInput
-from glassgpu.study.store import damaged, read_record, read_values
+from glassgpu.study.store import FILES, damaged, read_record, read_values
 
 
 class Result(Mapping[str, Any]):
@@ -18,6 +18,7 @@ class Result(Mapping[str, Any]):
     Attributes:
         name, key: of the stage.
         record: what is known of the run: version, parameters, seconds, provenance.
+        folder: of the files that the stage wrote itself; they carry their own checksums.
     """
 
     def __init__(self, folder: Path, key: str):
@@ -27,6 +28,7 @@ class Result(Mapping[str, Any]):
         self.name: str = self.record["name"]
         self.key = key
         self._folder = folder
+        self.folder = folder / FILES
         self._values: dict[str, Any] | None = None
 
     def _read(self) -> dict[str, Any]:

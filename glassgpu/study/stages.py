@@ -23,7 +23,7 @@ from glassgpu.errors import CheckpointMismatch, InvalidInput, OutputNotWritable,
 from glassgpu.study.keys import describe, stage_key
 from glassgpu.study.provenance import command, now, of_a_run, of_a_study, recorded
 from glassgpu.study.result import Result
-from glassgpu.study.store import write_result
+from glassgpu.study.store import FILES, write_result
 
 STUDY, STAGES, WORK, LOCK, CHECKPOINT = "study.json", "stages", "work", ".lock", "checkpoint.npz"
 TEMPORARY = (".*.part", ".*.probe")  # names that engines and studies give to what they are writing
@@ -80,7 +80,9 @@ class Study:
         results of other stages by their keys. The function itself is not hashed: raise ``version``
         when its numbers change. What does not change its numbers (threads, progress) belongs
         inside it, or is bound with ``functools.partial``. A function with a parameter
-        ``checkpoint`` is handed a path for the engine's ``checkpoint=``.
+        ``checkpoint`` is handed a path for the engine's ``checkpoint=``; one with a parameter
+        ``folder`` a folder for what is too large for memory, which is kept with the result
+        (``Result.folder``) and found again by the function after an interruption.
 
         Args:
             name: letters, digits and ``_ . + -``; give each set of inputs its own name.
@@ -102,8 +104,8 @@ class Study:
         """
         _check_name(name)
         validate.whole("version", version, least=0)
-        if "checkpoint" in inputs:
-            raise InvalidInput(f"stage {name!r}: checkpoint is not an input; the study hands its own path to a function that takes one")
+        for handed in {"checkpoint", "folder"} & set(inputs):
+            raise InvalidInput(f"stage {name!r}: {handed} is not an input; the study hands its own path to a function that takes one")
         described = {k: describe(v, f"stage {name!r}, input {k}") for k, v in inputs.items()}
         key = stage_key(name, version, described)
         place = self.folder / STAGES / f"{name}-{key[:16]}"
@@ -125,7 +127,7 @@ class Study:
     def _run(
         self, place: Path, work: Path, record: dict[str, Any], function: Callable[..., Mapping[str, Any]], inputs: dict[str, Any]
     ) -> None:
-        checkpoint, fresh = work / CHECKPOINT, work / "result"
+        checkpoint, fresh, files = work / CHECKPOINT, work / "result", work / FILES
         try:
             work.mkdir(parents=True, exist_ok=True)
             place.parent.mkdir(exist_ok=True)
@@ -134,9 +136,13 @@ class Study:
                 stale.unlink()
         except OSError as error:
             raise _unwritable(work, error) from error
-        continued = checkpoint.exists()
-        if "checkpoint" in inspect.signature(function).parameters:
+        continued = checkpoint.exists() or files.exists()
+        takes = inspect.signature(function).parameters
+        if "checkpoint" in takes:
             inputs = {**inputs, "checkpoint": checkpoint}
+        if "folder" in takes:
+            files.mkdir(exist_ok=True)
+            inputs = {**inputs, "folder": files}
         started = time.monotonic()
         try:
             values = function(**inputs)
@@ -144,6 +150,9 @@ class Study:
             if not continued:
                 raise
             checkpoint.unlink(missing_ok=True)  # the inputs are the same: the kernels have changed since it was written
+            if "folder" in takes:
+                shutil.rmtree(files)
+                files.mkdir()
             continued = False
             values = function(**inputs)
         if not isinstance(values, Mapping):
@@ -152,6 +161,8 @@ class Study:
         try:
             fresh.mkdir()
             write_result(fresh, record, dict(values))
+            if files.exists():
+                os.rename(files, fresh / FILES)
             os.rename(fresh, place)
         except OSError as error:
             raise _unwritable(place, error) from error

@@ -1,4 +1,4 @@
-"""What a stage returned, on disk: a folder with ``stage.json`` and ``arrays.npz``.
+"""What a stage returned, on disk: a folder with ``stage.json`` and ``arrays.npz``, and ``files`` where a stage wrote some itself.
 
 ``write_arrays`` and ``read_arrays`` alone know the format of the arrays. All else is a tree in
 JSON that names them.
@@ -20,7 +20,7 @@ from glassgpu.errors import FileFormatError, InvalidInput
 from glassgpu.types import Ensemble, Snapshot
 
 FORMAT = 1
-RECORD, ARRAYS = "stage.json", "arrays.npz"
+RECORD, ARRAYS, FILES = "stage.json", "arrays.npz", "files"
 CLASSES = {"Snapshot": Snapshot, "Ensemble": Ensemble}
 
 

@@ -1,0 +1,116 @@
+"""Inherent structures of every frame of trajectories, and who hops between them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glassgpu import __version__, validate
+from glassgpu.compile import source_key
+from glassgpu.dynamics.hops import cumulative_squared_displacement, p_hop
+from glassgpu.engines.checkpoint import fingerprint
+from glassgpu.engines.quench import quench
+from glassgpu.errors import Interrupted, InvalidInput
+from glassgpu.progress import Progress, bar
+from glassgpu.systems.system import System, as_system
+from glassgpu.types import as_snapshots
+
+if TYPE_CHECKING:
+    from glassgpu.io.frames import Frames, FrameWriter
+
+BLOCK = 32  # frames quenched side by side
+TOLERANCE = 1e-3  # of the forces: places are then right to about 1e-3, a hop is 0.5
+
+
+def inherent_frames(
+    system: System,
+    frames: Frames,
+    path: str | os.PathLike,
+    *,
+    force_tolerance: float = TOLERANCE,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Frames:
+    """Quench every frame of a store, and write the minima, with their p_hop, to another.
+
+    A store that is there is continued. Frames of Monte Carlo with exchanges of species are refused: a store knows each
+    particle's species at time 0 only.
+
+    Args:
+        system: that the frames are of.
+        frames: complete, from ``io.open_frames``.
+        path: of the new store.
+        force_tolerance: as for ``simulate.quench``.
+        progress: a bar (True), nothing (False), or a function told the fraction done.
+        backend, threads: as for ``simulate.md``.
+
+    Returns:
+        Frames.
+
+    Raises:
+        InvalidInput: incomplete frames.
+        CheckpointMismatch, OutputNotWritable: something else at the path.
+        NotConverged, Interrupted: with what is done kept.
+    """
+    from glassgpu.io.frames import FrameWriter, open_frames
+
+    system = as_system(system)
+    validate.number("force_tolerance", force_tolerance, above=0)
+    if (frames.done < frames.frames).any():
+        raise InvalidInput(f"{frames.path} is not complete: {frames.done.tolist()} of {frames.frames} frames; finish the run first")
+    if frames.attrs["dynamics"] == "swap_mc":
+        raise InvalidInput("frames of swap_mc do not hold the species of later frames; take frames of md or mc")
+    starts = [frames.snapshot(run, 0) for run in range(frames.runs)]
+    identity = fingerprint(
+        what="inherent_frames",
+        frames=frames.identity,
+        force_tolerance=force_tolerance,
+        code=(__version__, source_key()),
+        **system.physics(),
+    )
+    about = {**frames.attrs, "state": "inherent", "force_tolerance": force_tolerance}
+    writer = FrameWriter(Path(path), identity, starts, frames.frames, frames.interval, frames.window, about)
+    done = np.where(writer.done > 1, writer.done, 0)  # a new store begins with the first frame as it was given
+    try:
+        with bar(frames.runs * frames.frames, "frames", progress, int(done.sum())) as advance:
+            for run in range(frames.runs):
+                for first in range(int(done[run]), frames.frames, BLOCK):
+                    last = min(first + BLOCK, frames.frames)
+                    _settle(system, frames, writer, run, first, last, force_tolerance, backend, threads)
+                    advance(last - first)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; the same call continues {path}") from None
+    return open_frames(path)
+
+
+def _settle(
+    system: System,
+    frames: Frames,
+    writer: FrameWriter,
+    run: int,
+    first: int,
+    last: int,
+    tolerance: float,
+    backend: str,
+    threads: int | None,
+) -> None:
+    """Quench frames first ... last - 1 of a run and write them, with the hops that can then be told."""
+    window, box = frames.window, frames.box[run]
+    found = quench(
+        system, frames.snapshots(run, np.arange(first, last)), force_tolerance=tolerance, progress=False, backend=backend, threads=threads
+    )
+    minima = np.stack([s.positions for s in as_snapshots(found.final)[0]])
+    before = max(0, first - window)
+    past = np.stack([s.positions for s in writer.snapshots(run, np.arange(before, first))]) if first else minima[:0]
+    whole, new = np.concatenate([past, minima]), slice(first - before, last - before)
+    hops, moved = np.full((2, last - first, frames.n), np.nan)
+    if len(whole) > window:
+        labels = p_hop(whole, window, box=box)
+        judged = np.arange(first, last) - window // 2 - before  # where frames half a window earlier stand
+        hops = np.where(judged[:, None] >= 0, labels[judged], np.nan)
+        moved = cumulative_squared_displacement(whole, window, box=box)[new]
+    writer.write(run, first, minima, hops, moved)
