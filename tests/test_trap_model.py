@@ -90,11 +90,11 @@ def test_the_model_is_what_it_says():
 
 def test_explained_variance_of_traps():
     """ln P = (e1 / T - s1) S - noise / T + const: the shares are those of the two terms, as of logit P itself for small P."""
-    model = TrapModel(noise=0.3, e0=6.5)
-    found = trap_ensemble(model, 0.55, configurations=20, particles=2000, replicas=4000, seed=5)
+    model = TrapModel(noise=0.3, e0=6.8)
+    found = trap_ensemble(model, 0.55, configurations=20, particles=2000, replicas=10000, seed=5)
     structural, hidden = (1 / 0.55 - model.s1) ** 2, (0.3 / 0.55) ** 2
     expected = structural / (structural + hidden)
-    args = gg.dynamics.logit(found.count, 4000), gg.dynamics.logit_variance(found.count, 4000)
+    args = gg.dynamics.logit(found.count, 10000), gg.dynamics.logit_variance(found.count, 10000)
     share = explained_variance(found.score, *args, block=found.configuration)
     print(f"\nexplained {share.value:.4f} +- {share.standard_error:.4f}, expected {expected:.4f}, ceiling {share.ceiling:.4f}")
     assert share.value == pytest.approx(expected, abs=0.02)
