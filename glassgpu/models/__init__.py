@@ -2,18 +2,23 @@
 
 from glassgpu.models.elastic_net import ElasticNet, ElasticNetPath, Lasso, elastic_net_path
 from glassgpu.models.factor import Factor
+from glassgpu.models.kernel_svr import KernelSVR
 from glassgpu.models.least_squares import LeastSquares
 from glassgpu.models.moments import Moments
 from glassgpu.models.principal_components import PrincipalComponentRegression
 from glassgpu.models.ridge import Ridge, ridge_path, ridge_paths
+from glassgpu.models.support_vectors import LinearSVC, LinearSVR
 from glassgpu.names import explain_missing
 
 __all__ = [
     "ElasticNet",
     "ElasticNetPath",
     "Factor",
+    "KernelSVR",
     "Lasso",
     "LeastSquares",
+    "LinearSVC",
+    "LinearSVR",
     "Moments",
     "PrincipalComponentRegression",
     "Ridge",
