@@ -34,18 +34,16 @@ class State:
 
 @dataclass(frozen=True)
 class Liquids:
-    """What is simulated: the states from warm to cold, and at which of them frames are quenched.
+    """What is simulated.
 
     Attributes:
         n, configurations: independent liquids of so many particles.
-        states: from the warmest to the coldest.
-        inherent: frames of the coldest state that are quenched too.
+        states: from the warmest to the coldest, whose frames are quenched too.
     """
 
     n: int
     configurations: int
     states: tuple[State, ...]
-    inherent: int
 
 
 LAPTOP = (
@@ -55,9 +53,9 @@ LAPTOP = (
 PAPER_HOT = tuple(State(t, 50, 1000) for t in (2.0, 1.8, 1.4, 1.2, 1.0))
 PAPER_COLD = tuple(State(t, 1000, 2000) for t in (0.86, 0.80, 0.70, 0.65, 0.60, 0.56, 0.53, 0.50, 0.47)) + (State(0.45, 5000, 4000),)
 SCALES = {
-    "smoke": Liquids(2048, 3, (State(2.0, 1, 8), State(1.2, 1, 8), State(0.9, 1, 8), State(0.8, 2, 12)), 14),
-    "laptop": Liquids(2048, 6, LAPTOP, 320),
-    "paper": Liquids(4096, 10, PAPER_HOT + PAPER_COLD, 2000),
+    "smoke": Liquids(2048, 2, (State(2.0, 1, 8), State(1.2, 1, 8), State(0.9, 1, 8), State(0.8, 2, 12))),
+    "laptop": Liquids(2048, 6, LAPTOP),
+    "paper": Liquids(4096, 10, PAPER_HOT + PAPER_COLD),
 }
 SMOKE_HOPS = Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacement=0.05)
 

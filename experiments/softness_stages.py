@@ -1,0 +1,249 @@
+"""Softness and fluidity: examples, columns, hyperplanes, and P(R | S). The calculations of the experiment ``softness``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from glassgpu.experiments.watched_liquids import opened
+from sklearn.metrics import balanced_accuracy_score
+
+import glassgpu as gg
+from glassgpu import dynamics, landscape
+from glassgpu.descriptors import Softness
+from glassgpu.dynamics import Hops, events
+from glassgpu.models import Hyperplane, LinearSVC
+from glassgpu.study import Result
+
+C = 0.01  # TH section 2.2.3
+INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # spec section 4, rule (a)
+AT_ONCE = 16  # frames described together
+RADIAL = 100  # the columns of TH chapter 2, which stand first
+
+
+def of_a(frames: gg.io.Frames) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each run the numbers of its A particles, and their p_hop (frame, A)."""
+    out = []
+    for run in range(frames.runs):
+        kept = np.flatnonzero(frames.types[run] == 0)
+        out.append((kept, frames.p_hop(run)[:, kept]))
+    return out
+
+
+def relaxation_time(frames: gg.io.Frames, wavenumber: float) -> float:
+    """When F_s(k, t) of A falls to 1 / e, over all origins; the length of the run where it does not."""
+    lags = np.unique(np.geomspace(1, frames.frames - 1, 24).astype(int))
+    values = np.zeros(len(lags))
+    for run in range(frames.runs):
+        x = frames.unwrapped(run)[:, frames.types[run] == 0]
+        for k, lag in enumerate(lags):
+            values[k] += dynamics.self_intermediate_scattering(x[lag:][:: max(1, lag // 4)] - x[:-lag][:: max(1, lag // 4)], wavenumber).mean()
+    found = dynamics.relaxation_time(lags * frames.interval, values / frames.runs)
+    return float(found) if np.isfinite(found) else float(frames.times[-1])
+
+
+def _found(frames: gg.io.Frames, pick: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frames and particles of each run that ``pick(p_hop)`` chooses among the A particles."""
+    out = []
+    for kept, p_hop in of_a(frames):
+        frame, particle = pick(p_hop)
+        out.append((frame, kept[particle]))
+    return out
+
+
+def _tabled(examples: events.Examples) -> dict[str, Any]:
+    return {name: getattr(examples, name) for name in ("run", "frame", "particle", "label")} | {"provenance": dict(examples.provenance)}
+
+
+def cold_examples(
+    frames: Result, inherent: Result, hops: Hops, lead: int, late: int, spell: float, limits: Sequence[float], wavenumber: float, most: int, seed: int
+) -> dict[str, Any]:
+    """Rearranging and quiet particles of the coldest liquids, thermal and inherent, by two leads each."""
+    thermal, minima = opened(frames), opened(inherent)
+    tau = relaxation_time(thermal, wavenumber)
+    least = max(1, round(min(spell, 2 * tau) / thermal.interval))
+    active = _found(thermal, lambda p: events.hop_events(p, hops.threshold))
+    total = sum(len(f) for f, _ in active)
+    limit = events.quiet_limit([p for _, p in of_a(thermal)], total, least, limits)
+    rule = "smallest limit with as many quiet spells as rearrangements"
+    if limit is None:
+        limit, rule = float(limits[-1]), "largest limit allowed: fewer quiet spells than rearrangements"
+    quiet = _found(thermal, lambda p: events.quiet_spells(p, limit, least))
+    fixed = round(min(spell, INHERENT_SPELL) / thermal.interval)
+    strict = sum(len(events.quiet_spells(p, INHERENT_LIMIT, fixed)[0]) for _, p in of_a(thermal))
+    settled = _found(minima, lambda p: events.hop_events(p, hops.threshold)), _found(minima, lambda p: events.quiet_spells(p, INHERENT_LIMIT, fixed))
+    given: dict[str, Any] = {"most": most, "seed": seed, "threshold": hops.threshold}
+    sets = {}
+    for name, before in (("", lead), (" late", late)):
+        sets["thermal" + name] = events.balanced_examples(active, quiet, lead=before, quiet_below=limit, quiet_for=least, rule=rule, **given)
+        sets["inherent" + name] = events.balanced_examples(*settled, lead=before, quiet_below=INHERENT_LIMIT, quiet_for=fixed, **given)
+    return {
+        "sets": {name: _tabled(e) for name, e in sets.items()}, "tau_alpha": tau, "thesis_quiet_spells": strict, "quiet_limit": limit,
+        "quiet_frames": least,
+        "longest_quiet": int(max(_longest(p < INHERENT_LIMIT) for _, p in of_a(thermal))),
+    }  # fmt: skip
+
+
+def _longest(inside: np.ndarray) -> int:
+    """Frames of the longest unbroken stretch of True along axis 0."""
+    run, longest = np.zeros(inside.shape[1], int), 0
+    for row in inside:
+        run = np.where(row, run + 1, 0)
+        longest = max(longest, int(run.max()))
+    return longest
+
+
+def hot_examples(frames: Result, lead: int, share: float, seed: int) -> dict[str, Any]:
+    """Extremes of p_hop above the onset: both tails, and either of them against the median."""
+    thermal = opened(frames)
+    values = [p for _, p in of_a(thermal)]
+    low, high = events.extreme_limits(values, share)
+    known = np.concatenate([p[np.isfinite(p)] for p in values])
+    middle = np.quantile(known, [0.5 - share / 2, 0.5 + share / 2])
+    slow, fast, usual = (
+        _found(thermal, lambda p, pick=pick: np.nonzero(pick(p)))
+        for pick in (lambda p: p < low, lambda p: p > high, lambda p: (p >= middle[0]) & (p <= middle[1]))
+    )
+    pairs = {"both tails": (fast, slow), "high tail": (fast, usual), "low tail": (usual, slow)}
+    sets = {
+        name: events.balanced_examples(up, down, lead=lead, quiet_lead=lead, seed=seed, low=low, high=high, share=share) for name, (up, down) in pairs.items()
+    }
+    return {"sets": {name: _tabled(e) for name, e in sets.items()}, "low": low, "high": high}
+
+
+def example_columns(frames: Result, examples: Mapping[str, Any], species: Sequence[str], backend: str) -> np.ndarray:
+    """(examples, 135) columns of ``Softness`` around each example."""
+    store, describe = opened(frames), Softness(species, backend=backend)
+    out = np.zeros((len(examples["run"]), len(describe.columns)))
+    for run in range(store.runs):
+        of_run = np.flatnonzero(examples["run"] == run)
+        needed = np.unique(examples["frame"][of_run])
+        for first in range(0, len(needed), AT_ONCE):
+            some = needed[first : first + AT_ONCE]
+            columns = describe(store.snapshots(run, some)).values
+            here = of_run[np.isin(examples["frame"][of_run], some)]
+            out[here] = columns[np.searchsorted(some, examples["frame"][here]), examples["particle"][here]]
+    return out
+
+
+def described(frames: Result, examples: Result, species: Sequence[str], backend: str, of: str = "") -> dict[str, Any]:
+    """Columns of the sets of a stage whose names begin with ``of``; frames that several sets need are described once."""
+    sets = {name: e for name, e in examples["sets"].items() if name.startswith(of)}
+    ends = np.cumsum([0, *(len(e["run"]) for e in sets.values())])
+    every = {part: np.concatenate([e[part] for e in sets.values()]) for part in ("run", "frame", "particle")}
+    columns = example_columns(frames, every, species, backend)
+    return {"columns": {name: columns[a:b] for name, a, b in zip(sets, ends, ends[1:], strict=False)}}
+
+
+def classifier(x: np.ndarray, y: np.ndarray) -> Hyperplane:
+    """The thesis' classifier."""
+    return Hyperplane.fitted(LinearSVC(C=C, loss="hinge"), x, y)
+
+
+def plane_of(kept: Mapping[str, Any]) -> Hyperplane:
+    """A stored hyperplane."""
+    return Hyperplane(kept["mean"], kept["deviation"], kept["weights"], kept["bias"])
+
+
+def kept_plane(plane: Hyperplane) -> dict[str, Any]:
+    """A hyperplane as a stage stores it."""
+    return {"mean": plane.mean, "deviation": plane.deviation, "weights": plane.weights, "bias": plane.bias}
+
+
+def left_out(x: np.ndarray, y: np.ndarray, run: np.ndarray, train_y: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Balanced accuracy on each run by a classifier of the others, and w.F of every example by the one that has not seen its run."""
+    accuracy, projection = [], np.zeros(len(y))
+    for train, test in gg.evaluate.split(run, "by_configuration"):
+        plane = classifier(x[train], (y if train_y is None else train_y)[train])
+        projection[test] = plane.projection(x[test])
+        accuracy.append(balanced_accuracy_score(y[test], plane.score(x[test]) > 0))
+    return np.array(accuracy), projection
+
+
+def classified(columns: Result, examples: Result, curve: Sequence[int], seed: int, radial: bool = True) -> dict[str, Any]:
+    """Classifiers of each set: with whole runs left out, with later times left out, with shuffled labels, with fewer examples."""
+    out: dict[str, Any] = {}
+    random = np.random.default_rng([seed, 11])
+    for name, every in columns["columns"].items():
+        table = examples["sets"][name]
+        y, run, frame = table["label"], table["run"], table["frame"]
+        x = every[:, :RADIAL] if radial else every
+        accuracy, projection = left_out(x, y, run)
+        early, late = frame < np.median(frame) - 10, frame > np.median(frame) + 10
+        by_time = balanced_accuracy_score(y[late], classifier(x[early], y[early]).score(x[late]) > 0) if _both(y[early]) and _both(y[late]) else np.nan
+        learning = []
+        for size in (s for s in curve if 2 * s <= len(y) * (1 - 1 / len(np.unique(run)))):
+            scores = []
+            for train, test in gg.evaluate.split(run, "by_configuration"):
+                chosen = np.concatenate([random.permutation(train[y[train] == k])[:size] for k in (0, 1)])
+                scores.append(balanced_accuracy_score(y[test], classifier(x[chosen], y[chosen]).score(x[test]) > 0))
+            learning.append((size, float(np.mean(scores)), float(np.std(scores) / np.sqrt(len(scores)))))
+        scan = landscape.bias_scan(projection, y)
+        out[name] = {
+            "plane": kept_plane(classifier(x, y)), "accuracy": accuracy, "by_time": float(by_time), "learning": np.array(learning).reshape(-1, 3),
+            "shuffled": left_out(x, y, run, train_y=random.permutation(y))[0], "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
+            "best_bias": scan.best_bias, "best_accuracy": scan.best_accuracy, "projection": projection,
+        }  # fmt: skip
+        if radial:
+            out[name]["with_angular"] = left_out(every, y, run)[0]
+    return out
+
+
+def _both(y: np.ndarray) -> bool:
+    return 0 < y.sum() < len(y)
+
+
+def scored(
+    frames: Result, planes: Mapping[str, Mapping[str, Any]], hops: Hops, lead: int, every: int, species: Sequence[str], backend: str
+) -> dict[str, Any]:
+    """w.F of every A particle in every so many-th frame by each hyperplane, and whether it rearranges ``lead`` frames later.
+
+    Returns:
+        ``projection`` (plane, run, frame, A) float32, ``rearranges`` (run, frame, A) bool, ``frames`` (frame,), ``names``.
+    """
+    store, describe = opened(frames), Softness(species, angular=False, backend=backend)
+    chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
+    names, projection, rearranges = list(planes), [], []
+    for run, (kept, p_hop) in enumerate(of_a(store)):
+        parts = []
+        for first in range(0, len(chosen), AT_ONCE):
+            columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
+            parts.append(np.stack([plane_of(planes[name]).projection(columns) for name in names]).astype(np.float32))
+        projection.append(np.concatenate(parts, axis=1))
+        rearranges.append(p_hop[chosen + lead] > hops.threshold)
+    return {"projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names}
+
+
+def mapped(
+    scores: Mapping[str, Result], temperatures: Sequence[float], plane: str, low: float, high: float, bins: int, least: int, resamples: int,
+    seed: int, shuffle: bool = False, below: float | None = None,
+) -> dict[str, Any]:
+    """P(R | S) of a hyperplane at several temperatures, the barriers, and the onset; S in units of w.F.
+
+    Bins are equally wide between two quantiles of w.F at the lowest temperature; errors are those between configurations.
+    """
+    parts = []
+    edges = None
+    for t in sorted(temperatures):
+        result = scores[f"{t:g}"]
+        s = result["projection"][list(result["names"]).index(plane)].astype(float)
+        runs, frames, particles = s.shape
+        if edges is None:
+            edges = np.linspace(*np.quantile(s, [low, high]), bins + 1)
+        block = np.repeat(np.arange(runs), frames * particles)
+        flat = s.ravel()
+        if shuffle:
+            flat = landscape.shuffled(flat, np.repeat(np.arange(runs * frames), particles), seed)
+        parts.append(landscape.rearrangement_probability(flat, result["rearranges"].ravel(), edges, temperature=t, block=block))
+    probability = landscape.joined(parts)
+    onset = landscape.onset_temperature(probability, errors="pooled", least_events=least, resamples=resamples, seed=seed, below=below)
+    fit = onset.barriers
+    line = fit.linear
+    return {
+        "temperatures": probability.temperatures, "edges": probability.edges, "score": probability.score, "probability": probability.probability,
+        "error": probability.pooled_error, "events": probability.events, "used": fit.used, "bin_score": fit.score, "energy": fit.energy,
+        "energy_error": fit.energy_error, "entropy": fit.entropy, "entropy_error": fit.entropy_error, "reduced_chi2": fit.reduced_chi2,
+        "linear": {"e0": line.e0, "e1": line.e1, "s0": line.s0, "s1": line.s1, "errors": line.errors},
+        "onset": {"temperature": onset.temperature, "error": onset.standard_error, "low": onset.low, "high": onset.high, "reason": onset.reason},
+    }  # fmt: skip
