@@ -26,7 +26,7 @@ SEEDS = (1, 2, 3, 4, 5)  # chi^2 is judged by its mean: seed 1 alone gives 2.5 f
 
 @pytest.fixture(scope="module")
 def clean():
-    return [recover(TrapModel(), seed=seed) for seed in SEEDS]
+    return [recover(TrapModel(), seed=seed, resamples=60) for seed in SEEDS]
 
 
 def test_known_barriers_are_found(clean):

@@ -105,7 +105,7 @@ def fit_barriers(
     *,
     below: float | None = None,
     least_events: int = LEAST_EVENTS,
-    errors: str = "blocks",
+    errors: str = "pooled",
 ) -> Barriers:
     """Weighted least squares of ln P against 1 / T in each bin of the score.
 
@@ -118,9 +118,12 @@ def fit_barriers(
         form: see above.
         below: only temperatures below this one [energy].
         least_events: that a point must have.
-        errors: ``"blocks"``: the jackknife over blocks of each point by itself. ``"pooled"``: binomial errors times
-            one factor for each temperature; with fewer than some ten blocks a point's own error is too uncertain to
-            be its weight, and chi^2 comes out too large by (m - 1) / (m - 3) for m blocks.
+        errors: ``"pooled"``: binomial errors times one factor for each temperature, which says by how much blocks scatter
+            more. ``"blocks"``: the jackknife over blocks of each point by itself. With m blocks its weights are so
+            uncertain that chi^2 comes out too large by (m - 1) / (m - 3), and Delta E and Sigma further from the truth.
+
+    The errors are those of points independent of one another. What blocks share moves all bins of a temperature
+    together: e0 and s0 are then less certain than they say, and ``Onset.resampled_linear`` tells how much.
 
     Raises:
         InvalidInput: an unknown form; fewer than two temperatures left; a single block at a temperature.
@@ -157,7 +160,7 @@ def fit_points(probability: RearrangementProbability, form: str, used: np.ndarra
     y = np.log(np.where(used, probability.probability, 1)) + (np.log(t) if form == "kramers" else 0)
     score, weight = np.where(used, probability.score, 0), np.where(used, error, np.inf) ** -2.0
     x = -1 / t
-    with np.errstate(invalid="ignore"):  # 0 / 0 of bins without points
+    with np.errstate(divide="ignore", invalid="ignore"):  # bins without points
         total = weight.sum(axis=0)
         mean_x, mean_y, mean_score = ((weight * z).sum(axis=0) / total for z in (x, y, score))
         about = (weight * (x - mean_x) ** 2).sum(axis=0)

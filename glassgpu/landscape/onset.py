@@ -26,6 +26,7 @@ class Onset:
         chi2: how far the lines are from one point there, squared, over their errors. spare: lines less two.
         linear: e1 / s1, the same from Delta E and Sigma as linear functions of the score.
         resampled: (resamples,) float64, T0 of the bootstrap samples; infinite without a crossing at a positive temperature.
+        resampled_linear: (resamples, 4) float64, e0, e1, s0, s1 of the bootstrap samples.
         barriers: the lines.
         reason: empty when T0 exists.
     """
@@ -39,6 +40,7 @@ class Onset:
     spare: int
     linear: float
     resampled: np.ndarray
+    resampled_linear: np.ndarray
     barriers: Barriers
     reason: str = ""
 
@@ -49,7 +51,7 @@ def onset_temperature(
     *,
     below: float | None = None,
     least_events: int = LEAST_EVENTS,
-    errors: str = "blocks",
+    errors: str = "pooled",
     resamples: int = 200,
     seed: int = 0,
 ) -> Onset:
@@ -79,11 +81,13 @@ def onset_temperature(
     random = np.random.default_rng(validate.whole("seed", seed, least=0))
     used, error = usable(probability, below, least_events, errors)
     barriers = fit_points(probability, form, used, error)
+    samples = [fit_points(probability.resampled(random), form, used, error) for _ in range(resamples)]
+    linear = np.array([[b.linear.e0, b.linear.e1, b.linear.s0, b.linear.s1] for b in samples]).reshape(-1, 4)
     lines = int(np.isfinite(barriers.energy).sum())
 
     def without(reason: str) -> Onset:
         nan = float("nan")
-        return Onset(nan, nan, nan, nan, nan, nan, max(lines - 2, 0), barriers.linear.onset, np.zeros(0), barriers, reason)
+        return Onset(nan, nan, nan, nan, nan, nan, max(lines - 2, 0), barriers.linear.onset, np.zeros(0), linear, barriers, reason)
 
     if lines < 2:
         return without(f"{lines} bins have two temperatures with P of at most 0.2 and {least_events} events")
@@ -92,7 +96,7 @@ def onset_temperature(
         return without(f"Delta E does not depend on the score within {SIGNIFICANT:g} standard errors")
     if beta <= 0:
         return without("the lines meet at no positive temperature")
-    drawn = np.array([_crossing(fit_points(probability.resampled(random), form, used, error))[0] for _ in range(resamples)])
+    drawn = np.array([_crossing(b)[0] for b in samples])
     resampled = np.where(drawn > 0, 1 / np.where(drawn > 0, drawn, 1), np.inf)
     ends = [_quantile(resampled, q) for q in (0.16, 0.84, 0.025, 0.975)]
     temperature = 1 / beta
@@ -107,6 +111,7 @@ def onset_temperature(
         lines - 2,
         barriers.linear.onset,
         resampled,
+        linear,
         barriers,
     )
 

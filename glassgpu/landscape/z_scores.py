@@ -84,10 +84,11 @@ def bias_scan(output: ArrayLike, label: ArrayLike) -> BiasScan:
     lower_negative = np.concatenate([[0], np.bincount(which, ~positive).cumsum()]).astype(np.int64)
     # Whole numbers, so that equals are equal.
     right = (all_positive - lower_positive) * all_negative + lower_negative * all_positive
-    between = values[:-1] + np.diff(values) / 2
-    between = np.where(between < values[1:], between, values[:-1])  # of neighbouring doubles the middle may be the upper
+    lower, upper = values[:-1], values[1:]
+    middle = lower / 2 + upper / 2
+    between = np.where((lower <= middle) & (middle < upper), middle, lower)  # rounding may put the middle on the upper or below
     bias = np.concatenate([[np.nextafter(values[0], -np.inf)], between, values[-1:]])
     accuracy = right / (2 * all_positive * all_negative)
     best = np.flatnonzero(right == right.max())
-    middle = best[(len(best) - 1) // 2]
-    return BiasScan(bias, accuracy, float(bias[middle]), float(accuracy[middle]))
+    chosen = best[(len(best) - 1) // 2]
+    return BiasScan(bias, accuracy, float(bias[chosen]), float(accuracy[chosen]))
