@@ -97,7 +97,12 @@ def run(options: Softness) -> Path:
     for name, of, frames in (("thermal", "thermal", data.frames[cold]), ("inherent", "inherent", data.inherent)):
         columns[name] = study.stage(f"columns-{name}", stages.described, frames=frames, examples=examples["cold"], of=of, **common)
         trained[name] = study.stage(
-            f"classifiers-{name}", stages.classified, columns=columns[name], examples=examples["cold"], curve=list(wanted.curve), seed=options.seed
+            f"classifiers-{name}",
+            stages.classified,
+            columns=columns[name],
+            examples=examples["cold"],
+            curve=list(wanted.curve),
+            seed=options.seed,
         )
     for t in wanted.hot:
         key = f"{t:g}"
@@ -105,7 +110,9 @@ def run(options: Softness) -> Path:
             f"examples-{key}", stages.hot_examples, frames=data.frames[t], lead=wanted.lead, share=wanted.share, seed=options.seed
         )
         columns[key] = study.stage(f"columns-{key}", stages.described, frames=data.frames[t], examples=examples[key], **common)
-        trained[key] = study.stage(f"classifiers-{key}", stages.classified, columns=columns[key], examples=examples[key], curve=[], seed=options.seed)
+        trained[key] = study.stage(
+            f"classifiers-{key}", stages.classified, columns=columns[key], examples=examples[key], curve=[], seed=options.seed
+        )
 
     soft = trained["thermal"]["thermal"]["plane"]
     planes = {"softness": soft, "softness late": trained["thermal"]["thermal late"]["plane"]}
@@ -127,7 +134,7 @@ def run(options: Softness) -> Path:
     maps["shuffled"] = study.stage("landscape-shuffled", stages.mapped, plane="softness", shuffle=True, **given)
     for name in ("softness", *(f"fluidity {t:g}" for t in wanted.hot)):
         maps[f"{name} below"] = study.stage(f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=COLDER, **given)
-    transfer = study.stage("transfer", _transferred, columns=columns["thermal"], examples=examples["cold"], trained=trained, hot=list(wanted.hot))
+    transfer = study.stage("transfer", _transferred, columns=columns, examples=examples, trained=trained, hot=list(wanted.hot))
     write(page, options.scale, wanted, data, examples, trained, scores, maps, transfer)
     return page.write({"scale": options.scale, **data.facts, **study.provenance()})
 
@@ -139,7 +146,10 @@ def stage_names(data: Watched, wanted: Scale) -> list[str]:
     names += [f"{kind}-{t}" for t in hot for kind in ("examples", "columns", "classifiers")]
     names += ["random", *(f"scores-{t:g}" for t in data.temperatures), "transfer"]
     fluid = [f"fluidity-{t}" for t in hot]
-    return names + [f"landscape-{k}" for k in ("softness", "softness-late", *fluid, "random", "shuffled", "softness-below", *(f"{f}-below" for f in fluid))]
+    return names + [
+        f"landscape-{k}"
+        for k in ("softness", "softness-late", *fluid, "random", "shuffled", "softness-below", *(f"{f}-below" for f in fluid))
+    ]
 
 
 def _random(frames: Result, plane: dict[str, Any], seed: int, species: list[str], backend: str) -> dict[str, Any]:
@@ -154,19 +164,26 @@ def _random(frames: Result, plane: dict[str, Any], seed: int, species: list[str]
     return {"mean": soft.mean, "deviation": soft.deviation, "weights": weights, "bias": 0.0}
 
 
-def _transferred(columns: Result, examples: Result, trained: dict[str, Result], hot: list[float]) -> dict[str, Any]:
-    """How well classifiers of other temperatures tell the cold examples apart: the bias from one half of the configurations, the
-    accuracy on the other, and the other way round."""
-    table, x = examples["sets"]["thermal"], columns["columns"]["thermal"][:, : stages.RADIAL]
-    y, run = table["label"], table["run"]
-    out: dict[str, Any] = {}
-    for t in hot:
-        for name, found in trained[f"{t:g}"].items():
+def _transferred(columns: dict[str, Result], examples: dict[str, Result], trained: dict[str, Result], hot: list[float]) -> dict[str, Any]:
+    """How well fluidity tells the cold examples apart, the bias from one half of the configurations and the accuracy on the
+    other, and the other way round; and how well softness tells the extremes above the onset apart."""
+    table, x = examples["cold"]["sets"]["thermal"], columns["thermal"]["columns"]["thermal"][:, : stages.RADIAL]
+    soft = stages.plane_of(trained["thermal"]["thermal"]["plane"])
+    on_cold: dict[str, Any] = {}
+    on_hot: dict[str, Any] = {}
+    for t in (f"{t:g}" for t in hot):
+        for name, found in trained[t].items():
             projection = stages.plane_of(found["plane"]).projection(x)
-            accuracy, low = by_halves(projection, y, run)
-            scan = landscape.bias_scan(projection, y)
-            out[f"{t:g} {name}"] = {"accuracy": accuracy, "low": low, "bias": scan.bias, "scan": scan.accuracy, "best_bias": scan.best_bias}
-    return out
+            accuracy, low = by_halves(projection, table["label"], table["run"])
+            scan = landscape.bias_scan(projection, table["label"])
+            on_cold[f"{t} {name}"] = {"accuracy": accuracy, "low": low, **_scan(scan)}
+        extremes = soft.projection(columns[t]["columns"]["both tails"][:, : stages.RADIAL])
+        on_hot[t] = _scan(landscape.bias_scan(extremes, examples[t]["sets"]["both tails"]["label"]))
+    return {"cold": on_cold, "hot": on_hot}
+
+
+def _scan(scan: landscape.BiasScan) -> dict[str, Any]:
+    return {"bias": scan.bias, "scan": scan.accuracy, "best_bias": scan.best_bias, "best_accuracy": scan.best_accuracy}
 
 
 def by_halves(projection: np.ndarray, y: np.ndarray, run: np.ndarray) -> tuple[np.ndarray, float]:

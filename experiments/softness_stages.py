@@ -38,7 +38,9 @@ def relaxation_time(frames: gg.io.Frames, wavenumber: float) -> float:
     for run in range(frames.runs):
         x = frames.unwrapped(run)[:, frames.types[run] == 0]
         for k, lag in enumerate(lags):
-            values[k] += dynamics.self_intermediate_scattering(x[lag:][:: max(1, lag // 4)] - x[:-lag][:: max(1, lag // 4)], wavenumber).mean()
+            values[k] += dynamics.self_intermediate_scattering(
+                x[lag:][:: max(1, lag // 4)] - x[:-lag][:: max(1, lag // 4)], wavenumber
+            ).mean()
     found = dynamics.relaxation_time(lags * frames.interval, values / frames.runs)
     return float(found) if np.isfinite(found) else float(frames.times[-1])
 
@@ -56,33 +58,38 @@ def _tabled(examples: events.Examples) -> dict[str, Any]:
     return {name: getattr(examples, name) for name in ("run", "frame", "particle", "label")} | {"provenance": dict(examples.provenance)}
 
 
-def cold_examples(
-    frames: Result, inherent: Result, hops: Hops, lead: int, late: int, spell: float, limits: Sequence[float], wavenumber: float, most: int, seed: int
+def thermal_examples(
+    frames: Result, hops: Hops, lead: int, spell: float, limits: Sequence[float], wavenumber: float, most: int, seed: int, late: int | None = None
 ) -> dict[str, Any]:
-    """Rearranging and quiet particles of the coldest liquids, thermal and inherent, by two leads each."""
-    thermal, minima = opened(frames), opened(inherent)
+    """Rearranging and quiet particles of thermal frames (spec section 4, rule (b)); with ``late``, by another lead too."""
+    thermal = opened(frames)
     tau = relaxation_time(thermal, wavenumber)
     least = max(1, round(min(spell, 2 * tau) / thermal.interval))
     active = _found(thermal, lambda p: events.hop_events(p, hops.threshold))
-    total = sum(len(f) for f, _ in active)
-    limit = events.quiet_limit([p for _, p in of_a(thermal)], total, least, limits)
+    limit = events.quiet_limit([p for _, p in of_a(thermal)], sum(len(f) for f, _ in active), least, limits)
     rule = "smallest limit with as many quiet spells as rearrangements"
     if limit is None:
         limit, rule = float(limits[-1]), "largest limit allowed: fewer quiet spells than rearrangements"
     quiet = _found(thermal, lambda p: events.quiet_spells(p, limit, least))
-    fixed = round(min(spell, INHERENT_SPELL) / thermal.interval)
-    strict = sum(len(events.quiet_spells(p, INHERENT_LIMIT, fixed)[0]) for _, p in of_a(thermal))
-    settled = _found(minima, lambda p: events.hop_events(p, hops.threshold)), _found(minima, lambda p: events.quiet_spells(p, INHERENT_LIMIT, fixed))
-    given: dict[str, Any] = {"most": most, "seed": seed, "threshold": hops.threshold}
-    sets = {}
-    for name, before in (("", lead), (" late", late)):
-        sets["thermal" + name] = events.balanced_examples(active, quiet, lead=before, quiet_below=limit, quiet_for=least, rule=rule, **given)
-        sets["inherent" + name] = events.balanced_examples(*settled, lead=before, quiet_below=INHERENT_LIMIT, quiet_for=fixed, **given)
-    return {
-        "sets": {name: _tabled(e) for name, e in sets.items()}, "tau_alpha": tau, "thesis_quiet_spells": strict, "quiet_limit": limit,
-        "quiet_frames": least,
-        "longest_quiet": int(max(_longest(p < INHERENT_LIMIT) for _, p in of_a(thermal))),
-    }  # fmt: skip
+    about: dict[str, Any] = {"most": most, "seed": seed, "threshold": hops.threshold, "quiet_below": limit, "quiet_for": least, "rule": rule}
+    leads = {"thermal": lead} if late is None else {"thermal": lead, "thermal late": late}
+    sets = {name: _tabled(events.balanced_examples(active, quiet, lead=before, **about)) for name, before in leads.items()}
+    return {"sets": sets, "tau_alpha": tau, "quiet_limit": limit, "quiet_frames": least}
+
+
+def cold_examples(frames: Result, inherent: Result, hops: Hops, lead: int, late: int, spell: float, most: int, seed: int, **thermal: Any) -> dict[str, Any]:
+    """The same of the coldest liquids, and of their inherent structures by rule (a)."""
+    out = thermal_examples(frames, hops, lead, spell, most=most, seed=seed, late=late, **thermal)
+    store, minima = opened(frames), opened(inherent)
+    least = max(1, round(min(spell, INHERENT_SPELL) / store.interval))
+    active = _found(minima, lambda p: events.hop_events(p, hops.threshold))
+    quiet = _found(minima, lambda p: events.quiet_spells(p, INHERENT_LIMIT, least))
+    about: dict[str, Any] = {"most": most, "seed": seed, "threshold": hops.threshold, "quiet_below": INHERENT_LIMIT, "quiet_for": least}
+    for name, before in (("inherent", lead), ("inherent late", late)):
+        out["sets"][name] = _tabled(events.balanced_examples(active, quiet, lead=before, **about))
+    of_thesis = [len(events.quiet_spells(p, INHERENT_LIMIT, least)[0]) for _, p in of_a(store)]
+    longest = max(_longest(p < INHERENT_LIMIT) for _, p in of_a(store))
+    return {**out, "thesis_quiet_spells": int(sum(of_thesis)), "longest_quiet": longest}
 
 
 def _longest(inside: np.ndarray) -> int:
@@ -107,7 +114,8 @@ def hot_examples(frames: Result, lead: int, share: float, seed: int) -> dict[str
     )
     pairs = {"both tails": (fast, slow), "high tail": (fast, usual), "low tail": (usual, slow)}
     sets = {
-        name: events.balanced_examples(up, down, lead=lead, quiet_lead=lead, seed=seed, low=low, high=high, share=share) for name, (up, down) in pairs.items()
+        name: events.balanced_examples(up, down, lead=lead, quiet_lead=lead, seed=seed, low=low, high=high, share=share)
+        for name, (up, down) in pairs.items()
     }
     return {"sets": {name: _tabled(e) for name, e in sets.items()}, "low": low, "high": high}
 
@@ -171,7 +179,11 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
         x = every[:, :RADIAL] if radial else every
         accuracy, projection = left_out(x, y, run)
         early, late = frame < np.median(frame) - 10, frame > np.median(frame) + 10
-        by_time = balanced_accuracy_score(y[late], classifier(x[early], y[early]).score(x[late]) > 0) if _both(y[early]) and _both(y[late]) else np.nan
+        by_time = (
+            balanced_accuracy_score(y[late], classifier(x[early], y[early]).score(x[late]) > 0)
+            if _both(y[early]) and _both(y[late])
+            else np.nan
+        )
         learning = []
         for size in (s for s in curve if 2 * s <= len(y) * (1 - 1 / len(np.unique(run)))):
             scores = []
@@ -216,8 +228,17 @@ def scored(
 
 
 def mapped(
-    scores: Mapping[str, Result], temperatures: Sequence[float], plane: str, low: float, high: float, bins: int, least: int, resamples: int,
-    seed: int, shuffle: bool = False, below: float | None = None,
+    scores: Mapping[str, Result],
+    temperatures: Sequence[float],
+    plane: str,
+    low: float,
+    high: float,
+    bins: int,
+    least: int,
+    resamples: int,
+    seed: int,
+    shuffle: bool = False,
+    below: float | None = None,
 ) -> dict[str, Any]:
     """P(R | S) of a hyperplane at several temperatures, the barriers, and the onset; S in units of w.F.
 
@@ -235,7 +256,7 @@ def mapped(
         flat = s.ravel()
         if shuffle:
             flat = landscape.shuffled(flat, np.repeat(np.arange(runs * frames), particles), seed)
-        parts.append(landscape.rearrangement_probability(flat, result["rearranges"].ravel(), edges, temperature=t, block=block))
+        parts.append(landscape.rearrangement_probability(flat, result[label].ravel(), edges, temperature=t, block=block))
     probability = landscape.joined(parts)
     onset = landscape.onset_temperature(probability, errors="pooled", least_events=least, resamples=resamples, seed=seed, below=below)
     fit = onset.barriers

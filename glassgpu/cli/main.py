@@ -13,10 +13,12 @@ from glassgpu.errors import GlassGPUError
 # An experiment is a module of glassgpu.experiments with this dataclass of options and a function run.
 EXPERIMENTS = {
     "demo": "Demo",
+    "energy_barriers": "EnergyBarriers",
     "information_imbalance": "InformationImbalance",
     "interpretability": "Interpretability",
     "kob_andersen_relaxation": "KobAndersenRelaxation",
     "public_data": "PublicData",
+    "softness": "Softness",
     "ternary_relaxation": "TernaryRelaxation",
 }
 

@@ -1,0 +1,284 @@
+"""The page of the experiment ``softness``, in words for readers from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from glassgpu.experiments import softness_figures as draw
+from glassgpu.experiments.softness_claims import COLD_RANGE, deviation, judged, moments, of_plane, training_temperature
+from glassgpu.experiments.softness_stages import INHERENT_LIMIT, INHERENT_SPELL, of_a, plane_of
+from glassgpu.experiments.watched_liquids import Watched, opened
+
+from glassgpu.evaluate import Verdicts
+from glassgpu.models import cosine
+from glassgpu.report import figures
+from glassgpu.report.page import Page
+from glassgpu.study import Result
+
+CHAPTER_2 = "$x = (w \\cdot F - b^{best}) / \\sigma_{train}$  (TH chapter 2)"
+
+
+def write(
+    page: Page, scale: str, wanted: Any, data: Watched, examples: dict[str, Result], trained: dict[str, Result], scores: dict[str, Result],
+    maps: dict[str, Result], transfer: Result,
+) -> None:  # fmt: skip
+    """Everything on the page."""
+    verdicts = Verdicts("softness", judged(wanted.hot, data, examples, trained, scores, maps, transfer), scale)
+    cold = data.temperatures[0]
+    thermal = trained["thermal"]["thermal"]
+    page.numbers = {
+        "temperatures": data.temperatures, "share_hopping": [data.frames[t]["share_hopping"] for t in data.temperatures],
+        "accuracy": {name: found[name]["accuracy"] for found in (trained["thermal"], trained["inherent"]) for name in found},
+        "shuffled": {name: found[name]["shuffled"] for found in (trained["thermal"], trained["inherent"]) for name in found},
+        "transfer": {name: {"accuracy": found["accuracy"], "low": found["low"]} for name, found in transfer["cold"].items()},
+        "landscape": {
+            name: {key: found[key] for key in ("linear", "onset", "reduced_chi2", "temperatures", "score", "probability", "error", "events", "energy", "entropy")}
+            for name, found in maps.items()
+        },
+        "moments": {name: moments(scores, name, data.temperatures) for name in scores[f"{cold:g}"]["names"]},
+        "tau_alpha": examples["cold"]["tau_alpha"],
+    }  # fmt: skip
+    page.text(
+        "In a dense crowd most people shuffle on the spot; now and then someone squeezes past a neighbour. Could one have told from a photograph, a moment earlier, who "
+        f"would? Here the crowd is a liquid of {data.system.n} particles on its way to becoming a glass, {data.facts['configurations']} of them at each of "
+        f"{len(data.temperatures)} temperatures. A computer is shown particles that squeezed past a neighbour soon after, and others that stayed put for long, "
+        "and learns one number, softness, from how many neighbours each has at every distance. Soft means about to move.",
+        "The surprise of the method is what comes next: the number that was learned as a yes or no turns out to measure how high a barrier a particle must climb. And a "
+        "classifier trained in the hot liquid, where no barriers are left, finds the same barriers in the cold one.",
+    )
+    _labels(page, verdicts, data, examples["cold"])
+    _accuracy(page, verdicts, data, examples, trained)
+    _distributions(page, verdicts, data, scores)
+    _landscape(page, verdicts, wanted, maps)
+    _fluidity(page, verdicts, wanted, data, examples, trained, scores, maps, transfer)
+    _look(page, data, scores, thermal, wanted)
+    verdicts.show_rest(page)
+
+
+def _labels(page: Page, verdicts: Verdicts, data: Watched, cold: Result) -> None:
+    """Who hops."""
+    page.heading("What counts as moving")
+    t = data.temperatures[0]
+    store = opened(data.frames[t])
+    (_, p), *_ = of_a(store)
+    most = np.nan_to_num(p, nan=-1).max(axis=0)
+    picks = {
+        "one that rearranges": int(np.argsort(most)[-3]),
+        "one that just does": int(np.abs(most - 1.2 * data.hops.threshold).argmin()),
+        "one that stays": int(most.argmin()),
+    }
+    histograms = {}
+    for temperature in data.temperatures:
+        values = np.concatenate([x[np.isfinite(x)] for _, x in of_a(opened(data.frames[temperature]))])
+        histograms[temperature] = values[values > 0]
+    page.figure(
+        draw.hops(store.times, {name: p[:, k] for name, k in picks.items()}, data.hops.threshold, histograms), "hops",
+        f"Left: p_hop of three particles at T = {t:g}. Right: of all A particles at every temperature. Dashed: the threshold {data.hops.threshold:g}.",
+    )  # fmt: skip
+    page.text(
+        f"A particle's hop indicator p_hop compares where it was during the last {data.hops.half_window} units of time with where it is during the next "
+        f"{data.hops.half_window}. At T = {t:g} a share of {data.frames[t]['share_hopping']:.2g} of the A particles is above {data.hops.threshold:g} at any moment; the "
+        f"relaxation time is {cold['tau_alpha']:.3g}.",
+        f"The thesis calls a particle quiet when p_hop stays below {INHERENT_LIMIT:g} for {INHERENT_SPELL:g} tau. On thermal positions, where everybody rattles, the longest such spell "
+        f"here is {cold['longest_quiet']} frames, and {cold['thesis_quiet_spells']} spells are long enough. So that rule is used for inherent structures, positions "
+        f"without the rattling, and thermal particles are quiet below {cold['quiet_limit']:g} for {cold['quiet_frames']} frames ({cold['sets']['thermal']['provenance']['rule']}).",
+    )
+    verdicts.show(page, "shares", "median_p_hop", "thesis_quiet_empty", "examples")
+
+
+def _accuracy(page: Page, verdicts: Verdicts, data: Watched, examples: dict[str, Result], trained: dict[str, Result]) -> None:
+    """How well the classes are told apart."""
+    page.heading("Can a photograph tell?")
+    rows, curves = [], {}
+    for state in ("thermal", "inherent"):
+        for name, found in trained[state].items():
+            given = examples["cold"]["sets"][name]["provenance"]
+            accuracy = found["accuracy"]
+            rows.append(
+                [
+                    name, given["lead"], len(found["projection"]) // 2, f"{accuracy.mean():.3f} ± {accuracy.std(ddof=1) / np.sqrt(len(accuracy)):.3f}",
+                    f"{found['with_angular'].mean():.3f}", f"{found['by_time']:.3f}", f"{found['shuffled'].mean():.3f}",
+                ]
+            )  # fmt: skip
+            curves[name] = found["learning"]
+    page.table(
+        (
+            "structure and labels",
+            "lead, frames",
+            "examples of each class",
+            "accuracy, liquids left out",
+            "with 35 angular columns",
+            "later times left out",
+            "labels shuffled",
+        ),
+        rows,
+    )
+    page.figure(
+        draw.learning(curves),
+        "learning",
+        "Balanced accuracy on liquids that the classifier has not seen, against the number of examples; bars: scatter of liquids.",
+    )
+    page.text(
+        f"Every score is of liquids left out of training, so no neighbour of a training particle is ever tested. The thesis takes the structure {examples['cold']['sets']['thermal']['provenance']['lead']} frames "
+        f"before the hop; the window of p_hop begins {data.hops.half_window} frames before, so the hop may have begun. The rows called late take it before the window begins, and leak nothing.",
+    )
+    verdicts.show(page, "accuracy_inherent", "accuracy_thermal", "shuffled_labels")
+
+
+def _distributions(page: Page, verdicts: Verdicts, data: Watched, scores: dict[str, Result]) -> None:
+    """TH figure 2.3."""
+    page.heading("Everybody's softness")
+    names = [n for n in scores[f"{data.temperatures[0]:g}"]["names"] if n == "softness" or n.startswith("fluidity")]
+    page.figure(
+        draw.distributions({n: {t: of_plane(scores, n, t).ravel() for t in data.temperatures} for n in names}, "$w \\cdot F$"), "distributions",
+        "Softness and fluidity of all A particles; dotted: Gaussians of the same mean and deviation. Compare TH, figure 2.3.",
+    )  # fmt: skip
+    shape = moments(scores, "softness", data.temperatures)
+    rows = [
+        [f"{t:g}", *(float(shape[key][k]) for key in ("mean", "deviation", "skewness", "kurtosis"))]
+        for k, t in enumerate(data.temperatures)
+    ]
+    page.table(("T", "mean of softness", "deviation", "skewness", "excess kurtosis"), rows)
+    verdicts.show(page, "skewness", "kurtosis", "monotone")
+
+
+def _landscape(page: Page, verdicts: Verdicts, wanted: Any, maps: dict[str, Result]) -> None:
+    """TH figures 1.6 and 2.4: P(R | S), barriers, onset, controls."""
+    page.heading("From yes or no to the height of a barrier")
+    shown = {"softness": maps["softness"], f"fluidity of T = {wanted.hot[-1]:g}": maps[f"fluidity {wanted.hot[-1]:g}"]}
+    page.figure(
+        draw.kramers(shown), "kramers",
+        "Share of the particles in each bin that rearrange soon after, times T, against 1/T; lines: P = exp(Sigma - Delta E / T) / T. Open symbols are not fitted "
+        "(P > 0.2, or too few events). Dashed: where the lines cross. Compare TH, figures 1.6 and 2.4.",
+    )  # fmt: skip
+    soft = maps["softness"]
+    onset = soft["onset"]
+    page.text(
+        "If a particle has to climb a barrier Delta E, its chance to move falls as exp(-Delta E / T) when the liquid cools: a straight line in this picture. Particles of equal "
+        f"softness do follow lines, steeper the harder they are; the reduced chi^2 is {soft['reduced_chi2']:.2f}. Extended, the lines meet near T = {onset['temperature']:.2f} ± {onset['error']:.2f}: "
+        "above it, softness no longer matters. Points with P > 0.2 are left out, because a probability that cannot exceed 1 makes all lines meet, whatever softness means."
+    )
+    verdicts.show(page, "events_per_bin", "kramers", "onset")
+    names = {
+        "softness": "softness",
+        "its shuffled self": "shuffled",
+        "a random hyperplane": "random",
+        "softness, structure taken late": "softness late",
+    }
+    page.figure(
+        draw.barriers({title: _in_deviations(maps[name]) for title, name in names.items()}, "score, in deviations from its mean at the lowest temperature"), "controls",
+        "Barriers and entropic parts against score; two controls must be flat.",
+    )  # fmt: skip
+    rows = []
+    for name in maps:
+        line = maps[name]["linear"]
+        crossing = maps[name]["onset"]
+        rows.append(
+            [
+                name,
+                f"{line['e1']:.3g} ± {line['errors'][1]:.2g}",
+                f"{maps[name]['reduced_chi2']:.2f}",
+                f"{crossing['temperature']:.3f} ± {crossing['error']:.3f}",
+                crossing["reason"] or "-",
+            ]
+        )
+    page.table(("score", "fall of Delta E per unit", "reduced chi²", "onset", "why none"), rows)
+    verdicts.show(page, "barriers_fall", "controls_do_not", "colder_alone")
+
+
+def _in_deviations(found: Result) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Barriers against the score, from its middle, in units of a quarter of the range of bins."""
+    middle, unit = found["edges"].mean(), np.ptp(found["edges"]) / (2 * 1.88)  # bins end at the quantiles 0.03 and 0.97
+    return (found["bin_score"] - middle) / unit, found["energy"], found["energy_error"], found["entropy"], found["entropy_error"]
+
+
+def _fluidity(
+    page: Page, verdicts: Verdicts, wanted: Any, data: Watched, examples: dict[str, Result], trained: dict[str, Result], scores: dict[str, Result],
+    maps: dict[str, Result], transfer: Result,
+) -> None:  # fmt: skip
+    """TH figures 2.1, 2.2, 2.5 and table 2.1."""
+    page.heading("Learning in the hot liquid, where there are no barriers")
+    hot = [f"{t:g}" for t in wanted.hot]
+    page.figure(
+        draw.bias_scans(
+            {
+                "own extremes, liquids left out": {f"fluidity, T = {t}": (trained[t]["both tails"]["scan_bias"], trained[t]["both tails"]["scan_accuracy"]) for t in hot},
+                "softness on hot extremes": {f"T = {t}": (transfer["hot"][t]["bias"], transfer["hot"][t]["scan"]) for t in hot},
+                f"cold rearrangements, T = {data.temperatures[0]:g}": {
+                    f"fluidity, T = {t}": (transfer["cold"][f"{t} both tails"]["bias"] - transfer["cold"][f"{t} both tails"]["best_bias"], transfer["cold"][f"{t} both tails"]["scan"])
+                    for t in hot
+                },
+            },
+            ("bias", "bias", "bias less the best"),
+        ),
+        "bias", "Accuracy against the bias of the hyperplane. Compare TH, figures 2.1 and 2.2.",
+    )  # fmt: skip
+    rows = []
+    for t in hot:
+        for name in trained[t]:
+            found = transfer["cold"][f"{t} {name}"]
+            rows.append([t, name, f"{trained[t][name]['accuracy'].mean():.3f}", f"{np.mean(found['accuracy']):.3f}", f"{found['low']:.3f}"])
+    page.table(
+        ("trained at T", "classes", "accuracy on its own extremes", "on cold rearrangements, bias from other liquids", "lower 95 % bound"),
+        rows,
+    )
+    page.text(
+        f"Fluidity is learned from the {100 * wanted.share:.2g} % that moved most and least in a liquid so hot that everybody moves. Where to draw the line between soft and hard must be "
+        "chosen anew in the cold; the direction need not. The thesis asks whether it is enough to know the extremely slow, or the extremely fast: the rows of one tail show it.",
+    )
+    verdicts.show(page, "transfer", "both_tails", "softness_above_onset")
+    soft = plane_of(trained["thermal"]["thermal"]["plane"])
+    planes = {"softness": soft, **{f"fluidity {t}": plane_of(trained[t]["both tails"]["plane"]) for t in hot}}
+    best = {
+        "softness": trained["thermal"]["thermal"]["best_bias"],
+        **{f"fluidity {t}": transfer["cold"][f"{t} both tails"]["best_bias"] for t in hot},
+    }
+    sigma = {name: deviation(scores, name, training_temperature(name, data)) for name in planes}
+    page.table(
+        ("T", "bias", "sigma", "best bias in the cold", "cosine to softness", "the same, raw columns"),
+        [[f"{training_temperature(n, data):g}", float(p.bias), sigma[n], float(best[n]), cosine(p, soft), cosine(p, soft, "raw")] for n, p in planes.items()],
+    )  # fmt: skip
+    verdicts.show(page, "cosines", "sigma")
+    curves = {
+        name: (
+            (maps[name]["bin_score"] - best[name]) / sigma[name],
+            *(maps[name][key] for key in ("energy", "energy_error", "entropy", "entropy_error")),
+        )
+        for name in planes
+    }
+    page.figure(
+        draw.barriers(curves, CHAPTER_2),
+        "collapse",
+        "Barriers and entropic parts of all classifiers against the z-score. Compare TH, figure 2.5.",
+    )
+    below = {
+        name: (
+            (maps[f"{name} below"]["bin_score"] - best[name]) / sigma[name],
+            *(maps[f"{name} below"][key] for key in ("energy", "energy_error", "entropy", "entropy_error")),
+        )
+        for name in planes
+    }
+    page.figure(
+        draw.barriers(below, CHAPTER_2),
+        "collapse_below",
+        "The same from temperatures below 0.8 alone, which the thesis had too little data for.",
+    )
+    verdicts.show(page, "collapse", "onset_of_fluidity")
+
+
+def _look(page: Page, data: Watched, scores: dict[str, Result], thermal: Any, wanted: Any) -> None:
+    """A slab of one liquid: how soft everybody is, and who moved."""
+    page.heading("What it looks like")
+    t = min((t for t in data.temperatures if COLD_RANGE[0] - 1e-9 <= t), default=data.temperatures[0])
+    result, store = scores[f"{t:g}"], opened(data.frames[t])
+    busiest = int(result["rearranges"][0].sum(axis=1).argmax())
+    snapshot = store.snapshot(0, int(result["frames"][busiest]))
+    kept = np.flatnonzero(snapshot.types == 0)
+    softness, moves = np.full(snapshot.n, np.nan), np.full(snapshot.n, np.nan)
+    softness[kept] = of_plane(scores, "softness", t)[0, busiest] - thermal["plane"]["bias"]
+    moves[kept] = result["rearranges"][0, busiest]
+    page.figure(
+        figures.maps(snapshot, {"softness": softness, "rearranges soon": moves}, None, slab=2.0), "map",
+        f"A slab of a liquid at T = {t:g}, {wanted.lead} frames before; B particles are grey.",
+    )  # fmt: skip
