@@ -2,8 +2,10 @@
 
 from glassgpu.models.elastic_net import ElasticNet, ElasticNetPath, Lasso, elastic_net_path
 from glassgpu.models.factor import Factor
+from glassgpu.models.hyperplane import Hyperplane, cosine
 from glassgpu.models.kernel_svr import KernelSVR
 from glassgpu.models.least_squares import LeastSquares
+from glassgpu.models.mlp import MLPRegressor, hidden_width
 from glassgpu.models.moments import Moments
 from glassgpu.models.principal_components import PrincipalComponentRegression
 from glassgpu.models.ridge import Ridge, ridge_path, ridge_paths
@@ -14,15 +16,19 @@ __all__ = [
     "ElasticNet",
     "ElasticNetPath",
     "Factor",
+    "Hyperplane",
     "KernelSVR",
     "Lasso",
     "LeastSquares",
     "LinearSVC",
     "LinearSVR",
+    "MLPRegressor",
     "Moments",
     "PrincipalComponentRegression",
     "Ridge",
+    "cosine",
     "elastic_net_path",
+    "hidden_width",
     "ridge_path",
     "ridge_paths",
 ]

@@ -168,7 +168,8 @@ def _solve(algebra: Any, system: Any, signs: Any, thresholds: Any, cost: Any, to
         aim = mu * (reached / mu) ** 3
         change = direction(aim - z * s - guess[1] * guess[3], aim - room * slack - guess[2] * guess[4])
         t = longest(change)
-        return measured(*(a + t * d for a, d in zip(state[:5], change, strict=True)), state.rounds + 1)
+        u, z, room, s, slack = (a + t * d for a, d in zip(state[:5], change, strict=True))
+        return measured(u, z, room, s, slack, state.rounds + 1)
 
     def unfinished(state: _State) -> Any:
         return (state.gap > tolerance) & (state.rounds < most_rounds)
