@@ -151,7 +151,16 @@ def run(options: EnergyBarriers) -> Path:
         "cooled", stages.cooled, liquids=data.liquids[start], take=take, temperature=temperature, duration=times[-1], seed=options.seed,
         accept=None if options.scale == "smoke" else "test", **engine,
     )  # fmt: skip
-    moved = study.stage("kept", stages.kept_runs, liquids=cooler, temperature=temperature, times=list(times), replicas=replicas, seed=options.seed + 2, **engine)
+    moved = study.stage(
+        "kept",
+        stages.kept_runs,
+        liquids=cooler,
+        temperature=temperature,
+        times=list(times),
+        replicas=replicas,
+        seed=options.seed + 2,
+        **engine,
+    )
     found = study.stage("propensities", stages.propensities, liquids=cooler, runs=moved, **engine)
     transfer = study.stage("transfer", stages.transferred, liquids=cooler, found=found, at=at, **described)
     calibration = study.stage("calibration", stages.calibrated, noises=list(wanted.noises), seeds=wanted.seeds)

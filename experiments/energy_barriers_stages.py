@@ -15,6 +15,7 @@ import glassgpu as gg
 from glassgpu import dynamics, landscape, models, structure
 from glassgpu.descriptors import Softness
 from glassgpu.dynamics import Hops
+from glassgpu.landscape.trap_model import TrapModel, recover
 from glassgpu.models.binomial import binomial_fit
 from glassgpu.study import Result
 
@@ -155,7 +156,11 @@ def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: i
         columns_kept = np.flatnonzero(ranked.fit(scale.scaled(x.reshape(n, -1)), y.ravel()).support_)
         made = Standardised(models.LinearSVR(C=cost, epsilon=EPSILON), x.reshape(n, -1)[:, columns_kept], y.ravel())
         made.columns = columns_kept
-        out[f"{few} columns"] = {"kept": made.kept(), "chosen": f"{few} columns", "left_out": _left_out(linear(cost), x[:, :, columns_kept], y)}
+        out[f"{few} columns"] = {
+            "kept": made.kept(),
+            "chosen": f"{few} columns",
+            "left_out": _left_out(linear(cost), x[:, :, columns_kept], y),
+        }
     return {"models": out, "binomial": _by_likelihood(x, runs["counts"]["p_hop"], replicas)}
 
 
@@ -198,7 +203,11 @@ def outputs(
         for first in range(0, len(chosen), AT_ONCE // 2):
             some = describe(store.snapshots(run, chosen[first : first + AT_ONCE // 2])).values[:, kept]
             flat = some.reshape(-1, some.shape[2])
-            parts.append(np.stack([m.output(flat[:, : max(ORDINARY, m.columns.max() + 1)]).reshape(some.shape[:2]) for m in fitted.values()]).astype(np.float32))
+            parts.append(
+                np.stack([m.output(flat[:, : max(ORDINARY, m.columns.max() + 1)]).reshape(some.shape[:2]) for m in fitted.values()]).astype(
+                    np.float32
+                )
+            )
         projection.append(np.concatenate(parts, axis=1))
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
         csd = store.cumulative_squared_displacement(run)[:, kept]
@@ -218,7 +227,11 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
     for name in ("SVC", *fits["models"]):
         found = classifier if name == "SVC" else fits["models"][name]
         model = Standardised.from_kept(found["kept"])
-        guesses = found["left_out"] if training and name != "SVC" else np.stack([model.output(x[:, : max(ORDINARY, model.columns.max() + 1)]) for x in every])
+        guesses = (
+            found["left_out"]
+            if training and name != "SVC"
+            else np.stack([model.output(x[:, : max(ORDINARY, model.columns.max() + 1)]) for x in every])
+        )
         share = landscape.explained_variance(guesses.ravel(), y.ravel(), v.ravel(), bins=BINS)
         spread = landscape.eta(guesses.ravel(), y.ravel(), v.ravel())
         out[name] = {
@@ -253,7 +266,12 @@ def propensities(liquids: Result, runs: Result, system: gg.System, checkpoint: P
     start = list(liquids["snapshots"])
     moved = runs["moved"].astype(float)
     c, replicas, times = moved.shape[:3]
-    later = [gg.Snapshot(s.positions + moved[k, r, t], s.types, s.box) for k, s in enumerate(start) for r in range(replicas) for t in range(times)]
+    later = [
+        gg.Snapshot(s.positions + moved[k, r, t], s.types, s.box)
+        for k, s in enumerate(start)
+        for r in range(replicas)
+        for t in range(times)
+    ]
     settled = structure.inherent_structure(system, [*start, *later], force_tolerance=1e-3, checkpoint=checkpoint, backend=backend)
     assert isinstance(settled, list)
     first, rest = settled[:c], settled[c:]
@@ -283,7 +301,10 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
     start = list(liquids["snapshots"])
     kept = np.stack([np.flatnonzero(s.types == 0) for s in start])
     describe = Softness(species, backend=backend)
-    columns = {name: np.take_along_axis(describe(s).values, kept[:, :, None], axis=1) for name, s in (("thermal", start), ("inherent", list(found["minima"])))}
+    columns = {
+        name: np.take_along_axis(describe(s).values, kept[:, :, None], axis=1)
+        for name, s in (("thermal", start), ("inherent", list(found["minima"])))
+    }
     label = {name: np.take_along_axis(np.log(found[name]), kept[:, None], axis=2) for name in ("thermal", "inherent")}
 
     def make() -> Any:
@@ -305,7 +326,12 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
         [dynamics.noise_ceiling(np.take_along_axis(found[n], kept[:, None], axis=2)[k], np.take_along_axis(found[f"{n}_variance"], kept[:, None], axis=2)[k], types, 1)[:, 0] for k in range(len(start))]
         for n in ("inherent", "thermal")
     ]  # fmt: skip
-    return {"pearson": {n: np.array(s) for n, s in score.items()}, "ceiling": np.array(ceiling[0]), "thermal_ceiling": np.array(ceiling[1]), "times": found["times"]}
+    return {
+        "pearson": {n: np.array(s) for n, s in score.items()},
+        "ceiling": np.array(ceiling[0]),
+        "thermal_ceiling": np.array(ceiling[1]),
+        "times": found["times"],
+    }
 
 
 def calibrated(noises: Sequence[float], seeds: int) -> dict[str, Any]:
@@ -313,8 +339,18 @@ def calibrated(noises: Sequence[float], seeds: int) -> dict[str, Any]:
     rows = []
     for noise in noises:
         for seed in range(1, seeds + 1):
-            model = landscape.TrapModel(noise=noise)
-            found = landscape.recover(model, seed=seed, resamples=30)
+            model = TrapModel(noise=noise)
+            found = recover(model, seed=seed, resamples=30)
             line = found.barriers.linear
-            rows.append([noise, seed, found.correlation, line.e1 / model.e1, found.share, model.e1**2 / (model.e1**2 + noise**2), found.onset.temperature])
+            rows.append(
+                [
+                    noise,
+                    seed,
+                    found.correlation,
+                    line.e1 / model.e1,
+                    found.share,
+                    model.e1**2 / (model.e1**2 + noise**2),
+                    found.onset.temperature,
+                ]
+            )
     return {"rows": np.array(rows)}

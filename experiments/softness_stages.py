@@ -59,7 +59,15 @@ def _tabled(examples: events.Examples) -> dict[str, Any]:
 
 
 def thermal_examples(
-    frames: Result, hops: Hops, lead: int, spell: float, limits: Sequence[float], wavenumber: float, most: int, seed: int, late: int | None = None
+    frames: Result,
+    hops: Hops,
+    lead: int,
+    spell: float,
+    limits: Sequence[float],
+    wavenumber: float,
+    most: int,
+    seed: int,
+    late: int | None = None,
 ) -> dict[str, Any]:
     """Rearranging and quiet particles of thermal frames (spec section 4, rule (b)); with ``late``, by another lead too."""
     thermal = opened(frames)
@@ -71,13 +79,22 @@ def thermal_examples(
     if limit is None:
         limit, rule = float(limits[-1]), "largest limit allowed: fewer quiet spells than rearrangements"
     quiet = _found(thermal, lambda p: events.quiet_spells(p, limit, least))
-    about: dict[str, Any] = {"most": most, "seed": seed, "threshold": hops.threshold, "quiet_below": limit, "quiet_for": least, "rule": rule}
+    about: dict[str, Any] = {
+        "most": most,
+        "seed": seed,
+        "threshold": hops.threshold,
+        "quiet_below": limit,
+        "quiet_for": least,
+        "rule": rule,
+    }
     leads = {"thermal": lead} if late is None else {"thermal": lead, "thermal late": late}
     sets = {name: _tabled(events.balanced_examples(active, quiet, lead=before, **about)) for name, before in leads.items()}
     return {"sets": sets, "tau_alpha": tau, "quiet_limit": limit, "quiet_frames": least}
 
 
-def cold_examples(frames: Result, inherent: Result, hops: Hops, lead: int, late: int, spell: float, most: int, seed: int, **thermal: Any) -> dict[str, Any]:
+def cold_examples(
+    frames: Result, inherent: Result, hops: Hops, lead: int, late: int, spell: float, most: int, seed: int, **thermal: Any
+) -> dict[str, Any]:
     """The same of the coldest liquids, and of their inherent structures by rule (a)."""
     out = thermal_examples(frames, hops, lead, spell, most=most, seed=seed, late=late, **thermal)
     store, minima = opened(frames), opened(inherent)
@@ -239,6 +256,7 @@ def mapped(
     seed: int,
     shuffle: bool = False,
     below: float | None = None,
+    label: str = "rearranges",
 ) -> dict[str, Any]:
     """P(R | S) of a hyperplane at several temperatures, the barriers, and the onset; S in units of w.F.
 
@@ -251,7 +269,8 @@ def mapped(
         s = result["projection"][list(result["names"]).index(plane)].astype(float)
         runs, frames, particles = s.shape
         if edges is None:
-            edges = np.linspace(*np.quantile(s, [low, high]), bins + 1)
+            ends = np.quantile(s, [low, high])
+            edges = np.linspace(ends[0], ends[1], bins + 1)
         block = np.repeat(np.arange(runs), frames * particles)
         flat = s.ravel()
         if shuffle:
