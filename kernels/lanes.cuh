@@ -76,7 +76,7 @@ GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
   return which ? a : b;
 }
 #if GG_DOUBLE
-// e^x for x <= 0, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
+// e^x for x < 709, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
 // adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
 GG_FUNCTION lanes exponential(lanes x) {
   typedef uint64 bits __attribute__((vector_size(VECTOR)));
@@ -198,6 +198,39 @@ GG_FUNCTION bool none_of(mask_t x) {
 #else
 GG_FUNCTION bool none_of(mask_t x) { return !x; }
 #endif
+// Bit l says what lane l says.
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+GG_FUNCTION uint32 marks_of(mask_t x) { return _mm512_movepi64_mask((__m512i)x); }
+#elif GG_VECTORS && GG_DOUBLE && defined(__AVX__)
+GG_FUNCTION uint32 marks_of(mask_t x) { return _mm256_movemask_pd((__m256d)x); }
+#elif GG_VECTORS
+GG_FUNCTION uint32 marks_of(mask_t x) {
+  uint32 marks = 0;
+  for (int l = 0; l < LANES; ++l) marks |= static_cast<uint32>(x[l] & 1) << l;
+  return marks;
+}
+#else
+GG_FUNCTION uint32 marks_of(mask_t x) { return x; }
+#endif
+GG_FUNCTION int ones_in(uint32 marks) {
+#if defined(__CUDACC__)
+  return __popc(marks);
+#else
+  return __builtin_popcount(marks);
+#endif
+}
+// Writes the marked of LANES numbers one after another, and nothing beyond them.
+GG_FUNCTION void keep_marked(uint32 marks, lanes values, real* out) {
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+  const __mmask8 some = static_cast<__mmask8>((1u << ones_in(marks)) - 1);
+  _mm512_mask_storeu_pd(out, some, _mm512_maskz_compress_pd(static_cast<__mmask8>(marks), (__m512d)values));
+#else
+  real given[LANES];
+  store_lanes(given, values);
+  for (int l = 0; l < LANES; ++l)
+    if (marks >> l & 1) *out++ = given[l];
+#endif
+}
 struct TwoMasks {
   mask_t a, b;
 };

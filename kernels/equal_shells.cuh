@@ -1,0 +1,95 @@
+// Gaussian shells at equal steps: two exponentials a neighbour for all of them.
+//
+// With x = r - middle and y = c - middle,
+//   exp(-(r - c)^2 n) = exp(-x^2 n) exp(2 n x y) exp(-y^2 n),  n = 1 / (2 delta^2).
+// From one centre to the next the second factor changes by the same ratio, and the third is the same for all
+// neighbours. Neighbours stand in BANDS of distance, each with a middle of its own, which keeps all factors in the
+// range of numbers (glassgpu/descriptors/softness.py says how wide they may be).
+#pragma once
+#include "portable.cuh"
+
+constexpr int BANDS = 2;
+
+struct EqualShells {
+  int32 count;          // of shells
+  double step;          // between centres
+  double narrow;        // n
+  const real* centre;   // (count)
+  const real* edge;     // (count) a shell counts r < edge
+  const int32* range;   // (BANDS, 3) of the shells that a band reaches: first, first whose edge lies beyond the band, one past the last
+  const real* middle;   // (BANDS)
+  const real* factor;   // (BANDS, count) exp(-y^2 n)
+};
+
+#if GG_VECTORS
+
+// Adds exp(-x^2 n) exp(2 n x y) of `left` neighbours, at most MANY vectors of them, to sum[shell], a vector for each shell.
+template <int MANY>
+GG_FUNCTION void add_bells(const EqualShells& s, int band, const real* distance, int left, real* sum) {
+  const int first = s.range[3 * band], beyond = s.range[3 * band + 1], last = s.range[3 * band + 2];
+  const real middle = s.middle[band], n = s.narrow;
+  real lane[LANES];
+  for (int l = 0; l < LANES; ++l) lane[l] = l;
+  lanes r[MANY], bell[MANY], ratio[MANY];
+  for (int v = 0; v < MANY; ++v) {
+    const auto exists = load_lanes(lane) < everywhere(real(left - v * LANES));
+    r[v] = select(exists, load_lanes(distance + v * LANES), everywhere(middle));
+    const lanes x = r[v] - middle;
+    bell[v] = select(exists, exponential(x * (2 * n * (s.centre[first] - middle) - n * x)), lanes{});
+    ratio[v] = exponential(x * (2 * n * s.step));
+  }
+  for (int k = first; k < beyond; ++k) {
+    const lanes edge = everywhere(s.edge[k]);
+    lanes total = load_lanes(sum + k * LANES);
+    for (int v = 0; v < MANY; ++v) {
+      total = select(r[v] < edge, total + bell[v], total);
+      bell[v] *= ratio[v];
+    }
+    store_lanes(sum + k * LANES, total);
+  }
+  for (int k = beyond; k < last; ++k) {
+    lanes total = load_lanes(sum + k * LANES);
+    for (int v = 0; v < MANY; ++v) {
+      total += bell[v];
+      bell[v] *= ratio[v];
+    }
+    store_lanes(sum + k * LANES, total);
+  }
+}
+
+#endif
+
+// column[shell] = sum of the bells of the neighbours at distance[band][0 .. end[band]-1]. `sum` holds
+// BANDS * count vectors.
+GG_FUNCTION void bell_columns(const EqualShells& s, const real* const (&distance)[BANDS], const int (&end)[BANDS], real* sum, double* column) {
+#if GG_VECTORS
+  constexpr int MANY = 4;
+  phase(1, [&](int) {
+    for (int k = 0; k < BANDS * s.count * LANES; ++k) sum[k] = 0;
+    for (int band = 0; band < BANDS; ++band) {
+      real* to = sum + band * s.count * LANES;
+      int j = 0;
+      for (; end[band] - j > (MANY - 1) * LANES; j += MANY * LANES) add_bells<MANY>(s, band, distance[band] + j, end[band] - j, to);
+      for (; j < end[band]; j += LANES) add_bells<1>(s, band, distance[band] + j, end[band] - j, to);
+    }
+    for (int k = 0; k < s.count; ++k) {
+      lanes total = {};
+      for (int band = 0; band < BANDS; ++band)
+        total = fused(everywhere(s.factor[band * s.count + k]), load_lanes(sum + (band * s.count + k) * LANES), total);
+      column[k] = sum_of(total);
+    }
+  });
+#else
+  phase(s.count, [&](int k) {
+    real total = 0;
+    for (int band = 0; band < BANDS; ++band) {
+      if (k < s.range[3 * band] || k >= s.range[3 * band + 2]) continue;
+      for (int j = 0; j < end[band]; ++j) {
+        const real r = distance[band][j], x = r - s.centre[k];
+        if (r < s.edge[k]) total += exponential(-(x * x) * s.narrow);
+      }
+    }
+    column[k] = total;
+  });
+#endif
+}

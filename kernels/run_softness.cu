@@ -1,0 +1,160 @@
+// What the softness of a particle is made of: Gaussian shells of each species, and bond-orientational order Q_l of all
+// neighbours between two radii.
+//
+// One block, which is a warp, or host thread per cell; the particles of the cell one after another.
+#include "cells.cuh"
+#include "equal_shells.cuh"
+#include "even_harmonics.cuh"
+#include "keep.cuh"
+
+struct SoftnessArguments {
+  Cells cells;
+  EqualShells radial;
+  int32 replicas;          // cells over all configurations
+  int32 columns;           // of one row of `out`, of which the first are filled here
+  int32 shells;            // of bonds; 0: none
+  double split;            // where the second band begins, beyond all bonds
+  double reach;            // where it ends
+  const real* r_min;       // (shell)
+  const real* r_max;       // (shell)
+  const double* legendre;  // (m, l, 3) see even_harmonics.cuh
+  int32* where;            // (slot, 2, capacity + 1) see keep.cuh
+  uint32* bits;            // (slot, 2, capacity)
+  real* square;            // (slot, capacity) of the distance of each candidate
+  real* inner;             // (slot, 4, capacity + PADDING) of the neighbours of the first band: bonds and distances
+  real* outer;             // (slot, capacity + PADDING) distances of those of the second
+  real* bond;              // (slot, BOND, capacity + PADDING) of the neighbours of one shell
+  real* bell;              // (slot, BANDS, radial shells, PADDING) sums
+  real* sum;               // (slot, HARMONICS + 1, shells + PADDING) of harmonics, and 1 / how many there are
+  double* out;             // (configuration, particle, columns)
+};
+
+// The memory of one slot.
+struct Work {
+  int stride;
+  int32* where;
+  uint32* bits;
+  real *square, *inner, *outer, *bond, *bell, *sum;
+};
+
+GG_FUNCTION Work work_of(const SoftnessArguments& a, int slot) {
+  const int64 at = slot, capacity = a.cells.capacity, stride = capacity + PADDING;
+  return {static_cast<int>(stride),  a.where + at * 2 * (capacity + 1), a.bits + at * 2 * capacity,
+          a.square + at * capacity,  a.inner + at * 4 * stride,         a.outer + at * stride,
+          a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING,
+          a.sum + at * (HARMONICS + 1) * (a.shells + PADDING)};
+}
+
+// Lists the neighbours of the k-th sorted particle among the candidates from `begin` to `end`, those of the first band behind
+// the `some` that are there.
+GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Surroundings& w, const Work& m, int k, int begin, int end, int some, int (&count)[BANDS]) {
+  auto apart_from = [&](int c, int d) {
+    return apart(load_lanes(w.candidate + d * w.capacity + c), everywhere(w.sorted[d * w.n + k]), w.box, d);
+  };
+  const lanes split = everywhere(a.split * a.split), reach = everywhere(a.reach * a.reach);
+  const int base = begin - begin % LANES;  // whole vectors end within the capacity
+  keep_some<BANDS>(
+      end - base, m.where, m.bits, count,
+      [&](int first, int left, uint32* marks) {
+        for (int t = 0; t < left; t += LANES) {
+          const int c = base + first + t;
+          lanes square = {};
+          for (int d = 0; d < D; ++d) {
+            const lanes x = apart_from(c, d);
+            square = fused(x, x, square);
+          }
+          store_lanes(m.square + c, square);
+          marks[0] |= marks_of((square < split) & (square > lanes{})) << t;  // at distance 0 is only the particle itself
+          marks[1] |= marks_of((square < reach) & (square >= split)) << t;
+        }
+        if (first == 0)
+          for (int band = 0; band < BANDS; ++band) marks[band] &= 0xffffffffu << (begin - base);
+      },
+      [&](int band, int first, uint32 marks, int at) {
+        for (int t = 0; t < SCAN; t += LANES) {
+          const int c = base + first + t;
+          const uint32 these = marks_from(marks, t);
+          if (!these) continue;
+          if (band == 0)
+            for (int d = 0; d < D; ++d) keep_marked(these, apart_from(c, d), m.inner + d * m.stride + some + at);
+          keep_marked(these, load_lanes(m.square + c), (band ? m.outer : m.inner + D * m.stride + some) + at);
+          at += ones_in(these);
+        }
+      });
+}
+
+// Columns (l, shell) from the `count` neighbours of the first band.
+GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int count, double* row) {
+  const int side = a.shells + PADDING;  // from one row of sums to the next
+  real* inverse = m.sum + HARMONICS * side;
+  const real* distance = m.inner + D * m.stride;
+  for (int shell = 0; shell < a.shells; ++shell) {
+    const lanes from = everywhere(a.r_min[shell]), to = everywhere(a.r_max[shell]);
+    int some[1];
+    keep_some<1>(
+        count, m.where, m.bits, some,
+        [&](int first, int left, uint32* marks) {
+          for (int t = 0; t < left; t += LANES) {
+            const lanes r = load_lanes(distance + first + t);
+            marks[0] |= marks_of((from < r) & (r < to)) << t;
+          }
+        },
+        [&](int, int first, uint32 marks, int at) {
+          for (int t = 0; t < SCAN; t += LANES) {
+            const uint32 these = marks_from(marks, t);
+            if (!these) continue;
+            for (int d = 0; d < D; ++d) keep_marked(these, load_lanes(m.inner + d * m.stride + first + t), m.bond + d * m.stride + at);
+            at += ones_in(these);
+          }
+        });
+    const int vectors = (some[0] + LANES - 1) / LANES;
+    phase(vectors * LANES, [&](int j) {
+      m.bond[COSINE * m.stride + j] = j < some[0], m.bond[SINE * m.stride + j] = 0;
+      if (j >= some[0])
+        for (int d = 0; d < D; ++d) m.bond[d * m.stride + j] = 0;
+    });
+    phase(1, [&](int) { inverse[shell] = some[0] ? real(1) / some[0] : real(0); });
+    add_orders<0>(vectors, m.bond, m.stride, a.legendre, m.sum + shell, side);
+  }
+  const int tiles = (a.shells + LANES - 1) / LANES;
+  phase(EVEN * tiles, [&](int item) {
+    const int l = item / tiles, first = item % tiles * LANES;
+    real order[LANES];
+    store_lanes(order, root(square_of(2 * l + 2, a.legendre, m.sum + first, side)) * load_lanes(inverse + first));
+    for (int t = 0; t < least(LANES, a.shells - first); ++t) row[l * a.shells + first + t] = order[t];
+  });
+}
+
+GG_FUNCTION void to_distances(real* square, int count) {
+  phase((count + LANES - 1) / LANES, [&](int item) { store_lanes(square + item * LANES, root(load_lanes(square + item * LANES))); });
+}
+
+GG_FUNCTION void run_softness(const SoftnessArguments& a, int replica, int slot) {
+  const Surroundings w = gather_surroundings(a.cells, replica, slot);
+  const Work m = work_of(a, slot);
+  const auto end = [&](int s) { return w.species_end[s]; };
+  real* distance = m.inner + D * m.stride;
+  each_particle(w, [&](int k) {
+    double* row = a.out + (int64(w.configuration) * w.n + w.order[k]) * a.columns;
+    int inner = 0;
+    for (int s = 0; s < w.species; ++s) {
+      int count[BANDS];
+      list_neighbours(a, w, m, k, s ? end(s - 1) : 0, end(s), inner, count);
+      to_distances(distance + inner, count[0]);
+      to_distances(m.outer, count[1]);
+      bell_columns(a.radial, {distance + inner, m.outer}, count, m.bell, row + s * a.radial.count);
+      inner += count[0];
+    }
+    if (!a.shells) return;
+    phase((inner + LANES - 1) / LANES, [&](int item) {
+      const lanes one = everywhere(real(1)) / load_lanes(distance + item * LANES);
+      for (int d = 0; d < D; ++d) {
+        real* x = m.inner + d * m.stride + item * LANES;
+        store_lanes(x, load_lanes(x) * one);
+      }
+    });
+    order_columns(a, m, inner, row + w.species * a.radial.count);
+  });
+}
+
+GG_ENTRY(run_softness, SoftnessArguments)
