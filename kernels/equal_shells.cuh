@@ -23,9 +23,10 @@ struct EqualShells {
 
 #if GG_VECTORS
 
-// Adds exp(-x^2 n) exp(2 n x y) of `left` neighbours, at most MANY vectors of them, to sum[shell], a vector for each shell.
+// Adds exp(-x^2 n) exp(2 n x y) of `left` neighbours, at most MANY vectors of them, to sum[shell], a vector for each shell, and
+// makes distances of squares.
 template <int MANY>
-GG_FUNCTION void add_bells(const EqualShells& s, int band, const real* distance, int left, real* sum) {
+GG_FUNCTION void add_bells(const EqualShells& s, int band, real* distance, int left, real* sum) {
   const int first = s.range[3 * band], beyond = s.range[3 * band + 1], last = s.range[3 * band + 2];
   const real middle = s.middle[band], n = s.narrow;
   real lane[LANES];
@@ -33,7 +34,8 @@ GG_FUNCTION void add_bells(const EqualShells& s, int band, const real* distance,
   lanes r[MANY], bell[MANY], ratio[MANY];
   for (int v = 0; v < MANY; ++v) {
     const auto exists = load_lanes(lane) < everywhere(real(left - v * LANES));
-    r[v] = select(exists, load_lanes(distance + v * LANES), everywhere(middle));
+    r[v] = select(exists, root(load_lanes(distance + v * LANES)), everywhere(middle));
+    store_lanes(distance + v * LANES, r[v]);
     const lanes x = r[v] - middle;
     bell[v] = select(exists, exponential(x * (2 * n * (s.centre[first] - middle) - n * x)), lanes{});
     ratio[v] = exponential(x * (2 * n * s.step));
@@ -59,9 +61,9 @@ GG_FUNCTION void add_bells(const EqualShells& s, int band, const real* distance,
 
 #endif
 
-// column[shell] = sum of the bells of the neighbours at distance[band][0 .. end[band]-1]. `sum` holds
-// BANDS * count vectors.
-GG_FUNCTION void bell_columns(const EqualShells& s, const real* const (&distance)[BANDS], const int (&end)[BANDS], real* sum, double* column) {
+// column[shell] = sum of the bells of the neighbours of each band, of whom `distance` holds the squares of the distances, and
+// the distances afterwards. `sum` holds BANDS * count vectors.
+GG_FUNCTION void bell_columns(const EqualShells& s, real* const (&distance)[BANDS], const int (&end)[BANDS], real* sum, double* column) {
 #if GG_VECTORS
   constexpr int MANY = 4;
   phase(1, [&](int) {
@@ -72,14 +74,19 @@ GG_FUNCTION void bell_columns(const EqualShells& s, const real* const (&distance
       for (; end[band] - j > (MANY - 1) * LANES; j += MANY * LANES) add_bells<MANY>(s, band, distance[band] + j, end[band] - j, to);
       for (; j < end[band]; j += LANES) add_bells<1>(s, band, distance[band] + j, end[band] - j, to);
     }
-    for (int k = 0; k < s.count; ++k) {
-      lanes total = {};
+    for (int first = 0; first < s.count; first += LANES) {
+      const int some = least(LANES, s.count - first);
+      lanes total[LANES] = {};
       for (int band = 0; band < BANDS; ++band)
-        total = fused(everywhere(s.factor[band * s.count + k]), load_lanes(sum + (band * s.count + k) * LANES), total);
-      column[k] = sum_of(total);
+        for (int k = 0, at = band * s.count + first; k < some; ++k, ++at)
+          total[k] = fused(everywhere(s.factor[at]), load_lanes(sum + at * LANES), total[k]);
+      real values[LANES];
+      store_lanes(values, sums_of(total));
+      for (int k = 0; k < some; ++k) column[first + k] = values[k];
     }
   });
 #else
+  for (int band = 0; band < BANDS; ++band) phase(end[band], [&](int j) { distance[band][j] = root(distance[band][j]); });
   phase(s.count, [&](int k) {
     real total = 0;
     for (int band = 0; band < BANDS; ++band) {

@@ -13,7 +13,7 @@ constexpr int HARMONICS = EVEN * (2 * EVEN + 3);       // sum of 2 l + 1
 constexpr int first_l(int m) { return m < 2 ? 2 : m + m % 2; }
 constexpr int l_count(int m) { return (L_MAX - first_l(m)) / 2 + 1; }
 // How many (m', l) there are of m' < m.
-constexpr int before_m(int m) { return m == 0 ? 0 : before_m(m - 1) + l_count(m - 1); }
+constexpr int before_m(int m) { return EVEN * m - (m < 2 ? 0 : (m - 2) * (m - 2) / 4); }
 // Rows of sums: m after m, of each all cosines, then all sines.
 constexpr int row_of(int l, int m) { return (m == 0 ? 0 : 2 * before_m(m) - EVEN) + (l - first_l(m)) / 2; }
 

@@ -2,27 +2,28 @@
 #pragma once
 #include "portable.cuh"
 
-// test(first, some, marks) sets bit t of marks[list] where item first + t belongs to a list; then
-// keep(list, first, marks, at) writes the marked of these items from place `at` of the list on. Both treat SCAN items, of
-// which `some` exist. `where` holds LISTS * (n + 1) numbers, `bits` LISTS * n, and count[list] becomes a list's length.
+// Of the items from `begin` to `end`, test(first, last, marks) sets bit t of marks[list] where item first + t belongs to a
+// list, for at most SCAN of them; then keep(list, first, marks, at) writes the marked from place `at` of the list on. Vectors
+// that begin at `first` end within an array that ends with a whole vector. `where` holds LISTS * (items + 2) numbers, `bits`
+// LISTS * (items + 1), where items are those of a whole vector more; count[list] becomes the length of a list.
 template <int LISTS, class Test, class Keep>
-GG_FUNCTION void keep_some(int n, int32* where, uint32* bits, int (&count)[LISTS], Test test, Keep keep) {
-  const int blocks = (n + SCAN - 1) / SCAN;
+GG_FUNCTION void keep_some(int begin, int end, int32* where, uint32* bits, int (&count)[LISTS], Test test, Keep keep) {
+  const int base = begin - begin % LANES, blocks = (end - base + SCAN - 1) / SCAN;
   phase(blocks, [&](int block) {
-    const int first = block * SCAN, some = least(n - first, SCAN);
+    const int first = base + block * SCAN, last = least(end, first + SCAN);
     uint32 marks[LISTS] = {};
-    test(first, some, marks);
+    test(first, last, marks);
+    const uint32 exist = (0xffffffffu >> (32 - (last - first))) & (0xffffffffu << greatest(begin - first, 0));
     for (int list = 0; list < LISTS; ++list) {
-      marks[list] &= 0xffffffffu >> (32 - some);
-      bits[list * blocks + block] = marks[list];
-      where[list * (blocks + 1) + block] = ones_in(marks[list]);
+      bits[list * blocks + block] = marks[list] & exist;
+      where[list * (blocks + 1) + block] = ones_in(marks[list] & exist);
     }
   });
   for (int list = 0; list < LISTS; ++list) count[list] = block_scan(where + list * (blocks + 1), blocks);
   phase(blocks, [&](int block) {
     for (int list = 0; list < LISTS; ++list) {
       const uint32 marks = bits[list * blocks + block];
-      if (marks) keep(list, block * SCAN, marks, where[list * (blocks + 1) + block]);
+      if (marks) keep(list, base + block * SCAN, marks, where[list * (blocks + 1) + block]);
     }
   });
 }

@@ -70,7 +70,11 @@ GG_FUNCTION lanes nearest(lanes x) { return (lanes)_mm512_roundscale_pd((__m512d
 #else
 GG_FUNCTION lanes nearest(lanes x) { GG_LANEWISE(nearest(x[l])); }
 #endif
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes root(lanes x) { return (lanes)_mm512_sqrt_pd((__m512d)x); }
+#else
 GG_FUNCTION lanes root(lanes x) { GG_LANEWISE(root(x[l])); }
+#endif
 template <class Mask>
 GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
   return which ? a : b;
@@ -120,6 +124,21 @@ GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
     for (int l = 0; l < half; ++l) part[l] += part[l + half];
   return part[0];
 }
+#endif
+// The sums of LANES vectors, each by the same tree as that of sum_of.
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes sums_of(const lanes* x) {
+  auto halves = [](lanes a, lanes b) {
+    return _mm512_add_pd(_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x44), _mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xee));
+  };
+  auto quarters = [](__m512d a, __m512d b) { return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xdd)); };
+  const __m512d even = quarters(halves(x[0], x[2]), halves(x[4], x[6])), odd = quarters(halves(x[1], x[3]), halves(x[5], x[7]));
+  return (lanes)_mm512_add_pd(_mm512_unpacklo_pd(even, odd), _mm512_unpackhi_pd(even, odd));
+}
+#elif GG_VECTORS
+GG_FUNCTION lanes sums_of(const lanes* x) { GG_LANEWISE(sum_of(x[l])); }
+#else
+GG_FUNCTION lanes sums_of(const lanes* x) { return *x; }
 #endif
 
 constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates that a list build tests at a time
@@ -198,19 +217,17 @@ GG_FUNCTION bool none_of(mask_t x) {
 #else
 GG_FUNCTION bool none_of(mask_t x) { return !x; }
 #endif
-// Bit l says what lane l says.
+// Bit l says whether a < b in lane l.
 #if GG_VECTORS && GG_WIDE && GG_DOUBLE
-GG_FUNCTION uint32 marks_of(mask_t x) { return _mm512_movepi64_mask((__m512i)x); }
-#elif GG_VECTORS && GG_DOUBLE && defined(__AVX__)
-GG_FUNCTION uint32 marks_of(mask_t x) { return _mm256_movemask_pd((__m256d)x); }
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ); }
 #elif GG_VECTORS
-GG_FUNCTION uint32 marks_of(mask_t x) {
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) {
   uint32 marks = 0;
-  for (int l = 0; l < LANES; ++l) marks |= static_cast<uint32>(x[l] & 1) << l;
+  for (int l = 0; l < LANES; ++l) marks |= static_cast<uint32>(a[l] < b[l]) << l;
   return marks;
 }
 #else
-GG_FUNCTION uint32 marks_of(mask_t x) { return x; }
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return a < b; }
 #endif
 GG_FUNCTION int ones_in(uint32 marks) {
 #if defined(__CUDACC__)

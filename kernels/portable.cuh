@@ -343,10 +343,17 @@ GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
   lanes partial[TEAM_WIDTH * K];
 #endif
   phase(TEAM_WIDTH, [&](int t) { add_items<K>(t, rows, columns, f, partial + t * K); });
-  phase(K, [&](int k) {
-    lanes terms[TEAM_WIDTH];
-    for (int t = 0; t < TEAM_WIDTH; ++t) terms[t] = partial[t * K + k];
-    out(k, sum_of(fold(terms)));
+  phase((K + LANES - 1) / LANES, [&](int group) {
+    lanes folded[LANES] = {};
+    const int first = group * LANES, some = least(LANES, K - first);
+    for (int k = 0; k < some; ++k) {
+      lanes terms[TEAM_WIDTH];
+      for (int t = 0; t < TEAM_WIDTH; ++t) terms[t] = partial[t * K + first + k];
+      folded[k] = fold(terms);
+    }
+    real sum[LANES];
+    store_lanes(sum, sums_of(folded));
+    for (int k = 0; k < some; ++k) out(first + k, sum[k]);
   });
 }
 

@@ -2,10 +2,9 @@
 // neighbours between two radii.
 //
 // One block, which is a warp, or host thread per cell; the particles of the cell one after another.
-#include "cells.cuh"
 #include "equal_shells.cuh"
 #include "even_harmonics.cuh"
-#include "keep.cuh"
+#include "images.cuh"
 
 struct SoftnessArguments {
   Cells cells;
@@ -18,10 +17,12 @@ struct SoftnessArguments {
   const real* r_min;       // (shell)
   const real* r_max;       // (shell)
   const double* legendre;  // (m, l, 3) see even_harmonics.cuh
-  int32* where;            // (slot, 2, capacity + 1) see keep.cuh
-  uint32* bits;            // (slot, 2, capacity)
-  real* square;            // (slot, capacity) of the distance of each candidate
-  real* inner;             // (slot, 4, capacity + PADDING) of the neighbours of the first band: bonds and distances
+  int32 images;            // most near any cell, in whole vectors
+  real* image;             // (slot, D, images)
+  int32* where;            // (slot, BANDS, images + PADDING) see keep.cuh
+  uint32* bits;            // (slot, BANDS, images + PADDING)
+  real* square;            // (slot, images) of the distance of each image
+  real* inner;             // (slot, D + 1, capacity + PADDING) of the neighbours of the first band: bonds and distances
   real* outer;             // (slot, capacity + PADDING) distances of those of the second
   real* bond;              // (slot, BOND, capacity + PADDING) of the neighbours of one shell
   real* bell;              // (slot, BANDS, radial shells, PADDING) sums
@@ -38,46 +39,41 @@ struct Work {
 };
 
 GG_FUNCTION Work work_of(const SoftnessArguments& a, int slot) {
-  const int64 at = slot, capacity = a.cells.capacity, stride = capacity + PADDING;
-  return {static_cast<int>(stride),  a.where + at * 2 * (capacity + 1), a.bits + at * 2 * capacity,
-          a.square + at * capacity,  a.inner + at * 4 * stride,         a.outer + at * stride,
-          a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING,
-          a.sum + at * (HARMONICS + 1) * (a.shells + PADDING)};
+  const int stride = a.cells.capacity + PADDING, marks = BANDS * (a.images + PADDING);
+  const int64 at = slot;
+  return {stride, a.where + at * marks, a.bits + at * marks, a.square + at * a.images, a.inner + at * (D + 1) * stride, a.outer + at * stride,
+          a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING, a.sum + at * (HARMONICS + 1) * (a.shells + PADDING)};
 }
 
-// Lists the neighbours of the k-th sorted particle among the candidates from `begin` to `end`, those of the first band behind
-// the `some` that are there.
-GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Surroundings& w, const Work& m, int k, int begin, int end, int some, int (&count)[BANDS]) {
-  auto apart_from = [&](int c, int d) {
-    return apart(load_lanes(w.candidate + d * w.capacity + c), everywhere(w.sorted[d * w.n + k]), w.box, d);
-  };
+// Lists the neighbours of a particle at `from` among the images from `begin` to `end`, those of the first band behind the `some`
+// that are there; squares of distances stand for distances.
+GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Images& w, const Work& m, const real (&from)[D], int begin, int end, int some,
+                                 int (&count)[BANDS]) {
+  const real *x = w.x;
+  real* square = m.square;
+  real* inner = m.inner + some;
+  const int images = w.stride, stride = m.stride;
+  auto bond = [=](int k, int d) { return load_lanes(x + d * images + k) - everywhere(from[d]); };
   const lanes split = everywhere(a.split * a.split), reach = everywhere(a.reach * a.reach);
-  const int base = begin - begin % LANES;  // whole vectors end within the capacity
   keep_some<BANDS>(
-      end - base, m.where, m.bits, count,
-      [&](int first, int left, uint32* marks) {
-        for (int t = 0; t < left; t += LANES) {
-          const int c = base + first + t;
-          lanes square = {};
-          for (int d = 0; d < D; ++d) {
-            const lanes x = apart_from(c, d);
-            square = fused(x, x, square);
-          }
-          store_lanes(m.square + c, square);
-          marks[0] |= marks_of((square < split) & (square > lanes{})) << t;  // at distance 0 is only the particle itself
-          marks[1] |= marks_of((square < reach) & (square >= split)) << t;
+      begin, end, m.where, m.bits, count,
+      [=](int first, int last, uint32* marks) {
+        for (int k = first; k < last; k += LANES) {
+          lanes sum = {};
+          for (int d = 0; d < D; ++d) sum = fused(bond(k, d), bond(k, d), sum);
+          store_lanes(square + k, sum);
+          const uint32 inside = marks_below(sum, split);
+          marks[0] |= (inside & marks_below(lanes{}, sum)) << (k - first);  // at distance 0 is only the particle itself
+          marks[1] |= (marks_below(sum, reach) & ~inside) << (k - first);
         }
-        if (first == 0)
-          for (int band = 0; band < BANDS; ++band) marks[band] &= 0xffffffffu << (begin - base);
       },
-      [&](int band, int first, uint32 marks, int at) {
+      [=](int band, int first, uint32 marks, int at) {
         for (int t = 0; t < SCAN; t += LANES) {
-          const int c = base + first + t;
           const uint32 these = marks_from(marks, t);
           if (!these) continue;
           if (band == 0)
-            for (int d = 0; d < D; ++d) keep_marked(these, apart_from(c, d), m.inner + d * m.stride + some + at);
-          keep_marked(these, load_lanes(m.square + c), (band ? m.outer : m.inner + D * m.stride + some) + at);
+            for (int d = 0; d < D; ++d) keep_marked(these, bond(first + t, d), inner + d * stride + at);
+          keep_marked(these, load_lanes(square + first + t), (band ? m.outer : inner + D * stride) + at);
           at += ones_in(these);
         }
       });
@@ -92,11 +88,11 @@ GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int co
     const lanes from = everywhere(a.r_min[shell]), to = everywhere(a.r_max[shell]);
     int some[1];
     keep_some<1>(
-        count, m.where, m.bits, some,
-        [&](int first, int left, uint32* marks) {
-          for (int t = 0; t < left; t += LANES) {
-            const lanes r = load_lanes(distance + first + t);
-            marks[0] |= marks_of((from < r) & (r < to)) << t;
+        0, count, m.where, m.bits, some,
+        [=](int first, int last, uint32* marks) {
+          for (int k = first; k < last; k += LANES) {
+            const lanes r = load_lanes(distance + k);
+            marks[0] |= (marks_below(from, r) & marks_below(r, to)) << (k - first);
           }
         },
         [&](int, int first, uint32 marks, int at) {
@@ -125,23 +121,20 @@ GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int co
   });
 }
 
-GG_FUNCTION void to_distances(real* square, int count) {
-  phase((count + LANES - 1) / LANES, [&](int item) { store_lanes(square + item * LANES, root(load_lanes(square + item * LANES))); });
-}
-
 GG_FUNCTION void run_softness(const SoftnessArguments& a, int replica, int slot) {
   const Surroundings w = gather_surroundings(a.cells, replica, slot);
   const Work m = work_of(a, slot);
-  const auto end = [&](int s) { return w.species_end[s]; };
+  const Images near = gather_images(a.cells, w, a.reach, a.image + int64(slot) * D * a.images, a.images, m.where, m.bits);
+  const auto end = [&](int s) { return near.end[s]; };
   real* distance = m.inner + D * m.stride;
   each_particle(w, [&](int k) {
     double* row = a.out + (int64(w.configuration) * w.n + w.order[k]) * a.columns;
+    real from[D];
+    for (int d = 0; d < D; ++d) from[d] = apart(w.sorted[d * w.n + k], near.middle[d], w.box, d);
     int inner = 0;
     for (int s = 0; s < w.species; ++s) {
       int count[BANDS];
-      list_neighbours(a, w, m, k, s ? end(s - 1) : 0, end(s), inner, count);
-      to_distances(distance + inner, count[0]);
-      to_distances(m.outer, count[1]);
+      list_neighbours(a, near, m, from, s ? end(s - 1) : 0, end(s), inner, count);
       bell_columns(a.radial, {distance + inner, m.outer}, count, m.bell, row + s * a.radial.count);
       inner += count[0];
     }

@@ -100,14 +100,14 @@ class Softness(Descriptor):
         cells = Cells(snapshots, self._end, species, place, LONG_VECTORS=1, ONE_WARP=1)
         first, last, number, thickness = self.shells
         r_min = np.linspace(first, last, number)[: number if self.angular else 0]
-        capacity = cells.capacity
+        capacity, images = cells.capacity, cells.capacity * 2**cells.few
         cells.run(
             "run_softness", "SoftnessArguments",
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
-            reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=xp.asarray(_legendre()), out=out,
+            reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=xp.asarray(_legendre()), images=images, out=out,
             **cells.scratch(
-                "SoftnessArguments", where=(BANDS, capacity + 1), bits=(BANDS, capacity), square=(capacity,), inner=(4, capacity + PADDING),
-                outer=(capacity + PADDING,), bond=(BOND, capacity + PADDING), bell=(BANDS, self.radial[2], PADDING),
+                "SoftnessArguments", image=(3, images), where=(BANDS, images + PADDING), bits=(BANDS, images + PADDING), square=(images,),
+                inner=(4, capacity + PADDING), outer=(capacity + PADDING,), bond=(BOND, capacity + PADDING), bell=(BANDS, self.radial[2], PADDING),
                 sum=(HARMONICS + 1, len(r_min) + PADDING),
             ),
         )  # fmt: skip
