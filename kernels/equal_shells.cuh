@@ -23,23 +23,25 @@ struct EqualShells {
 
 #if GG_VECTORS
 
+constexpr int MANY = 4;  // vectors of neighbours in work together
+
 // Adds exp(-x^2 n) exp(2 n x y) of `left` neighbours, at most MANY vectors of them, to sum[shell], a vector for each shell, and
 // makes distances of squares.
-template <int MANY>
 GG_FUNCTION void add_bells(const EqualShells& s, int band, real* distance, int left, real* sum) {
   const int first = s.range[3 * band], beyond = s.range[3 * band + 1], last = s.range[3 * band + 2];
   const real middle = s.middle[band], n = s.narrow;
   real lane[LANES];
   for (int l = 0; l < LANES; ++l) lane[l] = l;
-  lanes r[MANY], bell[MANY], ratio[MANY];
+  lanes r[MANY], power[2 * MANY], *bell = power, *ratio = power + MANY;
   for (int v = 0; v < MANY; ++v) {
-    const auto exists = load_lanes(lane) < everywhere(real(left - v * LANES));
-    r[v] = select(exists, root(load_lanes(distance + v * LANES)), everywhere(middle));
+    r[v] = select(load_lanes(lane) < everywhere(real(left - v * LANES)), root(load_lanes(distance + v * LANES)), everywhere(middle));
     store_lanes(distance + v * LANES, r[v]);
     const lanes x = r[v] - middle;
-    bell[v] = select(exists, exponential(x * (2 * n * (s.centre[first] - middle) - n * x)), lanes{});
-    ratio[v] = exponential(x * (2 * n * s.step));
+    bell[v] = x * (2 * n * (s.centre[first] - middle) - n * x);
+    ratio[v] = x * (2 * n * s.step);
   }
+  exponentials<2 * MANY>(power);
+  for (int v = 0; v < MANY; ++v) bell[v] = select(load_lanes(lane) < everywhere(real(left - v * LANES)), bell[v], lanes{});
   for (int k = first; k < beyond; ++k) {
     const lanes edge = everywhere(s.edge[k]);
     lanes total = load_lanes(sum + k * LANES);
@@ -65,14 +67,11 @@ GG_FUNCTION void add_bells(const EqualShells& s, int band, real* distance, int l
 // the distances afterwards. `sum` holds BANDS * count vectors.
 GG_FUNCTION void bell_columns(const EqualShells& s, real* const (&distance)[BANDS], const int (&end)[BANDS], real* sum, double* column) {
 #if GG_VECTORS
-  constexpr int MANY = 4;
   phase(1, [&](int) {
     for (int k = 0; k < BANDS * s.count * LANES; ++k) sum[k] = 0;
     for (int band = 0; band < BANDS; ++band) {
       real* to = sum + band * s.count * LANES;
-      int j = 0;
-      for (; end[band] - j > (MANY - 1) * LANES; j += MANY * LANES) add_bells<MANY>(s, band, distance[band] + j, end[band] - j, to);
-      for (; j < end[band]; j += LANES) add_bells<1>(s, band, distance[band] + j, end[band] - j, to);
+      for (int j = 0; j < end[band]; j += MANY * LANES) add_bells(s, band, distance[band] + j, end[band] - j, to);
     }
     for (int first = 0; first < s.count; first += LANES) {
       const int some = least(LANES, s.count - first);

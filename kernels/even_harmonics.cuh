@@ -1,7 +1,7 @@
 // Sums over bonds of real spherical harmonics of even l = 2 .. L_MAX.
 //
 // For each m the associated Legendre functions, divided by sin^m and by their highest coefficient, come one from the other
-// in steps of two: R_(l+2) = (z^2 - b_l) R_l - c_l R_(l-2). What makes the squares of one l sum to 1 is left to the end:
+// in steps of two: R_(l+2) = (z^2 - b_l) R_l + c_l R_(l-2). What makes the squares of one l sum to 1 is left to the end:
 // rows of `legendre` are b, c and the square of that scale.
 #pragma once
 #include "portable.cuh"
@@ -36,8 +36,8 @@ GG_FUNCTION void add_orders(int vectors, real* bond, int stride, const double* l
           if (M) sum[COUNT + i] = fused(now, sine, sum[COUNT + i]);
           if (i == COUNT - 1) break;
           const double* row = table + 3 * (i + 1);
-          const lanes grown = (square - everywhere(row[0])) * now;
-          const lanes next = i || M == 0 ? fused(everywhere(-row[1]), before, grown) : grown;
+          const lanes slope = square - everywhere(row[0]);
+          const lanes next = i || M == 0 ? fused(slope, now, everywhere(row[1]) * before) : slope * now;
           before = now;
           now = next;
         }

@@ -14,8 +14,8 @@ struct Images {
   real middle[D];  // of the cell
 };
 
-// `where` and `bits` are the memory of keep_some.
-GG_FUNCTION Images gather_images(const Cells& c, const Surroundings& w, real reach, real* x, int stride, int32* where, uint32* bits) {
+// `where` is the memory of keep_some.
+GG_FUNCTION Images gather_images(const Cells& c, const Surroundings& w, real reach, real* x, int stride, int32* where) {
   Images m;
   m.stride = stride, m.x = x, m.end = w.species_end;
   real half[D];
@@ -39,25 +39,18 @@ GG_FUNCTION Images gather_images(const Cells& c, const Surroundings& w, real rea
       };
       int count[1];
       keep_some<1>(
-          begin, end, where, bits, count,
-          [&](int first, int last, uint32* marks) {
-            for (int k = first; k < last; k += LANES) {
-              lanes square = {};
-              for (int d = 0; d < D; ++d) {
-                const lanes at = place(k, d), far = select(at < lanes{}, -at, at) - everywhere(half[d]);  // from the cell
-                const lanes beyond = select(far > lanes{}, far, lanes{});
-                square = fused(beyond, beyond, square);
-              }
-              marks[0] |= marks_below(square, everywhere(reach * reach)) << (k - first);
+          begin, end, where, count,
+          [&](int k, uint32* marks) {
+            lanes square = {};
+            for (int d = 0; d < D; ++d) {
+              const lanes at = place(k, d), far = select(at < lanes{}, -at, at) - everywhere(half[d]);  // from the cell
+              const lanes beyond = select(far > lanes{}, far, lanes{});
+              square = fused(beyond, beyond, square);
             }
+            marks[0] = marks_below(square, everywhere(reach * reach));
           },
-          [&](int, int first, uint32 marks, int at) {
-            for (int t = 0; t < SCAN; t += LANES) {
-              const uint32 these = marks_from(marks, t);
-              if (!these) continue;
-              for (int d = 0; d < D; ++d) keep_marked(these, place(first + t, d), x + d * stride + total + at);
-              at += ones_in(these);
-            }
+          [&](int, int k, uint32 marks, int at) {
+            for (int d = 0; d < D; ++d) keep_marked(marks, place(k, d), x + d * stride + total + at);
           });
       total += count[0];
     }

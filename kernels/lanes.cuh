@@ -82,28 +82,27 @@ GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
 #if GG_DOUBLE
 // e^x for x < 709, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
 // adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
-GG_FUNCTION lanes exponential(lanes x) {
+// Of MANY vectors in step: the chain of one alone would wait for itself.
+template <int MANY>
+GG_FUNCTION void exponentials(lanes* x) {
   typedef uint64 bits __attribute__((vector_size(VECTOR)));
-  const auto zero = x < -708.0;
-  const lanes y = select(zero, lanes{}, x);
-  const lanes shifted = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
-  const lanes k = shifted - 6755399441055744.0;
-  const lanes f = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
-  lanes e = lanes{} + 1 / 6227020800.0;
-  e = fused(e, f, lanes{} + 1 / 479001600.0);
-  e = fused(e, f, lanes{} + 1 / 39916800.0);
-  e = fused(e, f, lanes{} + 1 / 3628800.0);
-  e = fused(e, f, lanes{} + 1 / 362880.0);
-  e = fused(e, f, lanes{} + 1 / 40320.0);
-  e = fused(e, f, lanes{} + 1 / 5040.0);
-  e = fused(e, f, lanes{} + 1 / 720.0);
-  e = fused(e, f, lanes{} + 1 / 120.0);
-  e = fused(e, f, lanes{} + 1 / 24.0);
-  e = fused(e, f, lanes{} + 1 / 6.0);
-  e = fused(e, f, lanes{} + 0.5);
-  e = fused(e, f, lanes{} + 1.0);
-  e = fused(e, f, lanes{} + 1.0);
-  return select(zero, lanes{}, (lanes)((bits)e + ((bits)shifted << 52)));
+  constexpr double SERIES[] = {1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0, 1 / 5040.0,
+                               1 / 720.0,       1 / 120.0,      1 / 24.0,      1 / 6.0,      0.5,         1.0, 1.0};
+  lanes shifted[MANY], f[MANY], e[MANY];
+  for (int v = 0; v < MANY; ++v) {
+    const lanes y = select(x[v] < -708.0, lanes{}, x[v]);
+    shifted[v] = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
+    const lanes k = shifted[v] - 6755399441055744.0;
+    f[v] = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
+    e[v] = lanes{} + 1 / 6227020800.0;
+  }
+  for (double term : SERIES)
+    for (int v = 0; v < MANY; ++v) e[v] = fused(e[v], f[v], lanes{} + term);
+  for (int v = 0; v < MANY; ++v) x[v] = select(x[v] < -708.0, lanes{}, (lanes)((bits)e[v] + ((bits)shifted[v] << 52)));
+}
+GG_FUNCTION lanes exponential(lanes x) {
+  exponentials<1>(&x);
+  return x;
 }
 #else
 GG_FUNCTION lanes exponential(lanes x) { GG_LANEWISE(expf(x[l])); }

@@ -6,6 +6,8 @@
 #include "even_harmonics.cuh"
 #include "images.cuh"
 
+constexpr int SPARE = 32;  // numbers behind a list, read and overwritten with its last vectors
+
 struct SoftnessArguments {
   Cells cells;
   EqualShells radial;
@@ -19,12 +21,11 @@ struct SoftnessArguments {
   const double* legendre;  // (m, l, 3) see even_harmonics.cuh
   int32 images;            // most near any cell, in whole vectors
   real* image;             // (slot, D, images)
-  int32* where;            // (slot, BANDS, images + PADDING) see keep.cuh
-  uint32* bits;            // (slot, BANDS, images + PADDING)
+  int32* where;            // (slot, BANDS, images + 1) see keep.cuh
   real* square;            // (slot, images) of the distance of each image
-  real* inner;             // (slot, D + 1, capacity + PADDING) of the neighbours of the first band: bonds and distances
-  real* outer;             // (slot, capacity + PADDING) distances of those of the second
-  real* bond;              // (slot, BOND, capacity + PADDING) of the neighbours of one shell
+  real* inner;             // (slot, D + 1, capacity + SPARE) of the neighbours of the first band: bonds and distances
+  real* outer;             // (slot, capacity + SPARE) distances of those of the second
+  real* bond;              // (slot, BOND, capacity + SPARE) of the neighbours of one shell
   real* bell;              // (slot, BANDS, radial shells, PADDING) sums
   real* sum;               // (slot, HARMONICS + 1, shells + PADDING) of harmonics, and 1 / how many there are
   double* out;             // (configuration, particle, columns)
@@ -34,14 +35,13 @@ struct SoftnessArguments {
 struct Work {
   int stride;
   int32* where;
-  uint32* bits;
   real *square, *inner, *outer, *bond, *bell, *sum;
 };
 
 GG_FUNCTION Work work_of(const SoftnessArguments& a, int slot) {
-  const int stride = a.cells.capacity + PADDING, marks = BANDS * (a.images + PADDING);
+  const int stride = a.cells.capacity + SPARE, marks = BANDS * (a.images + 1);
   const int64 at = slot;
-  return {stride, a.where + at * marks, a.bits + at * marks, a.square + at * a.images, a.inner + at * (D + 1) * stride, a.outer + at * stride,
+  return {stride, a.where + at * marks, a.square + at * a.images, a.inner + at * (D + 1) * stride, a.outer + at * stride,
           a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING, a.sum + at * (HARMONICS + 1) * (a.shells + PADDING)};
 }
 
@@ -51,31 +51,24 @@ GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Images& w, co
                                  int (&count)[BANDS]) {
   const real *x = w.x;
   real* square = m.square;
-  real* inner = m.inner + some;
+  real *inner = m.inner + some, *outer = m.outer;
   const int images = w.stride, stride = m.stride;
   auto bond = [=](int k, int d) { return load_lanes(x + d * images + k) - everywhere(from[d]); };
   const lanes split = everywhere(a.split * a.split), reach = everywhere(a.reach * a.reach);
   keep_some<BANDS>(
-      begin, end, m.where, m.bits, count,
-      [=](int first, int last, uint32* marks) {
-        for (int k = first; k < last; k += LANES) {
-          lanes sum = {};
-          for (int d = 0; d < D; ++d) sum = fused(bond(k, d), bond(k, d), sum);
-          store_lanes(square + k, sum);
-          const uint32 inside = marks_below(sum, split);
-          marks[0] |= (inside & marks_below(lanes{}, sum)) << (k - first);  // at distance 0 is only the particle itself
-          marks[1] |= (marks_below(sum, reach) & ~inside) << (k - first);
-        }
+      begin, end, m.where, count,
+      [=](int k, uint32* marks) {
+        lanes sum = {};
+        for (int d = 0; d < D; ++d) sum = fused(bond(k, d), bond(k, d), sum);
+        store_lanes(square + k, sum);
+        const uint32 inside = marks_below(sum, split);
+        marks[0] = inside & marks_below(lanes{}, sum);  // at distance 0 is only the particle itself
+        marks[1] = marks_below(sum, reach) & ~inside;
       },
-      [=](int band, int first, uint32 marks, int at) {
-        for (int t = 0; t < SCAN; t += LANES) {
-          const uint32 these = marks_from(marks, t);
-          if (!these) continue;
-          if (band == 0)
-            for (int d = 0; d < D; ++d) keep_marked(these, bond(first + t, d), inner + d * stride + at);
-          keep_marked(these, load_lanes(square + first + t), (band ? m.outer : inner + D * stride) + at);
-          at += ones_in(these);
-        }
+      [=](int band, int k, uint32 marks, int at) {
+        if (band == 0)
+          for (int d = 0; d < D; ++d) keep_marked(marks, bond(k, d), inner + d * stride + at);
+        keep_marked(marks, load_lanes(square + k), (band ? outer : inner + D * stride) + at);
       });
 }
 
@@ -88,20 +81,9 @@ GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int co
     const lanes from = everywhere(a.r_min[shell]), to = everywhere(a.r_max[shell]);
     int some[1];
     keep_some<1>(
-        0, count, m.where, m.bits, some,
-        [=](int first, int last, uint32* marks) {
-          for (int k = first; k < last; k += LANES) {
-            const lanes r = load_lanes(distance + k);
-            marks[0] |= (marks_below(from, r) & marks_below(r, to)) << (k - first);
-          }
-        },
-        [&](int, int first, uint32 marks, int at) {
-          for (int t = 0; t < SCAN; t += LANES) {
-            const uint32 these = marks_from(marks, t);
-            if (!these) continue;
-            for (int d = 0; d < D; ++d) keep_marked(these, load_lanes(m.inner + d * m.stride + first + t), m.bond + d * m.stride + at);
-            at += ones_in(these);
-          }
+        0, count, m.where, some, [=](int k, uint32* marks) { marks[0] = marks_below(from, load_lanes(distance + k)) & marks_below(load_lanes(distance + k), to); },
+        [&](int, int k, uint32 marks, int at) {
+          for (int d = 0; d < D; ++d) keep_marked(marks, load_lanes(m.inner + d * m.stride + k), m.bond + d * m.stride + at);
         });
     const int vectors = (some[0] + LANES - 1) / LANES;
     phase(vectors * LANES, [&](int j) {
@@ -124,7 +106,7 @@ GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int co
 GG_FUNCTION void run_softness(const SoftnessArguments& a, int replica, int slot) {
   const Surroundings w = gather_surroundings(a.cells, replica, slot);
   const Work m = work_of(a, slot);
-  const Images near = gather_images(a.cells, w, a.reach, a.image + int64(slot) * D * a.images, a.images, m.where, m.bits);
+  const Images near = gather_images(a.cells, w, a.reach, a.image + int64(slot) * D * a.images, a.images, m.where);
   const auto end = [&](int s) { return near.end[s]; };
   real* distance = m.inner + D * m.stride;
   each_particle(w, [&](int k) {

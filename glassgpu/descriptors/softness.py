@@ -18,8 +18,8 @@ from glassgpu.structure.cells import PADDING, Cells
 from glassgpu.types import Snapshot
 
 TAIL = 5.0  # a shell at r with width delta counts neighbours up to r + 5 delta
-# Of kernels/even_harmonics.cuh and kernels/equal_shells.cuh.
-L_MAX, BOND, BANDS = 14, 5, 2
+# Of kernels/even_harmonics.cuh, kernels/equal_shells.cuh and kernels/run_softness.cu.
+L_MAX, BOND, BANDS, SPARE = 14, 5, 2, 32
 HARMONICS = sum(2 * l + 1 for l in range(2, L_MAX + 1, 2))
 # A band of distances at most 40 delta wide whose shells end 37 delta beyond its middle keeps every factor between
 # e^-700 and e^700, and leaves out what is below e^-140.
@@ -106,8 +106,8 @@ class Softness(Descriptor):
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
             reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=xp.asarray(_legendre()), images=images, out=out,
             **cells.scratch(
-                "SoftnessArguments", image=(3, images), where=(BANDS, images + PADDING), bits=(BANDS, images + PADDING), square=(images,),
-                inner=(4, capacity + PADDING), outer=(capacity + PADDING,), bond=(BOND, capacity + PADDING), bell=(BANDS, self.radial[2], PADDING),
+                "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,),
+                inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
                 sum=(HARMONICS + 1, len(r_min) + PADDING),
             ),
         )  # fmt: skip
@@ -159,7 +159,7 @@ def _equal_shells(radial: tuple[float, float, int, float], split: float, end: fl
 
 
 def _legendre() -> np.ndarray:
-    """((m, l), 3) for even l >= max(m, 2): b and c of R_l = (z^2 - b) R_(l-2) - c R_(l-4), and the square of the scale
+    """((m, l), 3) for even l >= max(m, 2): b and c of R_l = (z^2 - b) R_(l-2) + c R_(l-4), and the square of the scale
     that makes the squares of the real harmonics of one l sum to 1.
 
     From z P_l = a_(l+1) P_(l+1) + a_l P_(l-1), a_l^2 = (l^2 - m^2) / (4 l^2 - 1), of the normalised functions, twice.
@@ -170,5 +170,5 @@ def _legendre() -> np.ndarray:
         highest = math.prod(range(1, 2 * m, 2)) ** 2 * (2 if m else 1) / math.factorial(2 * m) * (2 * m + 1)
         for l in range(max(m + m % 2, 2), L_MAX + 1, 2):
             scale = highest / (2 * l + 1) / math.prod(a[m + 1 : l + 1])
-            rows.append((a[l - 1] + a[l - 2], a[l - 2] * a[l - 3] if l > 2 else 0.0, scale))
+            rows.append((a[l - 1] + a[l - 2], -a[l - 2] * a[l - 3] if l > 2 else 0.0, scale))
     return np.array(rows)
