@@ -79,9 +79,7 @@ GG_FUNCTION void bell_columns(const EqualShells& s, real* const (&distance)[BAND
       for (int band = 0; band < BANDS; ++band)
         for (int k = 0, at = band * s.count + first; k < some; ++k, ++at)
           total[k] = fused(everywhere(s.factor[at]), load_lanes(sum + at * LANES), total[k]);
-      real values[LANES];
-      store_lanes(values, sums_of(total));
-      for (int k = 0; k < some; ++k) column[first + k] = values[k];
+      keep_marked(0xffffffffu >> (32 - some), sums_of(total), column + first);
     }
   });
 #else

@@ -19,7 +19,7 @@ GG_FUNCTION void keep_some(int begin, int end, int32* where, int (&count)[LISTS]
       if (end - first < LANES) exist &= exist >> (first + LANES - end);
       for (int list = 0; list < LISTS; ++list) {
         marks[list] &= exist;
-        if (marks[list]) keep(list, first, marks[list], at[list]);
+        keep(list, first, marks[list], at[list]);
         at[list] += ones_in(marks[list]);
       }
     }

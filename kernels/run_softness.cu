@@ -66,7 +66,7 @@ GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Images& w, co
         marks[1] = marks_below(sum, reach) & ~inside;
       },
       [=](int band, int k, uint32 marks, int at) {
-        if (band == 0)
+        if (band == 0 && marks)
           for (int d = 0; d < D; ++d) keep_marked(marks, bond(k, d), inner + d * stride + at);
         keep_marked(marks, load_lanes(square + k), (band ? outer : inner + D * stride) + at);
       });
