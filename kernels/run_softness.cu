@@ -11,6 +11,7 @@ constexpr int SPARE = 32;  // numbers behind a list, read and overwritten with i
 struct SoftnessArguments {
   Cells cells;
   EqualShells radial;
+  Legendre legendre;
   int32 replicas;          // cells over all configurations
   int32 columns;           // of one row of `out`, of which the first are filled here
   int32 shells;            // of bonds; 0: none
@@ -18,16 +19,16 @@ struct SoftnessArguments {
   double reach;            // where it ends
   const real* r_min;       // (shell)
   const real* r_max;       // (shell)
-  const double* legendre;  // (m, l, 3) see even_harmonics.cuh
   int32 images;            // most near any cell, in whole vectors
   real* image;             // (slot, D, images)
   int32* where;            // (slot, BANDS, images + 1) see keep.cuh
   real* square;            // (slot, images) of the distance of each image
+  real* which;             // (slot, capacity + SPARE) images of the first band
   real* inner;             // (slot, D + 1, capacity + SPARE) of the neighbours of the first band: bonds and distances
   real* outer;             // (slot, capacity + SPARE) distances of those of the second
   real* bond;              // (slot, BOND, capacity + SPARE) of the neighbours of one shell
   real* bell;              // (slot, BANDS, radial shells, PADDING) sums
-  real* sum;               // (slot, HARMONICS + 1, shells + PADDING) of harmonics, and 1 / how many there are
+  real* sum;               // (slot, shells, SUMS + PADDING) of harmonics
   double* out;             // (configuration, particle, columns)
 };
 
@@ -35,47 +36,51 @@ struct SoftnessArguments {
 struct Work {
   int stride;
   int32* where;
-  real *square, *inner, *outer, *bond, *bell, *sum;
+  real *square, *which, *inner, *outer, *bond, *bell, *sum;
 };
 
 GG_FUNCTION Work work_of(const SoftnessArguments& a, int slot) {
-  const int stride = a.cells.capacity + SPARE, marks = BANDS * (a.images + 1);
   const int64 at = slot;
-  return {stride, a.where + at * marks, a.square + at * a.images, a.inner + at * (D + 1) * stride, a.outer + at * stride,
-          a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING, a.sum + at * (HARMONICS + 1) * (a.shells + PADDING)};
+  const int stride = a.cells.capacity + SPARE;
+  return {stride, a.where + at * BANDS * (a.images + 1), a.square + at * a.images, a.which + at * stride, a.inner + at * (D + 1) * stride,
+          a.outer + at * stride, a.bond + at * BOND * stride, a.bell + at * BANDS * a.radial.count * PADDING, a.sum + at * a.shells * (SUMS + PADDING)};
 }
 
 // Lists the neighbours of a particle at `from` among the images from `begin` to `end`, those of the first band behind the `some`
 // that are there; squares of distances stand for distances.
 GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Images& w, const Work& m, const real (&from)[D], int begin, int end, int some,
                                  int (&count)[BANDS]) {
-  const real *x = w.x;
-  real* square = m.square;
-  real *inner = m.inner + some, *outer = m.outer;
+  const real* x = w.x;
+  real *square = m.square, *which = m.which, *outer = m.outer, *inner = m.inner + some;
   const int images = w.stride, stride = m.stride;
-  auto bond = [=](int k, int d) { return load_lanes(x + d * images + k) - everywhere(from[d]); };
-  const lanes split = everywhere(a.split * a.split), reach = everywhere(a.reach * a.reach);
+  real lane[LANES];
+  for (int l = 0; l < LANES; ++l) lane[l] = l;
+  const lanes split = everywhere(a.split * a.split), reach = everywhere(a.reach * a.reach), lanes_in_order = load_lanes(lane);
   keep_some<BANDS>(
       begin, end, m.where, count,
       [=](int k, uint32* marks) {
         lanes sum = {};
-        for (int d = 0; d < D; ++d) sum = fused(bond(k, d), bond(k, d), sum);
+        for (int d = 0; d < D; ++d) {
+          const lanes bond = load_lanes(x + d * images + k) - everywhere(from[d]);
+          sum = fused(bond, bond, sum);
+        }
         store_lanes(square + k, sum);
         const uint32 inside = marks_below(sum, split);
         marks[0] = inside & marks_below(lanes{}, sum);  // at distance 0 is only the particle itself
         marks[1] = marks_below(sum, reach) & ~inside;
       },
       [=](int band, int k, uint32 marks, int at) {
-        if (band == 0 && marks)
-          for (int d = 0; d < D; ++d) keep_marked(marks, bond(k, d), inner + d * stride + at);
-        keep_marked(marks, load_lanes(square + k), (band ? outer : inner + D * stride) + at);
+        keep_marked(marks, band ? load_lanes(square + k) : everywhere(real(k)) + lanes_in_order, (band ? outer : which) + at);
       });
+  phase(count[0], [=](int j) {
+    const int k = static_cast<int>(which[j]);
+    for (int d = 0; d < D; ++d) inner[d * stride + j] = x[d * images + k] - from[d];
+    inner[D * stride + j] = square[k];
+  });
 }
 
 // Columns (l, shell) from the `count` neighbours of the first band.
 GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int count, double* row) {
-  const int side = a.shells + PADDING;  // from one row of sums to the next
-  real* inverse = m.sum + HARMONICS * side;
   const real* distance = m.inner + D * m.stride;
   for (int shell = 0; shell < a.shells; ++shell) {
     const lanes from = everywhere(a.r_min[shell]), to = everywhere(a.r_max[shell]);
@@ -91,16 +96,14 @@ GG_FUNCTION void order_columns(const SoftnessArguments& a, const Work& m, int co
       if (j >= some[0])
         for (int d = 0; d < D; ++d) m.bond[d * m.stride + j] = 0;
     });
-    phase(1, [&](int) { inverse[shell] = some[0] ? real(1) / some[0] : real(0); });
-    add_orders<0>(vectors, m.bond, m.stride, a.legendre, m.sum + shell, side);
+    real* sum = m.sum + shell * (SUMS + PADDING);
+    add_orders<0>(vectors, m.bond, m.stride, a.legendre, sum);
+    phase(1, [&](int) {
+      real order[EVEN];
+      orders_of(a.legendre, sum, some[0] ? real(1) / some[0] : real(0), order);
+      for (int l = 0; l < EVEN; ++l) row[l * a.shells + shell] = order[l];
+    });
   }
-  const int tiles = (a.shells + LANES - 1) / LANES;
-  phase(EVEN * tiles, [&](int item) {
-    const int l = item / tiles, first = item % tiles * LANES;
-    real order[LANES];
-    store_lanes(order, root(square_of(2 * l + 2, a.legendre, m.sum + first, side)) * load_lanes(inverse + first));
-    for (int t = 0; t < least(LANES, a.shells - first); ++t) row[l * a.shells + first + t] = order[t];
-  });
 }
 
 GG_FUNCTION void run_softness(const SoftnessArguments& a, int replica, int slot) {

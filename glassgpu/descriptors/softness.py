@@ -20,7 +20,7 @@ from glassgpu.types import Snapshot
 TAIL = 5.0  # a shell at r with width delta counts neighbours up to r + 5 delta
 # Of kernels/even_harmonics.cuh, kernels/equal_shells.cuh and kernels/run_softness.cu.
 L_MAX, BOND, BANDS, SPARE = 14, 5, 2, 32
-HARMONICS = sum(2 * l + 1 for l in range(2, L_MAX + 1, 2))
+SUMS = sum(2 * l + 1 for l in range(2, L_MAX + 1, 2))
 # A band of distances at most 40 delta wide whose shells end 37 delta beyond its middle keeps every factor between
 # e^-700 and e^700, and leaves out what is below e^-140.
 WIDEST, FARTHEST = 40.0, 37.0
@@ -104,11 +104,11 @@ class Softness(Descriptor):
         cells.run(
             "run_softness", "SoftnessArguments",
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
-            reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=xp.asarray(_legendre()), images=images, out=out,
+            reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=_legendre(xp), images=images, out=out,
             **cells.scratch(
                 "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,),
-                inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
-                sum=(HARMONICS + 1, len(r_min) + PADDING),
+                which=(capacity + SPARE,), inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
+                sum=(len(r_min), SUMS + PADDING),
             ),
         )  # fmt: skip
         if self.generations > 1:
@@ -158,17 +158,18 @@ def _equal_shells(radial: tuple[float, float, int, float], split: float, end: fl
     }
 
 
-def _legendre() -> np.ndarray:
-    """((m, l), 3) for even l >= max(m, 2): b and c of R_l = (z^2 - b) R_(l-2) + c R_(l-4), and the square of the scale
-    that makes the squares of the real harmonics of one l sum to 1.
+def _legendre(xp: Any) -> dict[str, Any]:
+    """The ``Legendre`` of kernels/even_harmonics.cuh: for each m and even l >= max(m, 2), b and c of
+    R_l = (z^2 - b) R_(l-2) + c R_(l-4), and squares of the scales that make the squares of the real harmonics of one l sum to 1.
 
     From z P_l = a_(l+1) P_(l+1) + a_l P_(l-1), a_l^2 = (l^2 - m^2) / (4 l^2 - 1), of the normalised functions, twice.
     """
-    rows = []
+    b, c, scale = [], [], []
     for m in range(L_MAX + 1):
         a = [max(l * l - m * m, 0) / (4 * l * l - 1) for l in range(L_MAX + 1)]  # a_l^2, 0 up to l = m
         highest = math.prod(range(1, 2 * m, 2)) ** 2 * (2 if m else 1) / math.factorial(2 * m) * (2 * m + 1)
-        for l in range(max(m + m % 2, 2), L_MAX + 1, 2):
-            scale = highest / (2 * l + 1) / math.prod(a[m + 1 : l + 1])
-            rows.append((a[l - 1] + a[l - 2], -a[l - 2] * a[l - 3] if l > 2 else 0.0, scale))
-    return np.array(rows)
+        some = range(max(m + m % 2, 2), L_MAX + 1, 2)
+        b += [a[l - 1] + a[l - 2] for l in some]
+        c += [-a[l - 2] * a[l - 3] if l > 2 else 0.0 for l in some]
+        scale += [highest / (2 * l + 1) / math.prod(a[m + 1 : l + 1]) for l in some] * (2 if m else 1)
+    return {"b": xp.asarray(b), "c": xp.asarray(c), "scale": xp.asarray(scale)}
