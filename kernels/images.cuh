@@ -30,6 +30,7 @@ GG_FUNCTION Images gather_images(const Cells& c, const Surroundings& w, real rea
   int total = 0, begin = 0;
   for (int s = 0; s < w.species; ++s) {
     const int end = w.species_end[s];
+    GG_NO_UNROLL
     for (int which = 0; which < 1 << D; ++which) {
       if (which & ~few) continue;
       auto place = [&](int k, int d) {

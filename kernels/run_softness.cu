@@ -6,6 +6,8 @@
 #include "even_harmonics.cuh"
 #include "images.cuh"
 
+static_assert(D == 3, "bonds have spherical harmonics");
+
 constexpr int SPARE = 32;  // numbers behind a list, read and overwritten with its last vectors
 
 struct SoftnessArguments {
@@ -15,11 +17,11 @@ struct SoftnessArguments {
   int32 replicas;          // cells over all configurations
   int32 columns;           // of one row of `out`, of which the first are filled here
   int32 shells;            // of bonds; 0: none
+  int32 images;            // most near any cell, in whole vectors
   double split;            // where the second band begins, beyond all bonds
   double reach;            // where it ends
   const real* r_min;       // (shell)
   const real* r_max;       // (shell)
-  int32 images;            // most near any cell, in whole vectors
   real* image;             // (slot, D, images)
   int32* where;            // (slot, BANDS, images + 1) see keep.cuh
   real* square;            // (slot, images) of the distance of each image
