@@ -70,36 +70,39 @@ GG_FUNCTION lanes nearest(lanes x) { return (lanes)_mm512_roundscale_pd((__m512d
 #else
 GG_FUNCTION lanes nearest(lanes x) { GG_LANEWISE(nearest(x[l])); }
 #endif
+#if GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes root(lanes x) { return (lanes)_mm512_sqrt_pd((__m512d)x); }
+#else
 GG_FUNCTION lanes root(lanes x) { GG_LANEWISE(root(x[l])); }
+#endif
 template <class Mask>
 GG_FUNCTION lanes select(Mask which, lanes a, lanes b) {
   return which ? a : b;
 }
 #if GG_DOUBLE
-// e^x for x <= 0, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
+// e^x for x < 709, to 2 units in the last place; 0 below e^-708. x = k ln 2 + f with k found by
 // adding 1.5 * 2^52, which leaves k in the low bits; then Taylor's series for |f| < 0.35.
-GG_FUNCTION lanes exponential(lanes x) {
+// Of MANY vectors in step: the chain of one alone would wait for itself.
+template <int MANY>
+GG_FUNCTION void exponentials(lanes* x) {
   typedef uint64 bits __attribute__((vector_size(VECTOR)));
-  const auto zero = x < -708.0;
-  const lanes y = select(zero, lanes{}, x);
-  const lanes shifted = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
-  const lanes k = shifted - 6755399441055744.0;
-  const lanes f = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
-  lanes e = lanes{} + 1 / 6227020800.0;
-  e = fused(e, f, lanes{} + 1 / 479001600.0);
-  e = fused(e, f, lanes{} + 1 / 39916800.0);
-  e = fused(e, f, lanes{} + 1 / 3628800.0);
-  e = fused(e, f, lanes{} + 1 / 362880.0);
-  e = fused(e, f, lanes{} + 1 / 40320.0);
-  e = fused(e, f, lanes{} + 1 / 5040.0);
-  e = fused(e, f, lanes{} + 1 / 720.0);
-  e = fused(e, f, lanes{} + 1 / 120.0);
-  e = fused(e, f, lanes{} + 1 / 24.0);
-  e = fused(e, f, lanes{} + 1 / 6.0);
-  e = fused(e, f, lanes{} + 0.5);
-  e = fused(e, f, lanes{} + 1.0);
-  e = fused(e, f, lanes{} + 1.0);
-  return select(zero, lanes{}, (lanes)((bits)e + ((bits)shifted << 52)));
+  constexpr double SERIES[] = {1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0, 1 / 40320.0, 1 / 5040.0,
+                               1 / 720.0,       1 / 120.0,      1 / 24.0,      1 / 6.0,      0.5,         1.0, 1.0};
+  lanes shifted[MANY], f[MANY], e[MANY];
+  for (int v = 0; v < MANY; ++v) {
+    const lanes y = select(x[v] < -708.0, lanes{}, x[v]);
+    shifted[v] = fused(y, lanes{} + 1.4426950408889634, lanes{} + 6755399441055744.0);
+    const lanes k = shifted[v] - 6755399441055744.0;
+    f[v] = fused(k, lanes{} - 1.9082149292705877e-10, fused(k, lanes{} - 6.93147180369123816490e-01, y));
+    e[v] = lanes{} + 1 / 6227020800.0;
+  }
+  for (double term : SERIES)
+    for (int v = 0; v < MANY; ++v) e[v] = fused(e[v], f[v], lanes{} + term);
+  for (int v = 0; v < MANY; ++v) x[v] = select(x[v] < -708.0, lanes{}, (lanes)((bits)e[v] + ((bits)shifted[v] << 52)));
+}
+GG_FUNCTION lanes exponential(lanes x) {
+  exponentials<1>(&x);
+  return x;
 }
 #else
 GG_FUNCTION lanes exponential(lanes x) { GG_LANEWISE(expf(x[l])); }
@@ -120,6 +123,21 @@ GG_FUNCTION real sum_of(lanes x) {  // a fixed tree
     for (int l = 0; l < half; ++l) part[l] += part[l + half];
   return part[0];
 }
+#endif
+// The sums of LANES vectors, each by the same tree as that of sum_of.
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+GG_FUNCTION lanes sums_of(const lanes* x) {
+  auto halves = [](lanes a, lanes b) {
+    return _mm512_add_pd(_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x44), _mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xee));
+  };
+  auto quarters = [](__m512d a, __m512d b) { return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xdd)); };
+  const __m512d even = quarters(halves(x[0], x[2]), halves(x[4], x[6])), odd = quarters(halves(x[1], x[3]), halves(x[5], x[7]));
+  return (lanes)_mm512_add_pd(_mm512_unpacklo_pd(even, odd), _mm512_unpackhi_pd(even, odd));
+}
+#elif GG_VECTORS
+GG_FUNCTION lanes sums_of(const lanes* x) { GG_LANEWISE(sum_of(x[l])); }
+#else
+GG_FUNCTION lanes sums_of(const lanes* x) { return *x; }
 #endif
 
 constexpr int SCAN = LANES == 1 ? 1 : 32;  // candidates that a list build tests at a time
@@ -198,6 +216,37 @@ GG_FUNCTION bool none_of(mask_t x) {
 #else
 GG_FUNCTION bool none_of(mask_t x) { return !x; }
 #endif
+// Bit l says whether a < b in lane l.
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ); }
+#elif GG_VECTORS
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) {
+  uint32 marks = 0;
+  for (int l = 0; l < LANES; ++l) marks |= static_cast<uint32>(a[l] < b[l]) << l;
+  return marks;
+}
+#else
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return a < b; }
+#endif
+GG_FUNCTION int ones_in(uint32 marks) {
+#if defined(__CUDACC__)
+  return __popc(marks);
+#else
+  return __builtin_popcount(marks);
+#endif
+}
+// Writes the marked of LANES numbers one after another, and nothing beyond them.
+GG_FUNCTION void keep_marked(uint32 marks, lanes values, real* out) {
+#if GG_VECTORS && GG_WIDE && GG_DOUBLE
+  const __mmask8 some = static_cast<__mmask8>((1u << ones_in(marks)) - 1);
+  _mm512_mask_storeu_pd(out, some, _mm512_maskz_compress_pd(static_cast<__mmask8>(marks), (__m512d)values));
+#else
+  real given[LANES];
+  store_lanes(given, values);
+  for (int l = 0; l < LANES; ++l)
+    if (marks >> l & 1) *out++ = given[l];
+#endif
+}
 struct TwoMasks {
   mask_t a, b;
 };

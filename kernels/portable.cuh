@@ -175,9 +175,9 @@ GG_FUNCTION real team_sum(F f) {
   return sum;
 }
 
-// K sums over rows x columns items, of which f(row, column, sum) adds one, given to out(k, sum); for blocks
-// of one warp. It begins without a barrier, after a phase that wrote what f reads, and ends with one. On the host an
-// item is as many columns as a vector holds.
+// K sums over rows x columns items, of which f(row, column, sum) adds one, given to out(k, sums, some): `some` of LANES sums from
+// the k-th on; for blocks of one warp. It begins without a barrier, after a phase that wrote what f reads, and ends with one.
+// On the host an item is as many columns as a vector holds.
 template <int K, class F, class Out>
 GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
   real sum[K] = {};
@@ -185,7 +185,7 @@ GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
 #pragma unroll
   for (int k = 0; k < K; ++k) {
     for (int half = TEAM_WIDTH / 2; half > 0; half /= 2) sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], half);
-    if (threadIdx.x == k % TEAM_WIDTH) out(k, sum[k]);
+    if (threadIdx.x == k % TEAM_WIDTH) out(k, sum[k], 1);
   }
   __syncwarp();
 }
@@ -343,10 +343,15 @@ GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
   lanes partial[TEAM_WIDTH * K];
 #endif
   phase(TEAM_WIDTH, [&](int t) { add_items<K>(t, rows, columns, f, partial + t * K); });
-  phase(K, [&](int k) {
-    lanes terms[TEAM_WIDTH];
-    for (int t = 0; t < TEAM_WIDTH; ++t) terms[t] = partial[t * K + k];
-    out(k, sum_of(fold(terms)));
+  phase((K + LANES - 1) / LANES, [&](int group) {
+    lanes folded[LANES] = {};
+    const int first = group * LANES, some = least(LANES, K - first);
+    for (int k = 0; k < some; ++k) {
+      lanes terms[TEAM_WIDTH];
+      for (int t = 0; t < TEAM_WIDTH; ++t) terms[t] = partial[t * K + first + k];
+      folded[k] = fold(terms);
+    }
+    out(first, sums_of(folded), some);
   });
 }
 

@@ -101,7 +101,7 @@ GG_FUNCTION void angular_columns(const SymmetryArguments& a, const Surroundings&
             const int k = other + item * LANES;
             if (s != t || first + j < k + LANES - 1) add_triples(a, near, stride, first + j, k, last, s == t, sum);
           },
-          [&](int set, real sum) { row[set] = scale * sum; });
+          [&](int set, lanes sums, int some) { keep_marked(0xffffffffu >> (32 - some), everywhere(scale) * sums, row + set); });
       row += SETS;
     }
 }

@@ -24,16 +24,17 @@ SPILLS = {
     "run_shells": 0,
     "run_coarse_grain": 0,
     "run_symmetry": 0,
+    "run_softness": 0,
     "run_elastic_net": 40,
     "run_imbalance": 0,
     "check_philox": 0,
 }
 STRUCTS = {
     "run_md": "MdArguments", "run_mc": "McArguments", "run_energy": "EnergyArguments", "run_quench": "QuenchArguments", "run_shells": "ShellsArguments",
-    "run_coarse_grain": "CoarseArguments", "run_symmetry": "SymmetryArguments", "run_elastic_net": "ElasticNetArguments",
+    "run_coarse_grain": "CoarseArguments", "run_symmetry": "SymmetryArguments", "run_softness": "SoftnessArguments", "run_elastic_net": "ElasticNetArguments",
     "run_imbalance": "ImbalanceArguments", "check_philox": "PhiloxArguments",
 }  # fmt: skip
-DOUBLE_ONLY = ("run_quench", "run_shells", "run_coarse_grain", "run_symmetry", "run_elastic_net", "run_imbalance")
+DOUBLE_ONLY = ("run_quench", "run_shells", "run_coarse_grain", "run_symmetry", "run_softness", "run_elastic_net", "run_imbalance")
 KNOWN = [  # Random123, kat_vectors, philox4x32 10: counter, key, words
     ([0, 0, 0, 0], 0, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
     ([0xFFFFFFFF] * 4, 0xFFFFFFFFFFFFFFFF, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
@@ -74,8 +75,10 @@ def test_kernels_compile_for_gpus(arch, kernel, record_property):
         builds = [(0, {"LISTS": 1, "SCALED": 1, "THREADS": 32}), (1, {"LISTS": 2, "SCALED": 0, "THREADS": 32})]
     if kernel == "run_symmetry":
         builds = [(1, {"THREADS": 32, **angular_tables(ANGULAR)})]
+    if kernel == "run_softness":
+        builds = [(1, {"THREADS": 32})]
     for double, more in builds:
-        for dimension, species, law in ((3, 2, 0), (2, 3, 1)):
+        for dimension, species, law in ((3, 2, 0), (2, 3, 1))[: 1 if kernel == "run_softness" else 2]:
             constants = {
                 "DIMENSION": dimension, "SPECIES": species, "LAW": law, "DOUBLE": double, "STRICT": 0, "WIDE_INDEX": 0, "SHARED_POSITIONS": 1,
                 **more,

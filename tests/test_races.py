@@ -38,6 +38,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
     [
         ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
         ("coarse", 2, 0, 1, 1), ("coarse", 3, 0, 1, 0), ("symmetry", 2, 0, 1, 1), ("symmetry", 3, 0, 1, 0),
+        ("softness", 3, 0, 1, 1), ("softness", 3, 0, 1, 0),
         ("elasticNet", 1, 0, 1, 1), ("elasticNet", 1, 0, 1, 0),
         ("imbalance", 1, 0, 1, 1), ("imbalance", 1, 0, 1, 0),
         ("mc", 2, 1, 0, 1), ("mc", 3, 0, 1, 1), ("mc", 2, 1, 0, 2),

@@ -8,6 +8,7 @@ from glassgpu.descriptors.local_density import local_density, volume_fraction
 from glassgpu.descriptors.shell_average import shell_average
 from glassgpu.descriptors.shell_expansion import ShellExpansion
 from glassgpu.descriptors.slo import SLO
+from glassgpu.descriptors.softness import Softness
 from glassgpu.names import explain_missing
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "BehlerParrinello",
     "Descriptor",
     "ShellExpansion",
+    "Softness",
     "coarse_grain",
     "local_density",
     "shell_average",

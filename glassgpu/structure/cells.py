@@ -28,6 +28,7 @@ class Cells:
     Attributes:
         order: (configuration, N) int32 on the target: which particle stands at each place in the order of the cells.
         capacity: most candidates of any cell, in whole vectors.
+        few: most directions of any configuration in which every particle is a candidate.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot], reach: float, species: int, target: Cpu | Cuda, **constants: Any):
@@ -38,6 +39,7 @@ class Cells:
         boxes = np.stack([s.box for s in snapshots])
         grids = np.clip(np.floor(boxes * REACH / reach * (1 - 1e-9)), 1, MOST_CELLS).astype(np.int32)
         self.bins = int(species * grids.prod(axis=1).max())
+        self.few = int((grids < 2 * REACH + 1).sum(axis=1).max())
         begin = np.zeros((len(snapshots), self.bins + 1), np.int32)
         order = np.empty((len(snapshots), self.n), np.int32)
         most = 1
