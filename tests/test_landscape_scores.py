@@ -113,13 +113,13 @@ def test_correction_of_the_divergence():
     """Finite samples of one distribution show (K - 1)(1/n + 1/m) / 8 ln 2, which the correction takes off; true ones stay."""
     edges = np.linspace(-2, 2, 19)  # 20 bins
     raw, left, apart = [], [], []
-    for seed in range(40):
+    for seed in range(150):
         random = np.random.default_rng(seed)
-        a, b = random.normal(size=800), random.normal(size=1600)
+        a, b = random.normal(size=200), random.normal(size=400)
         raw.append(jensen_shannon(a, b, edges, corrected=False))
         left.append(jensen_shannon(a, b, edges, seed=seed))
         apart.append(jensen_shannon(a, b + 0.5, edges, seed=seed))
-    expected = 19 * (1 / 800 + 1 / 1600) / (8 * np.log(2))
+    expected = 19 * (1 / 200 + 1 / 400) / (8 * np.log(2))
     limits = norm.cdf(np.concatenate([[-np.inf], edges, [np.inf]])), norm.cdf(np.concatenate([[-np.inf], edges, [np.inf]]) - 0.5)
     truth = jensenshannon(*(np.diff(cut) for cut in limits), base=2) ** 2
     print(f"\nof one distribution {np.mean(raw):.5f} (expected {expected:.5f}), corrected {np.mean(left):.5f}")
@@ -217,6 +217,7 @@ def test_eta():
     assert found.ceiling == pytest.approx(gg.dynamics.logit_reliability(count, 300), rel=1e-9)
     assert found.variance == pytest.approx(gg.dynamics.structural_variance(count, 300), rel=1e-9)
     assert np.isnan(eta(true, y, v).standard_error)
+    assert eta(0.5 * true, y, v, variance=0.5).value == pytest.approx(0.25 * true.var(ddof=1) / 0.5)
 
 
 def test_bad_input():
@@ -241,6 +242,7 @@ def test_bad_input():
         (lambda: explained_variance(s, s, bins=2, block=[1]), "block has shape"),
         (lambda: explained_variance(s, s, bins=0), "bins"),
         (lambda: eta([1.0], [1.0]), "two rows"),
+        (lambda: eta(s, s, variance=-1.0), "variance"),
     ):
         with pytest.raises(gg.errors.InvalidInput, match=message):
             call()

@@ -8,7 +8,7 @@ import sklearn.linear_model
 from scipy.stats import binom, binomtest
 
 import glassgpu as gg
-from glassgpu.dynamics import logit, logit_reliability, logit_variance, probability_interval, structural_variance
+from glassgpu.dynamics import logit, logit_normal, logit_reliability, logit_variance, probability_interval, structural_variance
 from glassgpu.models.binomial import binomial_fit
 
 
@@ -73,7 +73,7 @@ def test_reliability_of_known_logits():
 
 
 def test_rare_events_hide_structural_variance():
-    """Below some ten events a particle the 1/2 pulls logits together: the docstring's warning, in numbers."""
+    """Below some ten events a particle the 1/2 pulls logits together: the docstring's warning, in numbers. The likelihood sees them."""
     random = np.random.default_rng(1)
     true = random.normal(-6, 0.7, 50000)
     p = 1 / (1 + np.exp(-true))
@@ -81,11 +81,34 @@ def test_rare_events_hide_structural_variance():
     print()
     for events in (0.5, 3, 10, 100):
         replicas = round(events / p.mean())
-        found[events] = structural_variance(random.binomial(replicas, p), replicas) / 0.49
-        print(f"{events} events a particle: structural variance {found[events]:.2f} of the true one")
+        count = random.binomial(replicas, p)
+        found[events] = structural_variance(count, replicas) / 0.49
+        mean, variance = logit_normal(count, replicas)
+        print(f"{events} events a particle: {found[events]:.2f} of the true variance, by likelihood {variance / 0.49:.3f}, mean {mean:.3f}")
+        assert mean == pytest.approx(-6, abs=0.03)
+        assert variance == pytest.approx(0.49, rel=0.05)
     assert found[0.5] < 0.5
     assert found[10] == pytest.approx(1, abs=0.15)
     assert found[100] == pytest.approx(1, abs=0.03)
+
+
+def test_likelihood_of_normal_logits_equals_a_sum():
+    """The maximum over a grid of the likelihood integrated by a plain sum, with different numbers of runs."""
+    random = np.random.default_rng(6)
+    replicas = random.integers(1, 40, 300)
+    count = random.binomial(replicas, 1 / (1 + np.exp(-random.normal(-1, 1, 300))))
+    y = np.linspace(-12, 10, 1500)
+    each = binom.pmf(count[:, None], replicas[:, None], 1 / (1 + np.exp(-y)))
+
+    def log_likelihood(mean, variance):
+        prior = np.exp(-((y - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+        return np.log(each @ prior * (y[1] - y[0])).sum()
+
+    mean, variance = logit_normal(count, replicas)
+    best = log_likelihood(mean, variance)
+    for step in (0.02, 0.1):
+        for other in ((mean + step, variance), (mean - step, variance), (mean, variance + step), (mean, variance - step)):
+            assert log_likelihood(*other) < best
 
 
 def test_no_structural_variance_left():
@@ -93,6 +116,9 @@ def test_no_structural_variance_left():
     same = random.binomial(100, 0.3, 2000)
     assert abs(logit_reliability(same, 100)) < 0.1
     assert structural_variance(np.array([30, 31, 30, 29]), 100) < 0
+    assert logit_normal(same, 100)[1] < 0.005
+    mean, variance = logit_normal([30, 31, 30, 29], 100)
+    assert (variance, mean) == (0, pytest.approx(np.log(3 / 7), abs=1e-3))
     assert np.isnan(logit_reliability([30, 30, 30], 100))
     assert np.isnan(structural_variance(np.array([30]), 100))
 
@@ -166,6 +192,9 @@ def test_bad_input():
                 call(count, replicas)
     with pytest.raises(gg.errors.InvalidInput, match="one number"):
         logit_reliability(3, 4)
+    for count in ([0, 0], [4, 4], [[1, 2]]):
+        with pytest.raises(gg.errors.InvalidInput, match="some of the runs and not in all"):
+            logit_normal(count, 4)
     for level in (0.0, 1.0, "x"):
         with pytest.raises(gg.errors.InvalidInput, match="level"):
             probability_interval(1, 4, level)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import glassgpu as gg
-from glassgpu.landscape import explained_variance
-from glassgpu.landscape.trap_model import TrapModel, recover, trap_ensemble
+from glassgpu.landscape import eta, explained_variance
+from glassgpu.landscape.trap_model import TrapModel, recover_barriers, trap_ensemble
+from glassgpu.models.binomial import binomial_fit
 
 # Bounds of what the pipeline must find where no noise hides it, written before its first run.
 BARRIERS = 0.10  # of Delta E in every bin, and of e1
@@ -26,7 +27,7 @@ SEEDS = (1, 2, 3, 4, 5)  # chi^2 is judged by its mean: seed 1 alone gives 2.5 f
 
 @pytest.fixture(scope="module")
 def clean():
-    return [recover(TrapModel(), seed=seed, resamples=60) for seed in SEEDS]
+    return [recover_barriers(TrapModel(), seed=seed, resamples=60) for seed in SEEDS]
 
 
 def test_known_barriers_are_found(clean):
@@ -52,7 +53,7 @@ def test_known_barriers_are_found(clean):
 
 def test_noise_hides_the_variance_of_barriers(clean):
     """What no column explains is lost, and no score can tell: the worry of the thesis' reference 92."""
-    found = [clean[0], *(recover(TrapModel(noise=s), seed=SEEDS[0], resamples=0) for s in NOISE[1:])]
+    found = [clean[0], *(recover_barriers(TrapModel(noise=s), seed=SEEDS[0], resamples=0) for s in NOISE[1:])]
     ceilings = [1 / (1 + s**2) for s in NOISE]
     print("\nnoise, e1 found, correlation, variance inferred / true, ceiling, chi^2")
     for s, f, ceiling in zip(NOISE, found, ceilings, strict=True):
@@ -60,6 +61,19 @@ def test_noise_hides_the_variance_of_barriers(clean):
     shares = np.array([f.share for f in found])
     assert (np.diff(shares) < 0).all()
     assert (shares <= np.array(ceilings) * (1 + ABOVE_CEILING)).all()
+
+
+def test_few_examples_hide_it_too(clean):
+    """A normal that is off by its angle finds barriers that vary by the cosine squared, about the same onset."""
+    print("\nexamples of each class, correlation^2, variance inferred / true, T0")
+    shares = []
+    for examples in (30, 300):
+        found = recover_barriers(TrapModel(), seed=SEEDS[0], examples=examples, resamples=0)
+        print(f"{examples} {found.correlation**2:.3f} {found.share:.3f} {found.onset.temperature:.3f}")
+        shares.append(found.share)
+        assert found.share == pytest.approx(found.correlation**2, rel=0.1)
+        assert found.onset.temperature == pytest.approx(TrapModel().onset, rel=ONSET)
+    assert shares[0] < 0.7 and shares[0] < shares[1] < clean[0].share
 
 
 def test_the_model_is_what_it_says():
@@ -102,7 +116,23 @@ def test_explained_variance_of_traps():
     assert 0 < alone.value < share.value
     true = np.var(np.log(found.probability / (1 - found.probability)))
     assert share.variance == pytest.approx(true, rel=0.01)
-    assert gg.landscape.eta(found.score, *args).value == pytest.approx(1 / true, rel=0.01)
+    assert eta(found.score, *args).value == pytest.approx(1 / true, rel=0.01)
+
+
+def test_explained_variance_of_rare_events():
+    """Three events a particle: <v> is too large and the share above 1; by likelihood it is right."""
+    model = TrapModel(noise=0.3, e0=6.8)
+    found = trap_ensemble(model, 0.55, configurations=20, particles=2000, replicas=170, seed=6)
+    args = gg.dynamics.logit(found.count, 170), gg.dynamics.logit_variance(found.count, 170)
+    structural, hidden = (1 / 0.55 - model.s1) ** 2, (0.3 / 0.55) ** 2
+    expected = structural / (structural + hidden)
+    output = 3 * found.score[:, None] - 1
+    calibrated = binomial_fit(output, found.count, 170)(output)
+    share = explained_variance(found.score, *args)
+    better = eta(calibrated, *args, variance=gg.dynamics.logit_normal(found.count, 170)[1])
+    print(f"\n{found.count.mean():.1f} events a particle: {share.value:.3f}, by likelihood {better.value:.3f}, expected {expected:.3f}")
+    assert share.value > 1
+    assert better.value == pytest.approx(expected, abs=0.04)
 
 
 def test_bad_input():
@@ -114,4 +144,4 @@ def test_bad_input():
     with pytest.raises(gg.errors.InvalidInput, match="replicas"):
         trap_ensemble(TrapModel(), 0.5, configurations=1, particles=10, replicas=0)
     with pytest.raises(gg.errors.InvalidInput, match="too few to learn"):
-        recover(TrapModel(e0=30.0), configurations=2, particles=100)
+        recover_barriers(TrapModel(e0=30.0), configurations=2, particles=100)

@@ -14,7 +14,14 @@ from glassgpu.dynamics.observables import (
     self_intermediate_scattering,
     van_hove,
 )
-from glassgpu.dynamics.rearrangement import logit, logit_reliability, logit_variance, probability_interval, structural_variance
+from glassgpu.dynamics.rearrangement import (
+    logit,
+    logit_normal,
+    logit_reliability,
+    logit_variance,
+    probability_interval,
+    structural_variance,
+)
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling, reliability
 from glassgpu.names import explain_missing
 
@@ -34,6 +41,7 @@ __all__ = [
     "fit_vogel_fulcher_tammann",
     "initial_neighbors",
     "logit",
+    "logit_normal",
     "logit_reliability",
     "logit_variance",
     "mean_squared_displacement",

@@ -23,7 +23,7 @@ class VarianceShare:
         standard_error: by bootstrap over configurations; NaN without them, infinite where a bootstrap sample has no
             structural variance left.
         measured: of the variance as measured, noise included: what the thesis prints. It cannot exceed ``ceiling``.
-        ceiling: the reliability of Y, 1 - <v> / Var(Y).
+        ceiling: the reliability of Y, 1 - <v> / Var(Y), or ``variance`` / Var(Y).
         variance: of Y, without noise.
         reason: empty when the value exists.
     """
@@ -51,6 +51,10 @@ def explained_variance(
     Two corrections: means of bins scatter because bins are finite, by sum_b s_b^2 (1 - n_b / n) / n, which is taken off
     the variance between bins; and Y = logit p_r scatters because replicas are finite, by <v>, which is taken off Var(Y).
 
+    Logits and <v> need some ten events a particle: with three <v> is so much too large that shares above 1 come out. There
+    ``eta`` of an output calibrated by ``models.binomial.binomial_fit`` is the better measure: with ``variance`` by
+    ``dynamics.logit_normal`` it is the share that the output explains linearly.
+
     Args:
         x: (rows,) float64, a model's output. Any increasing function of it gives the same.
         y: (rows,) float64, such as ``dynamics.logit(count, replicas)``.
@@ -75,7 +79,7 @@ def explained_variance(
     first = np.sort(score)[np.arange(1, count) * len(score) // count]
     which = np.searchsorted(first, score, side="right")
     terms = np.stack([np.ones(len(target)), target, target**2, noise])
-    return _share(terms, which, count, block, resamples, seed, _between)
+    return _share(terms, which, count, None, block, resamples, seed, _between)
 
 
 def eta(
@@ -83,6 +87,7 @@ def eta(
     y: ArrayLike,
     v: ArrayLike | None = None,
     *,
+    variance: float | None = None,
     block: ArrayLike | None = None,
     resamples: int = 200,
     seed: int = 0,
@@ -94,6 +99,8 @@ def eta(
     Args:
         predicted: (rows,) float64, logits predicted; they carry no binomial noise.
         y, v, block, resamples, seed: as in ``explained_variance``.
+        variance: of y without noise where it is known better than as Var(Y) - <v>: ``dynamics.logit_normal(count, replicas)[1]``
+            where events are few. Taken as exact in the error.
 
     Raises:
         InvalidInput: unequal lengths, NaN, fewer than two rows.
@@ -105,7 +112,7 @@ def eta(
         raise InvalidInput("a variance needs at least two rows")
     output = output - output.mean()
     terms = np.stack([np.ones(len(target)), target, target**2, noise, output, output**2])
-    return _share(terms, np.zeros(len(target), int), 1, block, resamples, seed, _of_predictions)
+    return _share(terms, np.zeros(len(target), int), 1, variance, block, resamples, seed, _of_predictions)
 
 
 def _rows(x: ArrayLike, y: ArrayLike, v: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,6 +129,7 @@ def _share(
     terms: np.ndarray,
     which: np.ndarray,
     bins: int,
+    variance: float | None,
     block: ArrayLike | None,
     resamples: int,
     seed: int,
@@ -137,23 +145,27 @@ def _share(
     random = np.random.default_rng(validate.whole("seed", seed, least=0))
     drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), validate.whole("resamples", resamples, least=0))
 
-    def share(of: np.ndarray) -> tuple[float, float, float]:
-        """The numerator, Var(y) and <v>."""
-        n, total, squares, noise = map(float, of[:4].sum(axis=1))
-        return numerator(of), (squares - total**2 / n) / (n - 1), noise / n
+    if variance is not None:
+        validate.number("variance", variance, least=0)
 
-    top, spread, noise = share(sums.sum(axis=1))
+    def share(of: np.ndarray) -> tuple[float, float, float]:
+        """The numerator, Var(y) with its noise, and without."""
+        n, total, squares, noise = map(float, of[:4].sum(axis=1))
+        spread = (squares - total**2 / n) / (n - 1)
+        return numerator(of), spread, spread - noise / n if variance is None else variance
+
+    top, spread, left = share(sums.sum(axis=1))
     nan = float("nan")
-    ceiling, measured = (1 - noise / spread, top / spread) if spread > 0 else (nan, nan)
-    if not spread - noise > 0:
-        return VarianceShare(nan, nan, measured, ceiling, spread - noise, NOTHING_LEFT)
+    ceiling, measured = (left / spread, top / spread) if spread > 0 else (nan, nan)
+    if not left > 0:
+        return VarianceShare(nan, nan, measured, ceiling, left, NOTHING_LEFT)
     error = nan
     if len(names) > 1 and resamples > 1:
         each = [share(np.tensordot(sums, weights, (1, 0))) for weights in drawn]
         wide = np.sqrt(len(names) / (len(names) - 1))  # the bootstrap of m blocks has (m - 1) / m of the variance
-        sound = all(s > v for _, s, v in each)
-        error = float(wide * np.std([t / (s - v) for t, s, v in each], ddof=1)) if sound else float("inf")
-    return VarianceShare(top / (spread - noise), error, measured, ceiling, spread - noise)
+        sound = all(without > 0 for _, _, without in each)
+        error = float(wide * np.std([t / without for t, _, without in each], ddof=1)) if sound else float("inf")
+    return VarianceShare(top / left, error, measured, ceiling, left)
 
 
 def _between(of: np.ndarray) -> float:
