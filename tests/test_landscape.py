@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.stats import binomtest
 
 import glassgpu as gg
@@ -254,6 +255,25 @@ def test_error_of_the_onset_covers():
     )
     assert (off.std(axis=0) / stated)[[0, 2]].min() > 1.4
     np.testing.assert_allclose(off.std(axis=0) / drawn, 1, atol=0.35)
+
+
+def test_onset_is_the_fit_of_lines_through_one_point():
+    """Against SciPy on the points themselves: T0, ln P there and one slope for each bin; chi^2 is what the free lines lack."""
+    probability = liquid(6)
+    found = onset_temperature(probability, resamples=0)
+    lines = found.barriers
+    error = probability.pooled_error / probability.probability
+    level, b = np.nonzero(lines.used)
+    beta, y = 1 / probability.temperatures[level], np.log(probability.probability * probability.temperatures[:, None])[level, b]
+
+    def misfit(z):
+        return (z[1] - z[2:][b] * (beta - z[0]) - y) / error[level, b]
+
+    fit = least_squares(misfit, [1.0, -0.5, *lines.energy], xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    assert found.temperature == pytest.approx(1 / fit.x[0], rel=1e-6)
+    assert found.log_probability == pytest.approx(fit.x[1] + np.log(fit.x[0]), rel=1e-5)
+    assert found.chi2 == pytest.approx(2 * fit.cost - lines.chi2.sum(), rel=1e-5)
+    assert found.spare == 6
 
 
 def test_affine_scores():
