@@ -28,6 +28,12 @@ def single_threaded() -> Iterator[None]:
         yield
 
 
+def _run(which: np.ndarray) -> np.ndarray | slice:
+    """Numbers that follow one another as a slice, which copies nothing."""
+    whole = len(which) and which[-1] - which[0] == len(which) - 1
+    return slice(int(which[0]), int(which[-1]) + 1) if whole else which
+
+
 class Blas:
     """NumPy arrays on a CPU."""
 
@@ -47,7 +53,7 @@ class Blas:
         def part(which: np.ndarray) -> np.ndarray:
             out = np.zeros((rows.shape[1], rows.shape[1]))
             for first in range(0, len(which), CHUNK):
-                some = which[first : first + CHUNK]
+                some = _run(which[first : first + CHUNK])
                 scaled = rows[some] * roots[some, None]
                 out += scaled.T @ scaled
             return out

@@ -104,6 +104,8 @@ class _State(NamedTuple):
     room: Any
     s: Any  # how far each term is inside its margin, and how far beyond, both above 0
     slack: Any
+    beyond: Any  # threshold - sign f of u, and the gradient that z pulls with
+    pulled: Any
     objective: Any
     gap: Any  # relative
     rounds: Any
@@ -130,35 +132,33 @@ def _solve(algebra: Any, system: Any, signs: Any, thresholds: Any, cost: Any, to
     """The loop; pure, so that JAX can trace it."""
     xp = algebra.xp
 
-    def beyond(u: Any) -> Any:
-        return thresholds - signs * system.values(u)
-
-    def measured(u: Any, z: Any, room: Any, s: Any, slack: Any, rounds: Any) -> _State:
-        objective = system.square(u) / 2 + cost * xp.maximum(beyond(u), 0).sum()
+    def measured(u: Any, z: Any, room: Any, s: Any, slack: Any, beyond: Any, rounds: Any) -> _State:
+        objective = system.square(u) / 2 + cost * xp.maximum(beyond, 0).sum()
         pulled = system.pull((signs * z).sum(axis=0))
         dual = (thresholds * z).sum() - system.square(system.kept(pulled)) / 2
         # What is left of the intercept's condition, at the intercept's price.
         left = xp.abs((system.kept(u) - u)[-1] * (pulled - system.kept(pulled))[-1])
         gap = xp.where(objective == 0, 0.0, (objective - dual + left) / xp.maximum(objective, least))
-        return _State(u, z, room, s, slack, objective, gap, rounds)
+        return _State(u, z, room, s, slack, beyond, pulled, objective, gap, rounds)
 
     def step(state: _State) -> _State:
         u, z, room, s, slack = state[:5]
         stiffness = 1 / (slack / room + s / z)
         solve = system.solver(stiffness.sum(axis=0))
-        wrong = system.kept(u) - system.pull((signs * z).sum(axis=0))
-        apart = slack - s - beyond(u)
+        wrong = system.kept(u) - state.pulled
+        apart = slack - s - state.beyond
 
         def direction(of_s: Any, of_slack: Any) -> Any:
-            """Changes of all five, from those that the products z s and room slack shall have."""
+            """Changes of all six, from those that the products z s and room slack shall have."""
             q = of_s / z - of_slack / room - apart
             du = solve(system.pull((signs * stiffness * q).sum(axis=0)) - wrong)
-            dz = stiffness * (q - signs * system.values(du))
-            return du, dz, -dz, (of_s - s * dz) / z, (of_slack + slack * dz) / room
+            df = signs * system.values(du)
+            dz = stiffness * (q - df)
+            return du, dz, -dz, (of_s - s * dz) / z, (of_slack + slack * dz) / room, -df
 
         def longest(change: Any) -> Any:
             """The longest step, at most 1, that leaves everything above 0."""
-            ends = [xp.where(d < 0, -a / xp.where(d < 0, d, 1), xp.inf).min() for a, d in zip(state[1:5], change[1:], strict=True)]
+            ends = [xp.where(d < 0, -a / xp.where(d < 0, d, 1), xp.inf).min() for a, d in zip(state[1:5], change[1:5], strict=True)]
             return xp.minimum(1.0, NEARLY * functools.reduce(xp.minimum, ends))
 
         mu = ((z * s).sum() + (room * slack).sum()) / (2 * z.size)
@@ -168,20 +168,19 @@ def _solve(algebra: Any, system: Any, signs: Any, thresholds: Any, cost: Any, to
         aim = mu * (reached / mu) ** 3
         change = direction(aim - z * s - guess[1] * guess[3], aim - room * slack - guess[2] * guess[4])
         t = longest(change)
-        u, z, room, s, slack = (a + t * d for a, d in zip(state[:5], change, strict=True))
-        return measured(u, z, room, s, slack, state.rounds + 1)
+        u, z, room, s, slack, beyond = (a + t * d for a, d in zip(state[:6], change, strict=True))
+        return measured(u, z, room, s, slack, beyond, state.rounds + 1)
 
     def unfinished(state: _State) -> Any:
         return (state.gap > tolerance) & (state.rounds < most_rounds)
 
     u = system.nothing()
-    first = thresholds  # of predictions that are all 0
-    least = xp.maximum(ROUNDING * cost * xp.maximum(first, 0).sum(), np.finfo(float).tiny)
-    width = xp.maximum(xp.abs(first).mean(), np.finfo(float).tiny)
+    least = xp.maximum(ROUNDING * cost * xp.maximum(thresholds, 0).sum(), np.finfo(float).tiny)
+    width = xp.maximum(xp.abs(thresholds).mean(), np.finfo(float).tiny)
     # Multipliers that pull as much one way as the other.
     up, down = (signs > 0).sum(), (signs < 0).sum()
     z = cost / 2 * xp.where(signs > 0, xp.minimum(1.0, down / up), xp.minimum(1.0, up / down))
-    state = measured(u, z, cost - z, xp.maximum(-first, 0) + width, xp.maximum(first, 0) + width, 0)
+    state = measured(u, z, cost - z, xp.maximum(-thresholds, 0) + width, xp.maximum(thresholds, 0) + width, thresholds, 0)
     return algebra.repeat(unfinished, step, state)
 
 
