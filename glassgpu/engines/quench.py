@@ -19,8 +19,8 @@ from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-FIRE_STATE = 8  # kernels/run_quench.cu
-FIRST_DT, LARGEST_DT = 0.01, 0.05  # the stiffest motion of a Lennard-Jones liquid allows about 0.06
+PAIRS, QUENCH_STATE = 8, 15  # kernels/run_quench.cu
+ENERGY, STEPS, DONE = 0, 1, 2  # of a row of the state
 SKIN = 0.3  # particles hardly leave their cages
 STEPS_PER_CHUNK = 200
 BATCH_BYTES = 256 << 20
@@ -142,9 +142,9 @@ class QuenchRun:
         self.first = 0
         self.state: dict[str, Any] = {}
         # Every batch is checked before anything is run.
-        self.problem = Problem(system, snapshots[: self.batch], target, "double", SKIN, capacity)
+        self.problem = self._problem_of(snapshots[: self.batch])
         for k in range(self.batch, c, self.batch):
-            Problem(system, snapshots[k : k + self.batch], target, "double", SKIN, capacity)
+            self._problem_of(snapshots[k : k + self.batch])
 
     # ------------------------------------------------------------ checkpoint
 
@@ -174,9 +174,12 @@ class QuenchRun:
     def _rows(self) -> np.ndarray:
         return np.arange(self.first, min(self.first + self.batch, len(self.snapshots)))
 
+    def _problem_of(self, snapshots: Sequence[Snapshot]) -> Problem:
+        return Problem(self.system, snapshots, self.target, "double", SKIN, self.capacity, long_vectors=True)
+
     def _make_problem(self) -> None:
         rows = self._rows()
-        self.problem = Problem(self.system, self.snapshots[rows[0] : rows[-1] + 1], self.target, "double", SKIN, self.capacity)
+        self.problem = self._problem_of(self.snapshots[rows[0] : rows[-1] + 1])
 
     def _start_batch(self) -> None:
         self._make_problem()
@@ -184,26 +187,26 @@ class QuenchRun:
         shape = (count, self.problem.d, self.problem.n)
         self.state = {
             "place": xp.asarray(self.problem.places),
-            "velocity": xp.zeros(shape),
             "reference": xp.zeros(shape),
-            "fire": xp.zeros((count, FIRE_STATE)),
+            "step": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
+            "change": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
+            "descent": xp.zeros((count, QUENCH_STATE)),
         }
 
     def _run_chunk(self) -> tuple[np.ndarray, np.ndarray]:
         """Advance a copy of the state and keep it; which configurations are done, and the largest forces."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
-        fresh = bool((self.state["fire"][:, 0] == 0).all())
         slots = self.target.slots(count, "run_quench", problem.constants, n)
         while True:
             state = {name: value.copy() for name, value in self.state.items()}
-            force, before = xp.zeros((count, d, n)), xp.zeros((count, d, n))
+            force, before, force_before, direction = (xp.zeros((count, d, n)) for _ in range(4))
             accepted, status = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
             trace = xp.zeros((count, self.chunk)) if self.keep_energies else None
             problem.run(
                 "run_quench", "QuenchArguments", slots,
-                replicas=count, steps=self.chunk, fresh=int(fresh), skin=SKIN, first_dt=FIRST_DT, largest_dt=LARGEST_DT,
-                force_tolerance=self.tolerance, before=before, force=force, trace=trace, accepted=accepted, status=status, **state,
+                replicas=count, steps=self.chunk, skin=SKIN, force_tolerance=self.tolerance, before=before, force_before=force_before,
+                direction=direction, force=force, trace=trace, accepted=accepted, status=status, **state,
             )  # fmt: skip
             bits = self.target.to_numpy(status)
             if (bits & OVERLAP).any():
@@ -214,7 +217,7 @@ class QuenchRun:
             problem.grow_lists()
         host_trace = None if trace is None else self.target.to_numpy(trace)
         taken = self.target.to_numpy(accepted)
-        fire = self.target.to_numpy(state["fire"])
+        descent = self.target.to_numpy(state["descent"])
         force_host = self.target.to_numpy(force)
         with uninterrupted():
             self.state = state
@@ -223,15 +226,15 @@ class QuenchRun:
                     self.energies[row] = np.concatenate([self.energies[row], host_trace[k, : taken[k]]])
         moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving] ** 2).sum(axis=1).max(axis=1))
-        return fire[:, 5] == 1, fire[:, 4]
+        return descent[:, DONE] == 1, descent[:, STEPS]
 
     def _finish_batch(self) -> None:
         rows = self._rows()
         inside = np.arange(len(rows))
         places = self.problem.original_order(self.target.to_numpy(self.state["place"]), inside).transpose(0, 2, 1)
-        fire = self.target.to_numpy(self.state["fire"])
+        descent = self.target.to_numpy(self.state["descent"])
         with uninterrupted():
-            self.places[rows], self.potential[rows], self.steps[rows] = places, fire[:, 2], fire[:, 4].astype(np.int64)
+            self.places[rows], self.potential[rows], self.steps[rows] = places, descent[:, ENERGY], descent[:, STEPS].astype(np.int64)
             self.first += len(rows)
             self.state = {}
 
