@@ -211,34 +211,30 @@ GG_FUNCTION void run_quench(const QuenchArguments& a, int replica, int slot) {
       force_before[k] = w.force[k];
     });
     const double rounding = ENERGY_ROUNDING * (energy < 0 ? -energy : energy);
-    bool falls = false;
-    for (int tries = 0; tries < MOST_TRIES && !falls; ++tries) {
+    bool falls = false, back = false;
+    for (int tries = 0; !falls && !back; ++tries) {
+      back = tries == MOST_TRIES;  // to where it came from; what is remembered was of no use
+      if (back) length = 0, descent.known = 0;
       phase(n * D, [&](int k) { place[k] = stepped(before[k], static_cast<real>(length) * direction[k], w.box, k / n); });
       if (!look()) return stop(LIST_OVERFLOW);
       double energy_now;
       const bool sound = evaluate(w, energy_now);
       const double power = product(n, w.force, direction);
-      falls = sound && (energy_now < energy - rounding || (energy_now <= energy + rounding && power_before + power >= 0));
-      if (falls) {
+      falls = !back && sound && (energy_now < energy - rounding || (energy_now <= energy + rounding && power_before + power >= 0));
+      if (falls || back) {
         energy = energy_now;
       } else {  // to where the power vanishes, were it linear, but neither hardly shorter nor almost nothing
         const double part = power_before / (power_before - power);
         length *= !(sound && part > 0.1) ? 0.1 : part < 0.5 ? part : 0.5;
       }
     }
-    if (falls) {
-      remember(w, descent, memory, place, before, force_before);
-      descent.steps += 1;
-      if (a.trace) phase(1, [&](int) { a.trace[static_cast<int64>(replica) * a.steps + accepted] = energy; });
-      ++accepted;
-      // A little below the tolerance, so that rounding of the places cannot undo it.
-      if (!any_force_from(w, 0.9 * a.force_tolerance)) descent.done = 1;
-    } else {
-      phase(n * D, [&](int k) { place[k] = before[k]; });
-      if (!look()) return stop(LIST_OVERFLOW);
-      if (!evaluate(w, energy)) return stop(OVERLAP);
-      descent.known = 0;
-    }
+    if (!falls) continue;
+    remember(w, descent, memory, place, before, force_before);
+    descent.steps += 1;
+    if (a.trace) phase(1, [&](int) { a.trace[static_cast<int64>(replica) * a.steps + accepted] = energy; });
+    ++accepted;
+    // A little below the tolerance, so that rounding of the places cannot undo it.
+    if (!any_force_from(w, 0.9 * a.force_tolerance)) descent.done = 1;
   }
   descent.energy = energy;
   phase(n * D, [&](int k) { a.force[offset + k] = w.force[k]; });
