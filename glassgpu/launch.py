@@ -34,6 +34,7 @@ def _scalar(name: str, constants: compiling.Constants) -> np.dtype | None:
         "uint32": "u4",
         "int64": "i8",
         "uint64": "u8",
+        "float": "f4",
         "double": "f8",
         "real": "f8" if double else "f4",
         "place_t": "f8" if double else "i8",

@@ -94,6 +94,7 @@ class Problem:
         skin: added to the cut-offs in neighbour lists [length].
         capacity: entries of a particle's list to begin with; estimated when None.
         lists: ``"runs"``, ``"mixed"`` or ``"blind"``: what the kernel's lists look like (kernels/workspace.cuh).
+        long_vectors: on the CPU ask for the longest there are (kernels/lanes.cuh).
 
     Raises:
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap
@@ -109,6 +110,7 @@ class Problem:
         capacity: int | None = None,
         allow_overlap: bool = False,
         lists: str = "runs",
+        long_vectors: bool = False,
     ):
         as_system(system)
         for k, snapshot in enumerate(snapshots):
@@ -124,7 +126,8 @@ class Problem:
         self.configurations = len(snapshots)
         self.skin, self.lists = skin, lists
         self.double = precision == "double"
-        self.constants = target.compile_constants(self.n, kernel_constants(system, precision, lists))
+        constants = kernel_constants(system, precision, lists)
+        self.constants = target.compile_constants(self.n, {**constants, "LONG_VECTORS": 1} if long_vectors else constants)
         self.boxes = np.stack([s.box for s in snapshots])
         self.order = np.stack([morton_order(s.positions, s.box) for s in snapshots])
         self.rank = np.argsort(self.order, axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +15,19 @@ from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.problem import Problem
+from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, NotConverged, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, target
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-FIRE_STATE = 8  # kernels/run_quench.cu
-FIRST_DT, LARGEST_DT = 0.01, 0.05  # the stiffest motion of a Lennard-Jones liquid allows about 0.06
+PAIRS, QUENCH_STATE = 8, 15  # kernels/run_quench.cu
+ENERGY, STEPS, DONE = 0, 1, 2  # of a row of the state
 SKIN = 0.3  # particles hardly leave their cages
-STEPS_PER_CHUNK = 200
-BATCH_BYTES = 256 << 20
+STEPS_PER_CHUNK = 50
+BATCH_PER_PROCESSOR = 32  # of the last ones of a batch only few processors are busy
+BATCH_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,7 +67,7 @@ def quench(
     batch: int | None = None,
     chunk: int | None = None,
 ) -> Quench:
-    """The nearest minimum of the potential energy by FIRE, in double precision.
+    """A near minimum of the potential energy by L-BFGS, in double precision.
 
     The energy never rises: a step that would raise it is taken back (kernels/run_quench.cu).
 
@@ -82,7 +86,7 @@ def quench(
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
         NotConverged, SimulationFailed, Interrupted: with the checkpoint kept.
 
-    Source: Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006).
+    Source: Liu and Nocedal, Math. Programming 45, 503 (1989).
     """
     validate.number("force_tolerance", force_tolerance, above=0)
     validate.whole("most_steps", most_steps, least=1)
@@ -96,11 +100,18 @@ def quench(
         batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress,
     )  # fmt: skip
     run.run()
-    final = [Snapshot(x, s.types, s.box) for x, s in zip(run.places, snapshots, strict=True)]
+    final = [Snapshot(run.places.pop(), s.types, s.box) for s in reversed(snapshots)][::-1]  # thousands are never held twice
     out = Quench(final, run.potential, run.largest_force, run.steps, run.energies if keep_energies else None)
     if many:
         return out
     return Quench(final[0], out.potential[0], out.largest_force[0], out.steps[0], run.energies[0] if keep_energies else None)
+
+
+def _hash(snapshot: Snapshot) -> np.ndarray:
+    digest = hashlib.sha256()
+    for part in (snapshot.positions, snapshot.types, snapshot.box):
+        digest.update(part.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 class QuenchRun:
@@ -124,7 +135,8 @@ class QuenchRun:
         self.system, self.snapshots, self.target = system, snapshots, target
         self.tolerance, self.most_steps, self.keep_energies = force_tolerance, most_steps, keep_energies
         n, d = snapshots[0].positions.shape
-        self.batch = batch or max(1, BATCH_BYTES // (n * d * 40))
+        bytes_each = n * d * 2 * (8 * PAIRS + 48)  # the state and its copy
+        self.batch = batch or max(1, min(BATCH_PER_PROCESSOR * target.multiprocessors(), BATCH_BYTES // bytes_each))
         self.chunk = chunk or STEPS_PER_CHUNK
         self.capacity = capacity
         self.progress = progress
@@ -133,35 +145,35 @@ class QuenchRun:
             what=("quench", force_tolerance, most_steps, keep_energies),
             code=(__version__, source_key()),
             **system.physics(),
-            snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+            snapshots=np.array([_hash(s) for s in snapshots]),
         )
         c = len(snapshots)
-        self.places = np.zeros((c, n, d))
+        self.places: list[np.ndarray] = []  # (n, d) of each that is done
         self.potential, self.largest_force, self.steps = np.zeros(c), np.zeros(c), np.zeros(c, np.int64)
         self.energies: list[np.ndarray] = [np.zeros(0)] * c
         self.first = 0
         self.state: dict[str, Any] = {}
         # Every batch is checked before anything is run.
-        self.problem = Problem(system, snapshots[: self.batch], target, "double", SKIN, capacity)
+        self.problem = self._problem_of(snapshots[: self.batch])
         for k in range(self.batch, c, self.batch):
-            Problem(system, snapshots[k : k + self.batch], target, "double", SKIN, capacity)
+            self._problem_of(snapshots[k : k + self.batch])
 
     # ------------------------------------------------------------ checkpoint
 
     def _save(self) -> None:
         if self.checkpoint:
             state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
-            lengths = np.array([len(e) for e in self.energies])
-            kept = {name: getattr(self, name) for name in ("places", "potential", "largest_force", "steps")}
-            done = {"first": np.array(self.first), "lengths": lengths, "energies": np.concatenate(self.energies)}
-            checkpoints.save(self.checkpoint, self.key, {**done, **kept, **state})
+            arrays = {name: np.array(getattr(self, name)) for name in ("first", "places", "potential", "largest_force", "steps")}
+            energies = {"lengths": np.array([len(e) for e in self.energies]), "energies": np.concatenate(self.energies)}
+            checkpoints.save(self.checkpoint, self.key, {**arrays, **energies, **state})
 
     def _restore(self) -> None:
         found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
         if found is None:
             return
         self.first = int(found["first"])
-        for name in ("places", "potential", "largest_force", "steps"):
+        self.places = list(found["places"])
+        for name in ("potential", "largest_force", "steps"):
             setattr(self, name, found[name])
         self.energies = np.split(found["energies"], np.cumsum(found["lengths"])[:-1])
         self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
@@ -174,9 +186,12 @@ class QuenchRun:
     def _rows(self) -> np.ndarray:
         return np.arange(self.first, min(self.first + self.batch, len(self.snapshots)))
 
+    def _problem_of(self, snapshots: Sequence[Snapshot]) -> Problem:
+        return Problem(self.system, snapshots, self.target, "double", SKIN, self.capacity, long_vectors=True)
+
     def _make_problem(self) -> None:
         rows = self._rows()
-        self.problem = Problem(self.system, self.snapshots[rows[0] : rows[-1] + 1], self.target, "double", SKIN, self.capacity)
+        self.problem = self._problem_of(self.snapshots[rows[0] : rows[-1] + 1])
 
     def _start_batch(self) -> None:
         self._make_problem()
@@ -184,26 +199,26 @@ class QuenchRun:
         shape = (count, self.problem.d, self.problem.n)
         self.state = {
             "place": xp.asarray(self.problem.places),
-            "velocity": xp.zeros(shape),
             "reference": xp.zeros(shape),
-            "fire": xp.zeros((count, FIRE_STATE)),
+            "step": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
+            "change": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
+            "descent": xp.zeros((count, QUENCH_STATE)),
         }
 
     def _run_chunk(self) -> tuple[np.ndarray, np.ndarray]:
         """Advance a copy of the state and keep it; which configurations are done, and the largest forces."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
-        fresh = bool((self.state["fire"][:, 0] == 0).all())
         slots = self.target.slots(count, "run_quench", problem.constants, n)
         while True:
             state = {name: value.copy() for name, value in self.state.items()}
-            force, before = xp.zeros((count, d, n)), xp.zeros((count, d, n))
+            force, before, force_before, direction = (xp.zeros((count, d, n)) for _ in range(4))
             accepted, status = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
             trace = xp.zeros((count, self.chunk)) if self.keep_energies else None
             problem.run(
                 "run_quench", "QuenchArguments", slots,
-                replicas=count, steps=self.chunk, fresh=int(fresh), skin=SKIN, first_dt=FIRST_DT, largest_dt=LARGEST_DT,
-                force_tolerance=self.tolerance, before=before, force=force, trace=trace, accepted=accepted, status=status, **state,
+                replicas=count, steps=self.chunk, skin=SKIN, force_tolerance=self.tolerance, before=before, force_before=force_before,
+                direction=direction, force=force, trace=trace, accepted=accepted, status=status, **state,
             )  # fmt: skip
             bits = self.target.to_numpy(status)
             if (bits & OVERLAP).any():
@@ -214,7 +229,7 @@ class QuenchRun:
             problem.grow_lists()
         host_trace = None if trace is None else self.target.to_numpy(trace)
         taken = self.target.to_numpy(accepted)
-        fire = self.target.to_numpy(state["fire"])
+        descent = self.target.to_numpy(state["descent"])
         force_host = self.target.to_numpy(force)
         with uninterrupted():
             self.state = state
@@ -223,21 +238,23 @@ class QuenchRun:
                     self.energies[row] = np.concatenate([self.energies[row], host_trace[k, : taken[k]]])
         moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving] ** 2).sum(axis=1).max(axis=1))
-        return fire[:, 5] == 1, fire[:, 4]
+        return descent[:, DONE] == 1, descent[:, STEPS]
 
     def _finish_batch(self) -> None:
         rows = self._rows()
         inside = np.arange(len(rows))
         places = self.problem.original_order(self.target.to_numpy(self.state["place"]), inside).transpose(0, 2, 1)
-        fire = self.target.to_numpy(self.state["fire"])
+        descent = self.target.to_numpy(self.state["descent"])
         with uninterrupted():
-            self.places[rows], self.potential[rows], self.steps[rows] = places, fire[:, 2], fire[:, 4].astype(np.int64)
+            self.places.extend(x.copy() for x in places)
+            self.potential[rows], self.steps[rows] = descent[:, ENERGY], descent[:, STEPS].astype(np.int64)
             self.first += len(rows)
             self.state = {}
 
     def run(self) -> None:
         """Run to the end, or continue from the checkpoint."""
         self._restore()
+        saved = time.monotonic()
         try:
             with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
                 while self.first < len(self.snapshots):
@@ -252,15 +269,21 @@ class QuenchRun:
                         if done.all():
                             break
                         if tried >= self.most_steps:
+                            self._save()
                             row = int(self._rows()[np.flatnonzero(~done)[0]])
                             raise NotConverged(
                                 f"configuration {row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
                                 f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
                             )
-                        self._save()
+                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                            self._save()
+                            saved = time.monotonic()
                     self._finish_batch()
                 self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
             raise Interrupted(f"stopped with {self.first} of {len(self.snapshots)} batches' configurations done; {kept}") from None
+        except SimulationFailed:
+            self._save()
+            raise

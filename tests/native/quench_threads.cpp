@@ -8,18 +8,20 @@ int main() {
   SmallMixture mixture(0.3, 0.3);
   const int n = mixture.n;
   std::vector<place_t> place = mixture.origin, before(D * n);
-  std::vector<real> velocity(D * n), force(D * n);
+  std::vector<real> direction(D * n), force(D * n), force_before(D * n);
+  std::vector<float> taken(PAIRS * D * n), change(PAIRS * D * n);
   std::vector<packed_t> reference(D * n);
-  std::vector<double> fire(FIRE_STATE), trace(steps);
+  std::vector<double> descent(QUENCH_STATE), trace(steps);
   std::vector<int32> status(1), accepted(1);
 
   QuenchArguments a{};
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
-  a.replicas = 1, a.steps = steps, a.fresh = 1;
-  a.skin = 0.3, a.first_dt = 0.01, a.largest_dt = 0.05, a.force_tolerance = 1e-8;
-  a.place = place.data(), a.before = before.data(), a.velocity = velocity.data(), a.reference = reference.data();
-  a.fire = fire.data(), a.force = force.data(), a.trace = trace.data(), a.accepted = accepted.data(), a.status = status.data();
+  a.replicas = 1, a.steps = steps;
+  a.skin = 0.3, a.force_tolerance = 1e-8;
+  a.place = place.data(), a.before = before.data(), a.direction = direction.data(), a.reference = reference.data();
+  a.step = taken.data(), a.change = change.data(), a.descent = descent.data();
+  a.force = force.data(), a.force_before = force_before.data(), a.trace = trace.data(), a.accepted = accepted.data(), a.status = status.data();
   run_quench_entry(&a, 1);
 
   std::printf("status %d accepted %d checksum %016llx\n", status[0], accepted[0], checksum(checksum(0, place, 1e12), trace, 1e6));
