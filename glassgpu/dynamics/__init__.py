@@ -2,6 +2,7 @@
 
 from glassgpu.dynamics.cage import InitialNeighbors, bond_breaking, cage_relative, initial_neighbors
 from glassgpu.dynamics.displacement import displacements, propensity
+from glassgpu.dynamics.events import Examples, balanced_examples, extreme_limits, hop_events, quiet_limit, quiet_spells
 from glassgpu.dynamics.fits import Arrhenius, VogelFulcherTammann, fit_arrhenius, fit_vogel_fulcher_tammann
 from glassgpu.dynamics.hops import Hops, cumulative_squared_displacement, p_hop
 from glassgpu.dynamics.observables import (
@@ -27,18 +28,22 @@ from glassgpu.names import explain_missing
 
 __all__ = [
     "Arrhenius",
+    "Examples",
     "Hops",
     "InitialNeighbors",
     "Observe",
     "VogelFulcherTammann",
+    "balanced_examples",
     "bond_breaking",
     "cage_relative",
     "chi4",
     "cumulative_squared_displacement",
     "displacements",
     "ensemble_moments",
+    "extreme_limits",
     "fit_arrhenius",
     "fit_vogel_fulcher_tammann",
+    "hop_events",
     "initial_neighbors",
     "logit",
     "logit_normal",
@@ -51,6 +56,8 @@ __all__ = [
     "p_hop",
     "probability_interval",
     "propensity",
+    "quiet_limit",
+    "quiet_spells",
     "relaxation_time",
     "reliability",
     "self_intermediate_scattering",
