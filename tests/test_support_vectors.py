@@ -9,7 +9,7 @@ import sklearn.svm
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import glassgpu as gg
-from glassgpu.models import LinearSVC, LinearSVR, interior_point, squared_losses
+from glassgpu.models import LinearSVC, LinearSVR, interior_point, settled_rows, squared_losses
 from glassgpu.models.dense_algebra import Blas, Jax
 from glassgpu.models.margins import Margins
 
@@ -213,6 +213,38 @@ def test_the_gpu_form_says_the_same(monkeypatch):
         monkeypatch.setattr(module, "jax_on_gpu", lambda: True)
     for m, t, w in zip(models, targets, ours, strict=True):
         np.testing.assert_allclose(m.fit(x, t).coef_.ravel(), w, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("guess", [(0.05, 3.0), (1e-4, 1.0), (5.0, 3.0)])
+def test_settled_rows_change_nothing(guess, monkeypatch):
+    """However wrong the guess is which rows are far from the kink."""
+    x, y, classes = rows(6, n=2000)
+    for C in (0.003, 1.0):
+        for model, target in (
+            *((LinearSVC(C, "hinge", p), t) for p in BOTH for t in (classes, y > np.quantile(y, 0.99))),
+            *((LinearSVR(C, e, penalize_intercept=p), y) for p in BOTH for e in (0.0, 0.5, 50.0)),
+        ):
+            with monkeypatch.context() as patch:
+                expected = of_model(model.fit(x, target), x, target)
+                for name, value in zip(("WIDTH", "NEAR", "FEW", "LEAST"), (*guess, 100, 30), strict=True):
+                    patch.setattr(settled_rows, name, value)
+                assert of_model(model.fit(x, target), x, target) == pytest.approx(expected, rel=2e-9, abs=1e-9)
+                assert -1e-12 <= np.max(model.duality_gap_) <= 1e-9
+
+
+def test_rounded_kinks():
+    """Squared losses that go on linearly: the minimum of a general minimiser."""
+    x, _, classes = rows(9)
+    wide, margins = np.column_stack([x, np.ones(len(x))]), Margins.of_classes(classes)
+    for width in (0.05, 0.5, 5.0):
+
+        def value(u, width=width):
+            beyond = np.maximum(1 - margins.signs[0] * (wide @ u), 0)
+            return u[:-1] @ u[:-1] / 2 + 0.3 * np.where(beyond < width, beyond**2, width * (2 * beyond - width)).sum()
+
+        u, _ = squared_losses.solve(wide, np.r_[np.ones(5), 0.0], margins, 0.3, 100, width)
+        least = scipy.optimize.minimize(value, u + 0.1, method="BFGS").fun
+        assert value(u) <= least * (1 + 1e-9) and least <= value(u) * (1 + 1e-6)
 
 
 def test_products_do_not_depend_on_threads(monkeypatch):

@@ -24,14 +24,16 @@ from glassgpu.models.dense_algebra import Blas, Jax, single_threaded
 from glassgpu.models.margins import Margins
 
 NEARLY = 0.995  # of the way to the next bound
+LEAST_START = 1e-3  # of C / 2, for multipliers of a class that is much larger than the other
 ROUNDING = 1e-14  # of the objective at weights 0: nothing below can be told from 0
 
 
 class Linear:
-    """f = rows u; R is the squared length of the weights that count."""
+    """f = rows u; R is the squared length of the weights that count. Rows settled beyond their margin are not among the
+    rows: their loss is constant - settled u."""
 
-    def __init__(self, algebra: Any, rows: Any, counted: Any):
-        self.algebra, self.rows, self.counted = algebra, rows, counted
+    def __init__(self, algebra: Any, rows: Any, counted: Any, settled: Any, constant: Any):
+        self.algebra, self.rows, self.counted, self.settled, self.constant = algebra, rows, counted, settled, constant
 
     def nothing(self) -> Any:
         """u of a model that predicts 0."""
@@ -42,8 +44,16 @@ class Linear:
         return self.algebra.product(self.rows, u)
 
     def pull(self, pulls: Any) -> Any:
-        """The gradient of sum pulls f, (n,) -> as u; where the intercept does not count it is 0 at the minimum."""
+        """The gradient of sum pulls f, (n,) -> as u."""
         return self.algebra.product(self.rows.T, pulls)
+
+    def pull_of_all(self, pulls: Any) -> Any:
+        """The same with the settled rows; at the minimum it is ``kept(u)``."""
+        return self.pull(pulls) + self.settled
+
+    def settled_loss(self, u: Any) -> Any:
+        """Of the settled rows."""
+        return self.constant - self.settled @ u
 
     def kept(self, u: Any) -> Any:
         """u less what does not count in R."""
@@ -76,6 +86,11 @@ class Kernel:
 
     def pull(self, pulls: Any) -> Any:
         return self.algebra.xp.concatenate([pulls, pulls.sum()[None]])
+
+    pull_of_all = pull
+
+    def settled_loss(self, u: Any) -> Any:
+        return 0.0
 
     def kept(self, u: Any) -> Any:
         return self.algebra.xp.concatenate([u[:-1], self.algebra.xp.zeros(1)])
@@ -133,9 +148,9 @@ def _solve(algebra: Any, system: Any, signs: Any, thresholds: Any, cost: Any, to
     xp = algebra.xp
 
     def measured(u: Any, z: Any, room: Any, s: Any, slack: Any, beyond: Any, rounds: Any) -> _State:
-        objective = system.square(u) / 2 + cost * xp.maximum(beyond, 0).sum()
-        pulled = system.pull((signs * z).sum(axis=0))
-        dual = (thresholds * z).sum() - system.square(system.kept(pulled)) / 2
+        objective = system.square(u) / 2 + cost * xp.maximum(beyond, 0).sum() + system.settled_loss(u)
+        pulled = system.pull_of_all((signs * z).sum(axis=0))
+        dual = (thresholds * z).sum() + system.settled_loss(system.nothing()) - system.square(system.kept(pulled)) / 2
         # What is left of the intercept's condition, at the intercept's price.
         left = xp.abs((system.kept(u) - u)[-1] * (pulled - system.kept(pulled))[-1])
         gap = xp.where(objective == 0, 0.0, (objective - dual + left) / xp.maximum(objective, least))
@@ -175,11 +190,11 @@ def _solve(algebra: Any, system: Any, signs: Any, thresholds: Any, cost: Any, to
         return (state.gap > tolerance) & (state.rounds < most_rounds)
 
     u = system.nothing()
-    least = xp.maximum(ROUNDING * cost * xp.maximum(thresholds, 0).sum(), np.finfo(float).tiny)
+    least = xp.maximum(ROUNDING * (cost * xp.maximum(thresholds, 0).sum() + system.settled_loss(u)), np.finfo(float).tiny)
     width = xp.maximum(xp.abs(thresholds).mean(), np.finfo(float).tiny)
-    # Multipliers that pull as much one way as the other.
-    up, down = (signs > 0).sum(), (signs < 0).sum()
-    z = cost / 2 * xp.where(signs > 0, xp.minimum(1.0, down / up), xp.minimum(1.0, up / down))
+    # Multipliers that pull about as much one way as the other.
+    more = (signs > 0).sum() / (signs < 0).sum()
+    z = cost / 2 * xp.clip(xp.where(signs > 0, 1 / more, more), LEAST_START, 1.0)
     state = measured(u, z, cost - z, xp.maximum(-thresholds, 0) + width, xp.maximum(thresholds, 0) + width, thresholds, 0)
     return algebra.repeat(unfinished, step, state)
 
@@ -192,12 +207,13 @@ def _on_gpu(system: type):
     return jax.jit(lambda *all: _solve(algebra, system(algebra, *all[:-5]), *all[-5:]))
 
 
-def solve(system: type, given: tuple[np.ndarray, ...], margins: Margins, cost: float, tolerance: float, most_rounds: int) -> Solution:
+def solve(system: type, given: tuple[Any, ...], margins: Margins, cost: float, tolerance: float, most_rounds: int) -> Solution:
     """Minimise R / 2 + cost times the sum of max(0, threshold - sign f).
 
     Args:
         system: ``Linear`` or ``Kernel``.
-        given: its arrays: rows (n, features + 1) and which weights count (features + 1,); or the kernel (n, n).
+        given: its arrays: rows (n, features + 1), which weights count (features + 1,), settled (features + 1,) and
+            constant (); or the kernel (n, n).
         margins: terms of the loss.
         cost: C, above 0.
         tolerance: of the duality gap over the objective.

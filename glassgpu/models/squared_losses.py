@@ -1,7 +1,7 @@
 """Support vectors with squared losses, by Newton's method.
 
-Minimise R(u) / 2 + C sum max(0, threshold - sign f(u))^2 over linear models. Between kinks of the slope this is a
-parabola, whose minimum one step of Newton's method finds; an exact line search decides how far to go when rows
+Minimise R(u) / 2 + C sum max(0, threshold - sign f(u))^2 over linear models; a ``width`` makes the loss linear, with the
+same slope, where threshold - sign f is above it (a hinge whose kink is rounded). Between kinks of the slope this is a parabola, whose minimum one step of Newton's method finds; an exact line search decides how far to go when rows
 enter or leave the loss on the way. When none does, the minimum is that of its parabola: it ends exactly.
 
 Source: Mangasarian, Optim. Methods Softw. 17, 913 (2002); Keerthi and DeCoste, J. Mach. Learn. Res. 6, 341 (2005).
@@ -25,23 +25,23 @@ ROUNDING = 1e-15  # of the objective: what a step can still win and rounding hid
 class _State(NamedTuple):
     u: Any
     values: Any  # f of every row
-    inside: Any  # 1 for terms above 0, else 0
+    inside: Any  # 1 for terms where the loss is curved, else 0
     curvature: Any  # sums of products of the rows of these terms
     finished: Any
     rounds: Any
 
 
-def _step_length(slope: Any, curvature: Any, beyond: Any, speed: Any, xp: Any) -> Any:
-    """Where a convex, piecewise quadratic function of t > 0 is least.
+def _step_length(slope: Any, curvature: Any, beyond: Any, speed: Any, gains: Any, xp: Any) -> Any:
+    """Where a convex function of t > 0 with the second derivative curvature + gains of the terms above 0 is least.
 
     Args:
         slope: at 0, below 0.
         curvature: of all that does not change on the way.
-        beyond: (terms,) what is squared where it is above 0, at t = 0.
+        beyond: (terms,) at t = 0.
         speed: (terms,) by which it falls.
+        gains: (terms,) second derivative of each while it is above 0.
         xp: NumPy or its like.
     """
-    gains = 2 * speed**2
     counted = (beyond > 0) | ((beyond == 0) & (speed < 0))
     moving = speed != 0
     at = xp.where(moving, beyond / xp.where(moving, speed, 1), 0)
@@ -55,18 +55,19 @@ def _step_length(slope: Any, curvature: Any, beyond: Any, speed: Any, xp: Any) -
     return at[k] - slopes[k] / curved[k]
 
 
-def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, cost: Any, most_rounds: Any) -> _State:
+def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, cost: Any, most_rounds: Any, width: Any = None) -> _State:
     """The loop; pure, so that JAX can trace it."""
     xp = algebra.xp
 
     def inside_of(values: Any) -> Any:
-        return 1.0 * (thresholds - signs * values > 0)
+        beyond = thresholds - signs * values
+        return 1.0 * ((beyond > 0) if width is None else (beyond > 0) & (beyond < width))
 
     def step(state: _State) -> _State:
         u, values = state.u, state.values
         beyond = thresholds - signs * values
-        loss = xp.maximum(beyond, 0)
-        gradient = counted * u - 2 * cost * algebra.product(rows.T, (signs * loss).sum(axis=0))
+        pull = xp.maximum(beyond, 0) if width is None else xp.clip(beyond, 0, width)
+        gradient = counted * u - 2 * cost * algebra.product(rows.T, (signs * pull).sum(axis=0))
         matrix = xp.diag(counted) + 2 * cost * state.curvature
         alone = xp.diagonal(matrix)
         scale = 1 / xp.sqrt(xp.where(alone > 0, alone, 1))
@@ -76,10 +77,14 @@ def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, c
         moved = algebra.product(rows, du)
         slope = (gradient * du).sum()
         # Over C, so that what is added up is of the size of the rows.
-        t = _step_length(slope / cost, (counted * du * du).sum() / cost, beyond.ravel(), (signs * moved).ravel(), xp)
+        speed = (signs * moved).ravel()
+        terms, gains = beyond.ravel(), 2 * speed**2
+        if width is not None:  # what is above the width no longer curves
+            terms, speed, gains = xp.concatenate([terms, terms - width]), xp.concatenate([speed, speed]), xp.concatenate([gains, -gains])
+        t = _step_length(slope / cost, (counted * du * du).sum() / cost, terms, speed, gains, xp)
         after = values + t * moved
         inside = inside_of(after)
-        objective = (counted * u * u).sum() / 2 + cost * (loss**2).sum()
+        objective = (counted * u * u).sum() / 2 + cost * (pull * (2 * xp.maximum(beyond, 0) - pull)).sum()
         still = (inside == state.inside).all() | (-slope <= ROUNDING * objective)
         curvature = state.curvature + algebra.gram(rows, (inside - state.inside).sum(axis=0))
         return _State(u + t * du, after, inside, curvature, still, state.rounds + 1)
@@ -89,7 +94,7 @@ def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, c
 
     values = xp.zeros(rows.shape[0])
     inside = inside_of(values)
-    state = _State(xp.zeros_like(counted), values, inside, algebra.gram(rows, inside.sum(axis=0)), inside.sum() == 0, 0)
+    state = _State(xp.zeros_like(counted), values, inside, algebra.gram(rows, inside.sum(axis=0)), (thresholds <= 0).all(), 0)
     return algebra.repeat(unfinished, step, state)
 
 
@@ -101,7 +106,9 @@ def _on_gpu():
     return jax.jit(lambda *given: _solve(algebra, *given))
 
 
-def solve(rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, most_rounds: int) -> tuple[np.ndarray, int]:
+def solve(
+    rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, most_rounds: int, width: float | None = None
+) -> tuple[np.ndarray, int]:
     """Minimise R / 2 + cost times the sum of max(0, threshold - sign f)^2.
 
     Args:
@@ -110,6 +117,7 @@ def solve(rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, 
         margins: terms of the loss.
         cost: C, above 0.
         most_rounds: steps of Newton's method.
+        width: beyond which losses are linear; None: nowhere.
 
     Returns:
         Weights and intercept, (features + 1,), and the steps taken.
@@ -117,7 +125,15 @@ def solve(rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, 
     Raises:
         NotConverged: rows still entered or left the loss.
     """
-    given = (rows, counted, margins.signs, margins.thresholds, np.float64(cost), np.int64(most_rounds))
+    given = (
+        rows,
+        counted,
+        margins.signs,
+        margins.thresholds,
+        np.float64(cost),
+        np.int64(most_rounds),
+        *(() if width is None else (np.float64(width),)),
+    )
     if jax_on_gpu():
         state = in_double(_on_gpu(), *given)
     else:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
-from glassgpu.models import interior_point, squared_losses
+from glassgpu.models import settled_rows, squared_losses
 from glassgpu.models.linear_model import LinearModel
 from glassgpu.models.margins import Margins, with_intercept
 
@@ -31,7 +31,7 @@ def _fit(
             u, taken = squared_losses.solve(rows, counted, margins, cost, most_rounds)
             gap = 0.0
         else:
-            solution = interior_point.solve(interior_point.Linear, (rows, counted), margins, cost, tolerance, most_rounds)
+            solution = settled_rows.solve(rows, counted, margins, cost, tolerance, most_rounds)
             u, gap, taken = solution.u, solution.gap, solution.rounds
         found.append(u)
         gaps.append(gap)
