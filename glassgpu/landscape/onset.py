@@ -101,12 +101,13 @@ def onset_temperature(
     ends = [_quantile(resampled, q) for q in (0.16, 0.84, 0.025, 0.975)]
     temperature = 1 / beta
     common, weight = _along(barriers, np.ones(1), np.array([beta]))
+    meeting = float(np.average(common[0], weights=weight[0]))
     return Onset(
         temperature,
         (ends[1] - ends[0]) / 2,
         ends[2],
         ends[3],
-        float(np.average(common[0], weights=weight[0])) - (np.log(temperature) if form == "kramers" else 0),
+        meeting - (float(np.log(temperature)) if form == "kramers" else 0),
         chi2,
         lines - 2,
         barriers.linear.onset,

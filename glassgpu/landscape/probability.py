@@ -147,11 +147,8 @@ def rearrangement_probability(
     s = validate.array("score", score, np.float64, (None,))
     of = validate.whole("replicas", replicas, least=1)
     k = validate.array("rearranges", rearranges, np.int64, s.shape)
-    t = (
-        np.broadcast_to(validate.array("temperature", temperature, np.float64, (...,)), s.shape)
-        if np.ndim(temperature) == 0
-        else (validate.array("temperature", temperature, np.float64, s.shape))
-    )
+    t = validate.array("temperature", temperature, np.float64, s.shape if np.ndim(temperature) else ())
+    t = np.broadcast_to(t, s.shape)
     b = validate.array("block", block, np.int64, s.shape)
     if len(s) == 0 or not (t > 0).all():
         raise InvalidInput("temperature must be above 0, and there must be rows")
