@@ -7,7 +7,7 @@ import pytest
 
 import glassgpu as gg
 from glassgpu.landscape import eta, explained_variance
-from glassgpu.landscape.trap_model import TrapModel, recover_barriers, trap_ensemble
+from glassgpu.landscape.trap_model import TrapModel, recover, trap_ensemble
 from glassgpu.models.binomial import binomial_fit
 
 # Bounds of what the pipeline must find where no noise hides it, written before its first run.
@@ -27,7 +27,7 @@ SEEDS = (1, 2, 3, 4, 5)  # chi^2 is judged by its mean: seed 1 alone gives 2.5 f
 
 @pytest.fixture(scope="module")
 def clean():
-    return [recover_barriers(TrapModel(), seed=seed, resamples=60) for seed in SEEDS]
+    return [recover(TrapModel(), seed=seed, resamples=60) for seed in SEEDS]
 
 
 def test_known_barriers_are_found(clean):
@@ -53,7 +53,7 @@ def test_known_barriers_are_found(clean):
 
 def test_noise_hides_the_variance_of_barriers(clean):
     """What no column explains is lost, and no score can tell: the worry of the thesis' reference 92."""
-    found = [clean[0], *(recover_barriers(TrapModel(noise=s), seed=SEEDS[0], resamples=0) for s in NOISE[1:])]
+    found = [clean[0], *(recover(TrapModel(noise=s), seed=SEEDS[0], resamples=0) for s in NOISE[1:])]
     ceilings = [1 / (1 + s**2) for s in NOISE]
     print("\nnoise, e1 found, correlation, variance inferred / true, ceiling, chi^2")
     for s, f, ceiling in zip(NOISE, found, ceilings, strict=True):
@@ -68,7 +68,7 @@ def test_few_examples_hide_it_too(clean):
     print("\nexamples of each class, correlation^2, variance inferred / true, T0")
     shares = []
     for examples in (30, 300):
-        found = recover_barriers(TrapModel(), seed=SEEDS[0], examples=examples, resamples=0)
+        found = recover(TrapModel(), seed=SEEDS[0], examples=examples, resamples=0)
         print(f"{examples} {found.correlation**2:.3f} {found.share:.3f} {found.onset.temperature:.3f}")
         shares.append(found.share)
         assert found.share == pytest.approx(found.correlation**2, rel=0.1)
@@ -144,4 +144,4 @@ def test_bad_input():
     with pytest.raises(gg.errors.InvalidInput, match="replicas"):
         trap_ensemble(TrapModel(), 0.5, configurations=1, particles=10, replicas=0)
     with pytest.raises(gg.errors.InvalidInput, match="too few to learn"):
-        recover_barriers(TrapModel(e0=30.0), configurations=2, particles=100)
+        recover(TrapModel(e0=30.0), configurations=2, particles=100)

@@ -5,7 +5,7 @@ from glassgpu.landscape.controls import random_hyperplane, shuffled
 from glassgpu.landscape.divergence import jensen_shannon
 from glassgpu.landscape.onset import Onset, onset_temperature
 from glassgpu.landscape.probability import RearrangementProbability, joined, rearrangement_probability
-from glassgpu.landscape.trap_model import Recovery, TrapEnsemble, TrapModel, recover_barriers, trap_ensemble
+from glassgpu.landscape.trap_model import Recovery, TrapEnsemble, TrapModel, recover, trap_ensemble
 from glassgpu.landscape.variance import VarianceShare, eta, explained_variance
 from glassgpu.landscape.z_scores import BiasScan, ZScore, bias_scan, z_score
 from glassgpu.names import explain_missing
@@ -30,7 +30,7 @@ __all__ = [
     "onset_temperature",
     "random_hyperplane",
     "rearrangement_probability",
-    "recover_barriers",
+    "recover",
     "shuffled",
     "trap_ensemble",
     "z_score",

@@ -151,7 +151,7 @@ class Recovery:
         return self.inferred_variance / self.true_variance
 
 
-def recover_barriers(
+def recover(
     model: TrapModel,
     temperatures: Sequence[float] = (0.5, 0.55, 0.6, 0.65, 0.7),
     *,
