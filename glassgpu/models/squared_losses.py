@@ -71,7 +71,7 @@ def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, c
         matrix = xp.diag(counted) + 2 * cost * state.curvature
         alone = xp.diagonal(matrix)
         scale = 1 / xp.sqrt(xp.where(alone > 0, alone, 1))
-        # An intercept that no row inside needs stays where it is.
+        # An intercept that no row inside holds moves by its slope alone.
         solve = algebra.solver(matrix * scale[:, None] * scale + xp.diag(1.0 * (alone == 0)))
         du = -scale * solve(scale * gradient)
         moved = algebra.product(rows, du)
@@ -85,7 +85,7 @@ def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, c
         after = values + t * moved
         inside = inside_of(after)
         objective = (counted * u * u).sum() / 2 + cost * (pull * (2 * xp.maximum(beyond, 0) - pull)).sum()
-        still = (inside == state.inside).all() | (-slope <= ROUNDING * objective)
+        still = ((inside == state.inside).all() & (alone > 0).all()) | (-slope <= ROUNDING * objective)
         curvature = state.curvature + algebra.gram(rows, (inside - state.inside).sum(axis=0))
         return _State(u + t * du, after, inside, curvature, still, state.rounds + 1)
 
@@ -109,7 +109,7 @@ def _on_gpu():
 def solve(
     rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, most_rounds: int, width: float | None = None
 ) -> tuple[np.ndarray, int]:
-    """Minimise R / 2 + cost times the sum of max(0, threshold - sign f)^2.
+    """Minimise R / 2 + cost times the sum of max(0, threshold - sign f)^2, or of what goes on linearly beyond ``width``.
 
     Args:
         rows: (n, features + 1), the last column of ones.
@@ -125,15 +125,9 @@ def solve(
     Raises:
         NotConverged: rows still entered or left the loss.
     """
-    given = (
-        rows,
-        counted,
-        margins.signs,
-        margins.thresholds,
-        np.float64(cost),
-        np.int64(most_rounds),
-        *(() if width is None else (np.float64(width),)),
-    )
+    given = [rows, counted, margins.signs, margins.thresholds, np.float64(cost), np.int64(most_rounds)]
+    if width is not None:
+        given.append(np.float64(width))
     if jax_on_gpu():
         state = in_double(_on_gpu(), *given)
     else:
