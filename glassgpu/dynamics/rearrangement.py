@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
-from glassgpu.errors import InvalidInput
+from glassgpu.errors import InvalidInput, NotConverged
 
-QUADRATURE = 15  # nodes, about each particle's most likely logit
+QUADRATURE = 30  # nodes, about each likely logit; at a deviation of 2 the variance is then right to 1e-4
 NEWTON = 30
 NARROW = 1e-3  # deviation of the logit below which it counts as 0
+WIDE = 30.0  # the largest
+STEPS = 100
+TOLERANCE = 1e-14  # what a step still promises, of the log-likelihood
+TINY = 1e-300
 
 
 def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
@@ -28,7 +34,7 @@ def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 
     Source: spec section 2; Haldane, Ann. Hum. Genet. 20, 309 (1956); TH 3.4 states the logit of p itself.
     """
-    k, r = _counts(count, replicas)
+    k, r = whole_counts(count, replicas)
     return np.log((k + 0.5) / (r - k + 0.5))
 
 
@@ -37,7 +43,7 @@ def logit_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 
     Same arguments and shape. Source: spec section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
     """
-    k, r = _counts(count, replicas)
+    k, r = whole_counts(count, replicas)
     return 1 / (k + 0.5) + 1 / (r - k + 0.5)
 
 
@@ -60,7 +66,7 @@ def probability_interval(count: ArrayLike, replicas: ArrayLike, level: float = 0
     """
     from scipy.special import ndtri
 
-    k, r = _counts(count, replicas)
+    k, r = whole_counts(count, replicas)
     if not 0 < validate.number("level", level) < 1:
         raise InvalidInput(f"level={level!r}: must lie between 0 and 1")
     z2 = ndtri(0.5 + level / 2) ** 2
@@ -119,32 +125,123 @@ def logit_normal(count: ArrayLike, replicas: ArrayLike) -> tuple[float, float]:
 
     Source: Pinheiro and Bates, J. Comput. Graph. Stat. 4, 12 (1995), for the quadrature.
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit, logsumexp
-
-    k, r = _counts(count, replicas)
+    k, r = whole_counts(count, replicas)
     if k.ndim != 1 or not 0 < k.sum() < r.sum():
         raise InvalidInput(f"count has shape {k.shape}; expected (N,), with events in some of the runs and not in all")
-    pairs, times = np.unique(np.stack([k, r]), axis=1, return_counts=True)
-    events, runs = pairs.astype(float)
+    (events, runs), times = np.unique(np.stack([k, r]), axis=1, return_counts=True)
+    found = normal_logits(events, runs, np.zeros(len(events), int), times)
+    return float(found.mean[0]), found.variance
+
+
+@dataclass(frozen=True, eq=False)
+class NormalLogits:
+    """Normal logits in groups: a mean for each group, and one variance within all of them.
+
+    Attributes:
+        mean: (groups,) float64.
+        variance: 0 where counts vary no more than those of one p in each group.
+        covariance: (groups + 1, groups + 1) float64, of the means and, last, the variance: the inverse of the information
+            observed. Infinite for the variance, and of the means at the variance found, where that has no maximum.
+        widest: whether the variance is the largest allowed: counts then do not determine it.
+    """
+
+    mean: np.ndarray
+    variance: float
+    covariance: np.ndarray
+    widest: bool
+
+
+def normal_logits(
+    events: np.ndarray, runs: np.ndarray, group: np.ndarray, times: np.ndarray, start: NormalLogits | None = None
+) -> NormalLogits:
+    """Maximum of the likelihood of counts, integrated over logits, by Newton's method with exact derivatives.
+
+    Args:
+        events, runs: (kinds,) k and R of each kind of row.
+        group: (kinds,) int, 0 to groups - 1, each of them with events in some of its runs and not in all.
+        times: (kinds,) how many rows are of each kind.
+        start: where to begin; else at the logit of each group's events and a deviation of 1.
+
+    Raises:
+        NotConverged
+
+    Source: Pinheiro and Bates, J. Comput. Graph. Stat. 4, 12 (1995), for the quadrature; Louis, J. R. Stat. Soc. B 44,
+        226 (1982), for the second derivatives.
+    """
+    size = int(group.max()) + 1
+
+    def add(of: np.ndarray) -> np.ndarray:
+        return np.bincount(group, times * of, size)
+
+    total = add(events), add(runs)
+    mean, log_deviation = (logit(*total), 0.0) if start is None else (start.mean, np.log(max(start.variance**0.5, NARROW)))
+    narrowest, widest = np.log(NARROW), np.log(WIDE)
+    now = _integrated(events, runs, mean[group], np.exp(log_deviation))
+    for _ in range(STEPS):
+        _, z, zz, var_z, cov, var_zz = now
+        deviation = np.exp(log_deviation)
+        slope, slope_deviation = add(z) / deviation, times @ (zz - 1)
+        own, mixed, last = add(1 - var_z) / deviation**2, add(2 * z - cov) / deviation, times @ (2 * zz - var_zz)
+        # The likelihood is concave in the means, but not in the deviation: the sign of its curvature is left out.
+        curvature = abs(last - mixed @ (mixed / own))
+        step = np.clip((slope_deviation - mixed @ (slope / own)) / max(curvature, TINY), -1, 1)
+        step = np.clip(log_deviation + step, narrowest, widest) - log_deviation
+        steps = (slope - mixed * step) / own
+        promise, part = slope @ steps + slope_deviation * step, 1.0
+        least = times @ now[0]
+        enough = TOLERANCE * abs(least)
+        while True:
+            new = _integrated(events, runs, (mean + part * steps)[group], np.exp(log_deviation + part * step))
+            if times @ new[0] >= least or promise * part <= enough:
+                break
+            part /= 2
+        mean, log_deviation, now = mean + part * steps, log_deviation + part * step, new
+        if promise * part <= enough:
+            break
+    else:
+        raise NotConverged(f"the likelihood of normal logits still rises after {STEPS} steps")
+
+    _, z, zz, var_z, cov, var_zz = now
+    variance = np.exp(2 * log_deviation)
+    own, mixed = add(1 - var_z) / variance, add(2 * z - cov) / (2 * variance**1.5)
+    # By the variance itself, not the logarithm of the deviation: regular also where the variance is 0.
+    left = (times @ (2 * zz - var_zz) + 2 * times @ (zz - 1)) / (4 * variance**2) - mixed @ (mixed / own)
+    covariance = np.diag(np.append(1 / own, np.inf))
+    if left > 0:
+        along = np.append(-mixed / own, 1.0)
+        covariance[-1, -1] = 0
+        covariance = covariance + np.outer(along, along) / left
+    edge = np.log(1.01)
+    return NormalLogits(mean, float(variance) if log_deviation > narrowest + edge else 0.0, covariance, log_deviation > widest - edge)
+
+
+def _integrated(events: np.ndarray, runs: np.ndarray, mean: np.ndarray, deviation: float) -> tuple[np.ndarray, ...]:
+    """ln of the integral of p^k (1 - p)^(R - k) over a normal logit y, and moments of z = (y - mean) / deviation given k.
+
+    The moments are <z>, <z^2>, Var z, Cov(z, z^2) and Var z^2. All are (kinds,).
+    """
+    from scipy.special import expit, logsumexp
+
     nodes, weights = np.polynomial.hermite.hermgauss(QUADRATURE)
-
-    def minus_log_likelihood(parameters: np.ndarray) -> float:
-        mean, deviation = parameters[0], np.exp(parameters[1])
-        at = (logit(*pairs) / logit_variance(*pairs) + mean / deviation**2) / (1 / logit_variance(*pairs) + 1 / deviation**2)
-        for _ in range(NEWTON):  # to the most likely logit of each particle
-            p = expit(at)
-            at = at + np.clip((events - runs * p - (at - mean) / deviation**2) / (runs * p * (1 - p) + deviation**-2), -1, 1)
+    precise, prior = 1 / logit_variance(events, runs), deviation**-2
+    at = (logit(events, runs) * precise + mean * prior) / (precise + prior)
+    for _ in range(NEWTON):  # to the most likely logit of each kind
         p = expit(at)
-        width = np.sqrt(2 / (runs * p * (1 - p) + deviation**-2))
-        y = at[:, None] + width[:, None] * nodes
-        log = events[:, None] * y - runs[:, None] * np.logaddexp(0, y) - ((y - mean) / deviation) ** 2 / 2 + nodes**2
-        return -float(times @ (logsumexp(log, axis=1, b=weights) + np.log(width / deviation))) / len(k)
-
-    total = k.sum() / r.sum()
-    start = np.array([np.log(total / (1 - total)), 0.0])
-    found = minimize(minus_log_likelihood, start, method="L-BFGS-B", bounds=[(None, None), (np.log(NARROW), np.log(30.0))])
-    return float(found.x[0]), float(np.exp(2 * found.x[1])) if found.x[1] > np.log(1.01 * NARROW) else 0.0
+        step = np.clip((events - runs * p - (at - mean) * prior) / (runs * p * (1 - p) + prior), -1, 1)
+        at = at + step
+        if np.abs(step).max() < 1e-12:
+            break
+    p = expit(at)
+    width = np.sqrt(2 / (runs * p * (1 - p) + prior))
+    y = at[:, None] + width[:, None] * nodes
+    z = (y - mean[:, None]) / deviation
+    log = events[:, None] * y - runs[:, None] * np.logaddexp(0, y) - z**2 / 2 + nodes**2
+    whole = logsumexp(log, axis=1, b=weights)
+    chance = weights * np.exp(log - whole[:, None])
+    first, second = (chance * z).sum(axis=1), (chance * z**2).sum(axis=1)
+    away, away2 = z - first[:, None], z**2 - second[:, None]
+    spread = [(chance * each).sum(axis=1) for each in (away**2, away * away2, away2**2)]
+    return whole + np.log(width / deviation), first, second, *spread
 
 
 def _spread_and_noise(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +254,8 @@ def _spread_and_noise(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray
     return y.var(axis=-1, ddof=1), v.mean(axis=-1)
 
 
-def _counts(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def whole_counts(count: ArrayLike, replicas: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """k and R, int64 of one shape, or ``InvalidInput``."""
     k = validate.array("count", count, np.int64, (...,))
     r = validate.array("replicas", replicas, np.int64, (...,))
     try:

@@ -3,6 +3,7 @@
 from glassgpu.landscape.barriers import Barriers, LinearBarriers, fit_barriers
 from glassgpu.landscape.controls import random_hyperplane, shuffled
 from glassgpu.landscape.divergence import jensen_shannon
+from glassgpu.landscape.latent_share import LatentShare, explained_by_likelihood
 from glassgpu.landscape.onset import Onset, onset_temperature
 from glassgpu.landscape.probability import RearrangementProbability, joined, rearrangement_probability
 from glassgpu.landscape.trap_model import Recovery, TrapEnsemble, TrapModel, recover, trap_ensemble
@@ -13,6 +14,7 @@ from glassgpu.names import explain_missing
 __all__ = [
     "Barriers",
     "BiasScan",
+    "LatentShare",
     "LinearBarriers",
     "Onset",
     "RearrangementProbability",
@@ -23,6 +25,7 @@ __all__ = [
     "ZScore",
     "bias_scan",
     "eta",
+    "explained_by_likelihood",
     "explained_variance",
     "fit_barriers",
     "jensen_shannon",

@@ -1,5 +1,6 @@
 """Models with scikit-learn's interface."""
 
+from glassgpu.models.binomial import BinomialFit, binomial_fit
 from glassgpu.models.elastic_net import ElasticNet, ElasticNetPath, Lasso, elastic_net_path
 from glassgpu.models.factor import Factor
 from glassgpu.models.hyperplane import Hyperplane, cosine
@@ -13,6 +14,7 @@ from glassgpu.models.support_vectors import LinearSVC, LinearSVR
 from glassgpu.names import explain_missing
 
 __all__ = [
+    "BinomialFit",
     "ElasticNet",
     "ElasticNetPath",
     "Factor",
@@ -26,6 +28,7 @@ __all__ = [
     "Moments",
     "PrincipalComponentRegression",
     "Ridge",
+    "binomial_fit",
     "cosine",
     "elastic_net_path",
     "hidden_width",
