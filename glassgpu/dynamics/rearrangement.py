@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,6 +216,11 @@ def normal_logits(
     return NormalLogits(mean, float(variance) if log_deviation > narrowest + edge else 0.0, covariance, log_deviation > widest - edge)
 
 
+@functools.cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.hermite.hermgauss(QUADRATURE)
+
+
 def _integrated(events: np.ndarray, runs: np.ndarray, mean: np.ndarray, deviation: float) -> tuple[np.ndarray, ...]:
     """ln of the integral of p^k (1 - p)^(R - k) over a normal logit y, and moments of z = (y - mean) / deviation given k.
 
@@ -222,7 +228,7 @@ def _integrated(events: np.ndarray, runs: np.ndarray, mean: np.ndarray, deviatio
     """
     from scipy.special import expit, logsumexp
 
-    nodes, weights = np.polynomial.hermite.hermgauss(QUADRATURE)
+    nodes, weights = _quadrature()
     precise, prior = 1 / logit_variance(events, runs), deviation**-2
     at = (logit(events, runs) * precise + mean * prior) / (precise + prior)
     for _ in range(NEWTON):  # to the most likely logit of each kind

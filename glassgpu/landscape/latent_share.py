@@ -53,7 +53,10 @@ def explained_by_likelihood(
     counts, integrated over each row's logit. ``explained_variance`` takes a noise off the variance of logits of counts
     instead, which with fewer than some ten events a row takes far too much.
 
-    What X says within a bin is not counted: of a linear relation with a normal X ten bins see 0.959, forty 0.993.
+    What X says within a bin is not counted: of a linear relation with a normal X ten bins see 0.959, forty 0.993. It widens
+    the outer bins, and the one with most events weighs most in s2: a share of 0.9 at 3 events a row reads 0.82 in ten bins
+    and 0.87 in forty, one of 0.63 reads 0.60 and 0.62. Take forty where bins then still hold some 200 events; below, as of
+    any maximum of a likelihood, s2 is too small: with 38 events a bin 0.5 reads 0.55.
 
     Args:
         x: (rows,) float64, a model's output. Any increasing function of it gives the same; equal ones share a bin.
