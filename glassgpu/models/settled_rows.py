@@ -61,7 +61,8 @@ def solve(rows: np.ndarray, counted: np.ndarray, margins: Margins, cost: float, 
         gap = (objective - found.objective * (1 - found.gap)) / objective if objective else 0.0
         if near.all() or gap <= tolerance:
             return Solution(found.u, objective, gap, rounds)
-        near |= ((beyond > 0) != inside).any(axis=0) | (np.abs(beyond) < NEAR * width).any(axis=0)
+        more = near | ((beyond > 0) != inside).any(axis=0) | (np.abs(beyond) < NEAR * width).any(axis=0)
+        near = more if more.sum() > near.sum() else np.ones_like(near)  # so that it ends, whatever rounding does
 
 
 def _beyond(rows: np.ndarray, margins: Margins, u: np.ndarray) -> np.ndarray:
