@@ -15,7 +15,7 @@ import glassgpu as gg
 from glassgpu import dynamics, landscape, models, structure
 from glassgpu.descriptors import Softness
 from glassgpu.dynamics import Hops
-from glassgpu.landscape.trap_model import TrapModel, recover
+from glassgpu.landscape import TrapModel, recover
 from glassgpu.models.binomial import binomial_fit
 from glassgpu.study import Result
 
@@ -87,10 +87,12 @@ class Standardised:
 
 
 def targets(runs: Result, label: str, replicas: int) -> np.ndarray:
-    """(snapshot, A) what is regressed on: the log-odds of counts, -ln of the share of bonds left, or ln of the propensity."""
+    """(snapshot, A) what is regressed on: the log-odds of counts; of the share of bonds left and of the propensity minus the
+    logarithm and the logarithm, in deviations from their mean, so that one tube fits all."""
     if label in runs["counts"]:
         return dynamics.logit(runs["counts"][label], replicas)
-    return -np.log(np.maximum(runs["bonds"], 1e-3)) if label == "bonds" else np.log(runs["propensity"])
+    y = -np.log(np.maximum(runs["bonds"], 1e-3)) if label == "bonds" else np.log(runs["propensity"])
+    return (y - y.mean()) / y.std()
 
 
 def _left_out(make: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ class Scale:
         every: frames between those of which S is taken, by temperature: the coldest, and the others.
         bins, least: of S, and events that a point of a fit must have.
         resamples: of bootstraps.
+        colder: temperature below which barriers are fitted again (TH section 2.4).
     """
 
     hot: tuple[float, ...]
@@ -49,15 +50,15 @@ class Scale:
     bins: int
     least: int
     resamples: int
+    colder: float
 
 
 GRID = tuple(events.QUIET_GRID.tolist())
 SCALES = {
-    "smoke": Scale((1.2, 2.0), 1, 3, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4), 5, 10, 20),
-    "laptop": Scale((1.2, 2.0), 2, 6, 120.0, GRID, 0.00033, 3800, (125, 250, 500, 1000, 1500), (1, 2), 9, 100, 200),
-    "paper": Scale((1.0, 1.2, 1.4, 1.8, 2.0), 2, 6, 120.0, GRID, 0.00033, 5200, (250, 500, 1000, 2000, 3000), (10, 10), 12, 100, 500),
+    "smoke": Scale((1.2, 2.0), 1, 3, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4), 5, 10, 20, 1.0),
+    "laptop": Scale((1.2, 2.0), 2, 6, 120.0, GRID, 0.00033, 3800, (125, 250, 500, 1000, 1500), (1, 2), 9, 100, 200, 0.8),
+    "paper": Scale((1.0, 1.2, 1.4, 1.8, 2.0), 2, 6, 120.0, GRID, 0.00033, 5200, (250, 500, 1000, 2000, 3000), (10, 10), 12, 100, 500, 0.8),
 }
-COLDER = 0.8  # barriers are fitted again below this temperature (TH section 2.4)
 QUANTILES = (0.03, 0.97)  # of S at the lowest temperature, between which bins are equally wide
 
 
@@ -133,7 +134,7 @@ def run(options: Softness) -> Path:
     maps = {name: study.stage(f"landscape-{name.replace(' ', '-')}", stages.mapped, plane=name, **given) for name in planes}
     maps["shuffled"] = study.stage("landscape-shuffled", stages.mapped, plane="softness", shuffle=True, **given)
     for name in ("softness", *(f"fluidity {t:g}" for t in wanted.hot)):
-        maps[f"{name} below"] = study.stage(f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=COLDER, **given)
+        maps[f"{name} below"] = study.stage(f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=wanted.colder, **given)
     transfer = study.stage("transfer", _transferred, columns=columns, examples=examples, trained=trained, hot=list(wanted.hot))
     write(page, options.scale, wanted, data, examples, trained, scores, maps, transfer)
     return page.write({"scale": options.scale, **data.facts, **study.provenance()})

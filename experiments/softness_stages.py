@@ -270,7 +270,8 @@ def mapped(
         runs, frames, particles = s.shape
         if edges is None:
             ends = np.quantile(s, [low, high])
-            edges = np.linspace(ends[0], ends[1], bins + 1)
+            flat_model = ends[1] <= ends[0]  # one that says the same of everybody has no landscape, which the fits will tell
+            edges = np.linspace(ends[0] - flat_model, ends[1] + flat_model, bins + 1)
         block = np.repeat(np.arange(runs), frames * particles)
         flat = s.ravel()
         if shuffle:

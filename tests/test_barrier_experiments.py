@@ -1,0 +1,114 @@
+"""Softness and energy barriers at smoke scale, and what their stages rest on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from glassgpu.experiments import energy_barriers, softness
+from glassgpu.experiments import energy_barriers_stages as barriers
+from glassgpu.experiments import softness_stages as stages
+
+import glassgpu as gg
+from glassgpu import models
+from glassgpu.study.status import stage_status
+
+
+@pytest.fixture(scope="module")
+def liquids(tmp_path_factory):
+    """A folder of trajectories, which both experiments share."""
+    return tmp_path_factory.mktemp("watched")
+
+
+def unchanged(folder):
+    return {p: p.stat().st_mtime_ns for p in folder.glob("stages/*/*")}
+
+
+def test_softness_smoke(tmp_path, liquids):
+    options = softness.Softness(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
+    page = softness.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["temperatures"] == [0.8, 0.9, 1.2, 2.0]
+    assert np.diff(numbers["share_hopping"]).min() > 0
+    assert np.mean(numbers["accuracy"]["thermal"]) > 0.6 > np.mean(numbers["shuffled"]["thermal"])
+    assert numbers["moments"]["softness"]["mean"][0] < numbers["moments"]["softness"]["mean"][-1]  # warm liquids are soft
+    p = np.array(numbers["landscape"]["softness"]["probability"])
+    assert (p[:, -1] > p[:, 0]).all()  # soft particles rearrange
+    text = page.read_text()
+    assert text.count("data:image/png") == 9
+    assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("softness"))
+    assert {s.state for s in stage_status(tmp_path)} == {s.state for s in stage_status(liquids)} == {"done"}
+    before = unchanged(tmp_path), unchanged(liquids)
+    softness.run(options)
+    assert before == (unchanged(tmp_path), unchanged(liquids))
+
+
+def test_energy_barriers_smoke(tmp_path, liquids):
+    options = energy_barriers.EnergyBarriers(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
+    page = energy_barriers.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    pearson = {name: np.mean(found["pearson"]) for name, found in numbers["explained"]["0.8"].items()}
+    assert min(pearson["SVR"], pearson["ridge"], pearson["RBF SVR"]) > 0.2
+    assert pearson["ridge"] < np.sqrt(np.mean(numbers["reliability"]["0.8"]))
+    assert numbers["mean_p"]["0.9"] > numbers["mean_p"]["0.8"] > 0.05
+    text = page.read_text()
+    assert text.count("data:image/png") == 12
+    assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("energy_barriers"))
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    before = unchanged(tmp_path), unchanged(liquids)
+    energy_barriers.run(options)
+    assert before == (unchanged(tmp_path), unchanged(liquids))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.LinearSVC(C=0.1, loss="hinge"), models.LinearSVR(C=0.1), models.Ridge(alpha=0.1), models.KernelSVR(C=1.0),
+        models.MLPRegressor(parameters=60, epochs=2, seed=1, progress=False),
+    ],
+    ids=lambda m: type(m).__name__,
+)  # fmt: skip
+def test_models_are_stored_and_found_again(model, tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(80, 4)) * [1, 5, 0.1, 0] + 3
+    y = x[:, 0] + 0.2 * x[:, 1]
+    fitted = barriers.Standardised(model, x, y > y.mean() if isinstance(model, models.LinearSVC) else y)
+    study = gg.study.Study(tmp_path)
+    stored = study.stage("fit", lambda: {"kept": fitted.kept()})
+    again = barriers.Standardised.from_kept(stored["kept"])
+    new = np.concatenate([random.normal(size=(30, 4)) + 3, np.ones((30, 2))], axis=1)  # a model takes the columns it knows
+    assert np.array_equal(fitted.output(new), again.output(new)) and np.ptp(again.output(new)) > 0
+
+
+def test_halves_choose_each_others_bias():
+    run = np.repeat(np.arange(4), 50)
+    y = np.tile(np.arange(50) % 2, 4)
+    shift = np.where(run % 2 == 0, 0.0, 10.0)  # halves that disagree about the bias
+    same, low = softness.by_halves(y - 0.5, y, run)
+    assert same.tolist() == [1, 1, 1, 1] and low == 1
+    apart, _ = softness.by_halves(y - 0.5 + shift, y, run)
+    assert apart.tolist() == [0.5] * 4  # each half alone would be told apart perfectly
+    uneven, low = softness.by_halves(np.where(run == 3, 0.5 - y, y - 0.5), y, run)
+    assert low < uneven.mean() < 1
+
+
+def test_runs_left_out_are_not_learned_from():
+    """A column that names the run and its labels helps nobody who has not seen the run."""
+    random = np.random.default_rng(0)
+    run, y = np.repeat(np.arange(5), 60), random.integers(0, 2, 300)
+    told = np.zeros((300, 5))
+    told[np.arange(300), run] = 2 * y - 1
+    accuracy, _ = stages.left_out(told + 0.01 * random.normal(size=(300, 5)), y, run)
+    assert abs(accuracy.mean() - 0.5) < 0.1
+    x = random.normal(size=(300, 3)) + y[:, None]
+    accuracy, projection = stages.left_out(x, y, run)
+    assert accuracy.mean() > 0.7 and gg.evaluate.pearson(projection, y) > 0.5
+
+
+def test_a_model_that_says_the_same_of_everybody_has_no_landscape():
+    result = {
+        "projection": np.full((1, 3, 4, 50), 0.7, np.float32), "names": ["flat"], "rearranges": np.random.default_rng(0).random((3, 4, 50)) < 0.1,
+    }  # fmt: skip
+    found = stages.mapped({"0.5": result, "0.6": result}, [0.5, 0.6], "flat", 0.03, 0.97, 5, 5, 10, 1)
+    assert np.isnan(found["linear"]["e1"]) and np.isnan(found["onset"]["temperature"]) and found["onset"]["reason"]
