@@ -87,15 +87,17 @@ def test_other_boxes(box):
 
 
 def test_other_parameters():
-    """Three species, narrower Gaussians, overlapping shells; one Gaussian alone."""
+    """Three species, narrower Gaussians, overlapping shells; one Gaussian alone; two as far apart as they may be."""
     random = np.random.default_rng(5)
     snapshot = gg.Snapshot(random.uniform(-4, 4, (500, 3)), random.integers(0, 3, 500), [8, 8, 8])
     ours = Softness(("S", "M", "L"), radial=(0.4, 3.1, 28, 0.1), shells=(0.8, 2.0, 4, 0.7)).compute(snapshot)
     one = Softness(("S", "M", "L"), angular=False, radial=(1.5, 1.5, 1, 0.3)).compute(snapshot)
+    two = Softness(("S", "M", "L"), angular=False, radial=(0.0, 3.4, 2, 0.1)).compute(snapshot)
     for i in (0, 499):
         how = {"centres": np.linspace(0.4, 3.1, 28), "delta": 0.1, "r_min": np.linspace(0.8, 2.0, 4), "width": 0.7}
         np.testing.assert_allclose(ours[i], slow_row(snapshot, i, 3, **how), **CLOSE)
         np.testing.assert_allclose(one[i], slow_row(snapshot, i, 3, centres=[1.5], delta=0.3)[:3], **CLOSE)
+        np.testing.assert_allclose(two[i], slow_row(snapshot, i, 3, centres=[0.0, 3.4], delta=0.1)[:6], **CLOSE)
 
 
 def test_names_and_order(columns):
@@ -216,7 +218,7 @@ def test_bad_input(states):
         Softness()(gg.systems.ternary_2d(n=500).random_snapshot(1))
     for name, value, message in (
         ("angular", 3, "angular=3: choose one of True, False"), ("generations", 0, "generations"), ("radial", (0.0, 4.9, 50), "first, last, number, delta"),
-        ("radial", (0.0, 4.9, 0, 0.2), "radial number"), ("radial", (0.0, 4.9, 50, 0.05), "too narrow .* give at least 0.0"),
+        ("radial", (0.0, 4.9, 0, 0.2), "radial number"), ("radial", (0.0, 4.9, 50, 0.05), "too narrow .* give at least 0.1,"),
         ("radial", (0.0, 4.9, 2, 0.1), "too narrow"), ("shells", (1.0, 3.0, 5, -0.5), "shells delta"), ("r_c", np.nan, "r_c"), ("backend", "tpu", "backend"),
     ):  # fmt: skip
         with pytest.raises(gg.errors.InvalidInput, match=message):
