@@ -126,6 +126,7 @@ def correctness(backend: str) -> dict[str, Any]:
     plane, films = systems["2d smooth"]
     for describe, snapshots in (
         (gg.descriptors.ShellExpansion(generations=2), solids),
+        (gg.descriptors.Softness(generations=2, radial=(0.0, 3.9, 40, 0.2)), solids),
         (gg.descriptors.BehlerParrinello(coarse_graining=1.5, r_max=9.0), films),
         (gg.descriptors.BehlerParrinello(species=("A", "B"), cutoff=3.0), solids),
         (gg.descriptors.SLO(plane, r_max=9.0), films),
@@ -303,6 +304,7 @@ def descriptors(backend: str) -> dict[str, Any]:
     angular = gg.descriptors.BehlerParrinello(radial=(1.0, 1.0, 1, 0.1))
     cases: dict[str, tuple[Any, list[gg.Snapshot]]] = {
         "ShellExpansion": (gg.descriptors.ShellExpansion(generations=3 if many else 1), solid),
+        "Softness": (gg.descriptors.Softness(radial=(0.0, 4.9, 50, 0.2) if many else (0.0, 3.9, 40, 0.2)), solid * (8 if many else 1)),
         "Behler-Parrinello, angular functions": (angular, films),
         "Behler-Parrinello": (gg.descriptors.BehlerParrinello(), films),
         "Behler-Parrinello, coarse-grained": (gg.descriptors.BehlerParrinello(coarse_graining=1.5, r_max=r_max), films),

@@ -1,4 +1,4 @@
-// Sums over bonds of real spherical harmonics of even l = 2 .. L_MAX, and their squares.
+// Real spherical harmonics of even l = 2 .. L_MAX: sums over bonds, and the bond order that follows.
 //
 // For each m the associated Legendre functions, divided by sin^m and by their highest coefficient, come one from the other
 // in steps of two: R_(l+2) = (z^2 - b_l) R_l + c_l R_(l-2). What makes the squares of one l sum to 1 is left to the end.

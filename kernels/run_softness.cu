@@ -25,7 +25,7 @@ struct SoftnessArguments {
   real* image;             // (slot, D, images)
   int32* where;            // (slot, BANDS, images + 1) see keep.cuh
   real* square;            // (slot, images) of the distance of each image
-  real* which;             // (slot, capacity + SPARE) images of the first band
+  real* which;             // (slot, capacity + SPARE) which images are in the first band
   real* inner;             // (slot, D + 1, capacity + SPARE) of the neighbours of the first band: bonds and distances
   real* outer;             // (slot, capacity + SPARE) distances of those of the second
   real* bond;              // (slot, BOND, capacity + SPARE) of the neighbours of one shell
@@ -49,7 +49,8 @@ GG_FUNCTION Work work_of(const SoftnessArguments& a, int slot) {
 }
 
 // Lists the neighbours of a particle at `from` among the images from `begin` to `end`, those of the first band behind the `some`
-// that are there; squares of distances stand for distances.
+// that are there; squares of distances stand for distances. The few of the first band are written down by number first: to pack
+// their bonds where they are found would cost a wrongly guessed branch for each.
 GG_FUNCTION void list_neighbours(const SoftnessArguments& a, const Images& w, const Work& m, const real (&from)[D], int begin, int end, int some,
                                  int (&count)[BANDS]) {
   const real* x = w.x;

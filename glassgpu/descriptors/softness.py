@@ -21,9 +21,9 @@ TAIL = 5.0  # a shell at r with width delta counts neighbours up to r + 5 delta
 # Of kernels/even_harmonics.cuh, kernels/equal_shells.cuh and kernels/run_softness.cu.
 L_MAX, BOND, BANDS, SPARE = 14, 5, 2, 32
 SUMS = sum(2 * l + 1 for l in range(2, L_MAX + 1, 2))
-# A band of distances at most 40 delta wide whose shells end 37 delta beyond its middle keeps every factor between
-# e^-700 and e^700, and leaves out what is below e^-140.
-WIDEST, FARTHEST = 40.0, 37.0
+# Bands of distance and steps of at most 35 delta, and shells up to 37 delta beyond the middle of a band, keep every factor
+# between e^-700 and e^700; left out is what is below e^-190.
+WIDEST, FARTHEST = 35.0, 37.0
 
 RADIAL = (0.0, 4.9, 50, 0.2)  # first r, last r, number, delta: TH 3.2.3
 SHELLS = (1.0, 3.0, 5, 0.5)  # first r_min, last r_min, number, width: TH 3.2.3
@@ -106,8 +106,8 @@ class Softness(Descriptor):
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
             reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=_legendre(xp), images=images, out=out,
             **cells.scratch(
-                "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,),
-                which=(capacity + SPARE,), inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
+                "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,), which=(capacity + SPARE,),
+                inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
                 sum=(len(r_min), SUMS + PADDING),
             ),
         )  # fmt: skip
