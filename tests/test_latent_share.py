@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 import glassgpu as gg
 from glassgpu.dynamics import logit, logit_normal, logit_variance
+from glassgpu.dynamics.rearrangement import normal_logits
 from glassgpu.landscape import explained_by_likelihood, explained_variance
 
 LEVEL, VARIANCE = -5.0, 0.49
@@ -145,13 +146,51 @@ def test_errors_cover(share):
     off = np.array(
         [
             (f.value - share * seen(10), f.standard_error)
-            for f in (explained_by_likelihood(*pairs(share, 5, 1500, seed)) for seed in range(50))
+            for f in (explained_by_likelihood(*pairs(share, 5, 1500, seed)) for seed in range(40))
         ]
     )
     ratio = off[:, 0].std() / np.sqrt((off[:, 1] ** 2).mean())
-    print(f"\nshare {share}: scatter / error {ratio:.2f}, mean deviation {off[:, 0].mean():.4f} +- {off[:, 0].std() / 50**0.5:.4f}")
+    print(f"\nshare {share}: scatter / error {ratio:.2f}, mean deviation {off[:, 0].mean():.4f} +- {off[:, 0].std() / 40**0.5:.4f}")
     assert ratio == pytest.approx(1, abs=0.3)
-    assert abs(off[:, 0].mean()) < 3 * off[:, 0].std() / np.sqrt(50) + 0.005
+    assert abs(off[:, 0].mean()) < 3 * off[:, 0].std() / np.sqrt(40) + 0.005
+
+
+def test_error_knows_that_x_was_drawn():
+    """A tenth of the rows far from the others: how many they are scatters more than all else."""
+    found = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        x = (random.random(300) < 0.1).astype(float)
+        p = 1 / (1 + np.exp(2 - 3 * x - np.sqrt(0.5) * random.normal(size=300)))
+        found.append(explained_by_likelihood(x, random.binomial(300, p), 300, bins=40))
+    value, error = np.array([(f.value, f.standard_error) for f in found]).T
+    print(f"\nscatter {value.std():.4f}, error {np.sqrt((error**2).mean()):.4f}, mean {value.mean():.3f} of {0.81 / 1.31:.3f}")
+    assert value.std() == pytest.approx(np.sqrt((error**2).mean()), rel=0.3)
+
+
+def test_covariance_where_the_variance_is_zero():
+    """Second derivatives at the edge by one-sided differences of a plain sum over logits."""
+    count, replicas = np.array([6, 8, 10, 11, 14, 11]), 30
+    found = normal_logits(count, np.full(6, replicas), np.zeros(6, int), np.ones(6, int))
+    assert found.variance == 0 and not found.widest
+    y = np.linspace(-1, 1, 4001)
+
+    def likelihood(mean, variance):
+        at = mean + np.sqrt(variance) * 8 * y  # at variance 0 all of them one
+        weight = norm.pdf(8 * y)
+        return np.log(binom.pmf(count[:, None], replicas, 1 / (1 + np.exp(-at))) @ weight / weight.sum()).sum()
+
+    m, h = found.mean[0], 2e-3
+    along = [[likelihood(m + a * h, b * h) for b in range(4)] for a in (-1, 0, 1)]
+    mean = -(along[0][0] - 2 * along[1][0] + along[2][0]) / h**2
+    last = -(2 * along[1][0] - 5 * along[1][1] + 4 * along[1][2] - along[1][3]) / h**2
+    slopes = [(-3 * row[0] + 4 * row[1] - row[2]) / (2 * h) for row in along]
+    mixed = -(slopes[2] - slopes[0]) / (2 * h)
+    information = np.array([[mean, mixed], [mixed, last]])
+    assert m == pytest.approx(np.log(1 / 2), abs=1e-4)
+    np.testing.assert_allclose(found.covariance, np.linalg.inv(information), rtol=0.03)
+    far = normal_logits(np.array([8, 9, 10, 11, 12, 10]), np.full(6, replicas), np.zeros(6, int), np.ones(6, int))
+    assert far.covariance[-1, -1] == np.inf  # so far from a maximum that the likelihood is curved the other way
 
 
 def test_bootstrap_sees_blocks():
@@ -159,7 +198,7 @@ def test_bootstrap_sees_blocks():
     x, count, replicas = pairs(0.5, 5, 4000, 8)
     block = np.arange(4000) % 40
     plain = explained_by_likelihood(x, count, replicas, bins=5)
-    drawn = explained_by_likelihood(x, count, replicas, bins=5, block=block, resamples=80)
+    drawn = explained_by_likelihood(x, count, replicas, bins=5, block=block, resamples=60)
     assert drawn.value == plain.value
     assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.35)
     random = np.random.default_rng(9)
