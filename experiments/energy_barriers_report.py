@@ -209,8 +209,8 @@ def _explained(page: Page, verdicts: Verdicts, explained: dict[float, Result]) -
     )  # fmt: skip
     reasons = [f"T = {t:g}: {found['models']['SVR']['reason']}" for t, found in explained.items() if found["models"]["SVR"]["reason"]]
     page.text(
-        "Finite runs scatter, and no model can explain chance; the dashed line is the most that could be explained. With few events for each particle the correction for chance is itself uncertain "
-        "(dynamics.structural_variance says by how much), so the right picture is to be read with the reliabilities above.",
+        "Finite runs scatter, and no model can explain chance; the dashed line is the most that could be explained. In the right picture chance is taken out by the likelihood of the counts themselves "
+        "(landscape.explained_by_likelihood): with few events for each particle the simpler correction of log-odds is badly wrong.",
         *reasons,
     )
     verdicts.show(page, "explained")

@@ -16,7 +16,6 @@ from glassgpu import dynamics, landscape, models, structure
 from glassgpu.descriptors import Softness
 from glassgpu.dynamics import Hops
 from glassgpu.landscape import TrapModel, recover
-from glassgpu.models.binomial import binomial_fit
 from glassgpu.study import Result
 
 ORDINARY = 135  # columns of the first generation, which stand first
@@ -26,7 +25,8 @@ KERNEL_COSTS = (0.3, 3.0)
 ALPHAS = (0.01, 0.1, 1.0)
 LIKELIHOOD = 0.01  # penalty a sample of the fit of counts
 FEWER = (2, 4, 8, 16, 32, 64)  # columns kept by recursive elimination
-BINS = 40  # TH figure 3.4
+BINS, FEW_BINS = 40, 10  # TH figure 3.4; and where fewer events fall into each of so many than ...
+EVENTS_PER_BIN = 200
 
 
 def released(liquids: Result, take: int, time: float, hops: Hops, checkpoint: Path, **given: Any) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _by_likelihood(x: np.ndarray, counts: np.ndarray, replicas: int) -> np.ndarr
         others = np.arange(len(counts)) != k
         rows = x[others].reshape(-1, x.shape[2])
         scale = Standardised(None, rows)
-        fit = binomial_fit(scale.scaled(rows), counts[others].ravel(), replicas, LIKELIHOOD)
+        fit = models.binomial_fit(scale.scaled(rows), counts[others].ravel(), replicas, LIKELIHOOD)
         out[k] = fit(scale.scaled(x[k]))
     return out
 
@@ -225,6 +225,8 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
     every, counts = columns["columns"], runs["counts"]["p_hop"]
     y, v = dynamics.logit(counts, replicas), dynamics.logit_variance(counts, replicas)
     reliability = dynamics.logit_reliability(counts, replicas)
+    variance = dynamics.logit_normal(counts.ravel(), replicas)[1]
+    bins = BINS if counts.sum() >= EVENTS_PER_BIN * BINS else FEW_BINS
     out: dict[str, Any] = {}
     for name in ("SVC", *fits["models"]):
         found = classifier if name == "SVC" else fits["models"][name]
@@ -235,10 +237,12 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
             else np.stack([model.output(x[:, : max(ORDINARY, model.columns.max() + 1)]) for x in every])
         )
         share = landscape.explained_variance(guesses.ravel(), y.ravel(), v.ravel(), bins=BINS)
-        spread = landscape.eta(guesses.ravel(), y.ravel(), v.ravel())
+        latent = landscape.explained_by_likelihood(guesses.ravel(), counts.ravel(), replicas, bins=bins)
+        spread = landscape.eta(guesses.ravel(), y.ravel(), v.ravel(), variance=variance) if variance > 0 else None
         out[name] = {
             "pearson": np.array([gg.evaluate.pearson(a, b) for a, b in zip(guesses, y, strict=True)]),
-            "explained": share.value, "measured": share.measured, "ceiling": share.ceiling, "eta": spread.value, "reason": share.reason,
+            "explained": latent.value, "error": latent.standard_error, "by_moments": share.value, "measured": share.measured, "ceiling": share.ceiling,
+            "eta": float("nan") if spread is None else spread.value, "reason": latent.reason,
         }  # fmt: skip
     return {
         "models": out, "reliability": reliability, "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,

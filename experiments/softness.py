@@ -134,7 +134,9 @@ def run(options: Softness) -> Path:
     maps = {name: study.stage(f"landscape-{name.replace(' ', '-')}", stages.mapped, plane=name, **given) for name in planes}
     maps["shuffled"] = study.stage("landscape-shuffled", stages.mapped, plane="softness", shuffle=True, **given)
     for name in ("softness", *(f"fluidity {t:g}" for t in wanted.hot)):
-        maps[f"{name} below"] = study.stage(f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=wanted.colder, **given)
+        maps[f"{name} below"] = study.stage(
+            f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=wanted.colder, **given
+        )
     transfer = study.stage("transfer", _transferred, columns=columns, examples=examples, trained=trained, hot=list(wanted.hot))
     write(page, options.scale, wanted, data, examples, trained, scores, maps, transfer)
     return page.write({"scale": options.scale, **data.facts, **study.provenance()})
