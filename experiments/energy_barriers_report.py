@@ -71,9 +71,21 @@ def _probability(page: Page, verdicts: Verdicts, wanted: Any, runs: dict[float, 
             rely = float(np.mean(dynamics.logit_reliability(k, replicas[t])))
             low, high = dynamics.probability_interval(np.array([round(k.mean())]), replicas[t])
             word = f"{left:.3f}" if left > 0 else "no structural variance left"
-            rows.append([f"{t:g}", len(k), label, f"{k.mean() / replicas[t]:.4f}", f"{low[0]:.4f} to {high[0]:.4f}", f"{rely:.2f}", word])
+            latent = f"{dynamics.logit_normal(k.ravel(), replicas[t])[1]:.3f}" if k.any() else "-"
+            rows.append(
+                [f"{t:g}", len(k), label, f"{k.mean() / replicas[t]:.4f}", f"{low[0]:.4f} to {high[0]:.4f}", f"{rely:.2f}", word, latent]
+            )
     page.table(
-        ("T", "snapshots", "label", "mean p_r", "95 % of a typical particle", "reliability of logit p_r", "its variance without noise"),
+        (
+            "T",
+            "snapshots",
+            "label",
+            "mean p_r",
+            "95 % of a typical particle",
+            "reliability of logit p_r",
+            "its variance without noise",
+            "the same by likelihood",
+        ),
         rows,
     )
     more = ", ".join(f"{found['csd_over_p_hop']:.2f} (T = {t:g})" for t, found in explained.items())

@@ -42,8 +42,7 @@ def test_units_of_columns_do_not_matter(rows):
     assert cosine(plain, other) == pytest.approx(1)
 
 
-def test_cosines(rows):
-    x, _ = rows
+def test_cosines():
     along, across = (Hyperplane(np.zeros(2), np.array([1.0, 4.0]), np.array(w), 0.0) for w in ([3.0, 4.0], [4.0, -3.0]))
     assert cosine(along, across) == pytest.approx(0) and cosine(along, along, "raw") == pytest.approx(1)
     raw = np.array([3.0, 1.0]) @ [4.0, -0.75] / np.sqrt(10 * (16 + 0.5625))
