@@ -1,4 +1,4 @@
-"""What the solvers of support vectors ask of linear algebra: by BLAS on a CPU, by JAX on a GPU, in double precision.
+"""What solvers ask of linear algebra: by BLAS on a CPU, by JAX on a GPU, in double precision.
 
 A solver is written once, in operations that NumPy and JAX share; here are those in which they differ.
 On one core XLA multiplies half as fast as BLAS and compiles for seconds for every new shape.
@@ -6,6 +6,8 @@ On one core XLA multiplies half as fast as BLAS and compiles for seconds for eve
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,12 +15,20 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import threadpoolctl
 
 from glassgpu.launch import threads_available
-from glassgpu.models.ridge import _ONE_AT_A_TIME, _libraries
 
 CHUNK = 1024  # rows that are scaled and multiplied while they are in cache
 BLOCK = 8 * CHUNK  # rows that one thread takes
+
+_ONE_AT_A_TIME = threading.Lock()  # how many threads BLAS has is known to the whole process
+
+
+@functools.cache
+def _libraries() -> threadpoolctl.ThreadpoolController:
+    """Of linear algebra, found once: looking for them takes as long as a small fit."""
+    return threadpoolctl.ThreadpoolController()
 
 
 @contextmanager

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.linalg
-import threadpoolctl
 from numpy.typing import ArrayLike
 
 from glassgpu import validate
 from glassgpu.device import in_double, jax_on_gpu
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import threads_available
+from glassgpu.models.dense_algebra import single_threaded
 from glassgpu.models.factor import Factor
 from glassgpu.models.linear_model import LinearModel
 from glassgpu.models.moments import GRAM_LIMIT, Moments, penalties_of, rows_of
@@ -86,15 +85,6 @@ def ridge_paths(
     return weights, mean_y[:, None] - np.einsum("sf,saft->sat", mean_x, weights)
 
 
-_ONE_AT_A_TIME = threading.Lock()  # how many threads BLAS has is known to the whole process
-
-
-@functools.cache
-def _libraries() -> threadpoolctl.ThreadpoolController:
-    """Of linear algebra, found once: looking for them takes as long as a small fit."""
-    return threadpoolctl.ThreadpoolController()
-
-
 def _solve(gram: np.ndarray, product: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (sets, alphas, f, targets) and largest eigenvalues (sets,) of gram (sets, f, f) and product (sets, f, targets).
 
@@ -109,11 +99,7 @@ def _solve(gram: np.ndarray, product: np.ndarray, penalties: np.ndarray) -> tupl
         weights = vectors @ shrunk.reshape(f, -1)
         return weights.reshape(f, len(penalties), targets).transpose(1, 0, 2), values[-1]
 
-    with (
-        _ONE_AT_A_TIME,
-        _libraries().limit(limits=1, user_api="blas"),
-        ThreadPoolExecutor(min(threads_available(), len(gram))) as pool,
-    ):
+    with single_threaded(), ThreadPoolExecutor(min(threads_available(), len(gram))) as pool:
         weights, largest = zip(*pool.map(solve, gram, product), strict=True)
     return np.stack(weights), np.array(largest)
 
