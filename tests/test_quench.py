@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.optimize
 from references import all_pairs
 
@@ -39,8 +40,11 @@ def start_positions(quench):
 
 
 @pytest.mark.parametrize("which", ["liquid", "film"])
-def test_energy_never_rises(which, quenched):
+@pytest.mark.parametrize("method", ["lbfgs", "steepest"])
+def test_energy_never_rises(which, method, quenched):
     system, start, quench = quenched[which]
+    if method == "steepest":
+        quench = gg.simulate.quench(system, start, method=method, keep_energies=True, backend="cpu", progress=False)
     first = gg.energy(system, start, backend="cpu").potential
     energies = np.concatenate([[first], quench.energies])
     assert len(quench.energies) == quench.steps > 50
@@ -75,8 +79,32 @@ def test_the_same_basin_as_an_independent_minimiser(film):
     assert ours.potential == pytest.approx(minimum.potential, abs=1e-9)
 
 
-def run(system, starts, target=None, **how):
-    run = QuenchRun(system, starts, target or Cpu(1), 1e-8, 10_000, True, progress=False, **how)
+@pytest.fixture(scope="module")
+def warm_film():
+    system = gg.systems.ternary_2d(n=110)
+    return system, gg.equilibrate(system, temperature=0.6, duration=1, seed=4, accept=None, backend="cpu", progress=False)
+
+
+def test_the_way_of_steepest_descent(warm_film):
+    """SciPy's stiff integrator on the slow forces leads to the same minimum, from where there are many to find."""
+    system, start = warm_film
+
+    def force(_, x):
+        return all_pairs(system, x.reshape(-1, 2), start.types, start.box)[1].ravel()
+
+    way = scipy.integrate.solve_ivp(force, (0, 30), start.positions.ravel(), method="LSODA", rtol=1e-5, atol=1e-6)
+    assert way.success
+    ours = gg.simulate.quench(system, start, method="steepest", backend="cpu", progress=False)
+    apart = ours.final.positions - way.y[:, -1].reshape(-1, 2)
+    apart -= start.box * np.rint(apart / start.box)
+    assert abs(apart).max() < 0.01  # what is left of the way after a time of 30
+    assert ours.largest_force < 1e-8
+    fast = gg.simulate.quench(system, start, backend="cpu", progress=False).final.positions - way.y[:, -1].reshape(-1, 2)
+    assert abs(fast - start.box * np.rint(fast / start.box)).max() > 0.1  # a shorter way leads elsewhere
+
+
+def run(system, starts, target=None, method="lbfgs", **how):
+    run = QuenchRun(system, starts, target or Cpu(1), 1e-8, 10_000, True, method, progress=False, **how)
     run.run()
     return run
 
@@ -86,11 +114,11 @@ def identical(a, b):
     return same and all(np.array_equal(x, y) for x, y in zip(a.energies, b.energies, strict=True))
 
 
-@pytest.mark.parametrize("which", ["liquid", "film"])
-def test_no_bit_depends_on_how_the_work_is_cut(which, request):
+@pytest.mark.parametrize(("which", "method"), [("liquid", "lbfgs"), ("film", "lbfgs"), ("liquid", "steepest"), ("film", "steepest")])
+def test_no_bit_depends_on_how_the_work_is_cut(which, method, request):
     system, start = request.getfixturevalue(which)
     starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
-    plain = run(system, starts)
+    plain = run(system, starts, method=method)
     ways = {
         "batch": {"batch": 1},
         "chunk": {"chunk": 7},
@@ -99,14 +127,14 @@ def test_no_bit_depends_on_how_the_work_is_cut(which, request):
         "shuffled": {"target": Cpu(2, shuffled=True)},
     }
     for name, way in ways.items():
-        assert identical(plain, run(system, starts, **way)), name
+        assert identical(plain, run(system, starts, method=method, **way)), name
 
 
-@pytest.mark.parametrize("stop_after", [0, 1, 5])
-def test_interrupted_and_resumed(film, tmp_path, stop_after, monkeypatch):
+@pytest.mark.parametrize(("stop_after", "method"), [(0, "lbfgs"), (1, "lbfgs"), (5, "lbfgs"), (1, "steepest"), (5, "steepest")])
+def test_interrupted_and_resumed(film, tmp_path, stop_after, method, monkeypatch):
     system, start = film
     starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
-    plain = run(system, starts, chunk=50)
+    plain = run(system, starts, method=method, chunk=50)
     path, chunks = tmp_path / "quench.npz", []
     original = QuenchRun._run_chunk
 
@@ -118,9 +146,9 @@ def test_interrupted_and_resumed(film, tmp_path, stop_after, monkeypatch):
 
     monkeypatch.setattr(QuenchRun, "_run_chunk", stopping)
     with pytest.raises(gg.errors.Interrupted, match="the same call continues"):
-        run(system, starts, batch=1, chunk=50, checkpoint=path)
+        run(system, starts, method=method, batch=1, chunk=50, checkpoint=path)
     monkeypatch.setattr(QuenchRun, "_run_chunk", original)
-    assert identical(plain, run(system, starts, batch=1, chunk=20, checkpoint=path))
+    assert identical(plain, run(system, starts, method=method, batch=1, chunk=20, checkpoint=path))
 
 
 def test_symmetries(film):
@@ -147,7 +175,12 @@ def test_not_converged_says_so_and_keeps_the_checkpoint(film, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"force_tolerance": 0}, "force_tolerance"), ({"force_tolerance": "small"}, "force_tolerance"), ({"most_steps": 0}, "most_steps")],
+    [
+        ({"force_tolerance": 0}, "force_tolerance"),
+        ({"force_tolerance": "small"}, "force_tolerance"),
+        ({"most_steps": 0}, "most_steps"),
+        ({"method": "newton"}, "method"),
+    ],
 )
 def test_bad_input(film, change, message):
     with pytest.raises(gg.errors.InvalidInput, match=message):
