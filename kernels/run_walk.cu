@@ -7,7 +7,7 @@
 #include "descent.cuh"
 
 constexpr double FIRST_TIME = 1e-4;       // of the first step; the next ones may be three times as long
-constexpr double TOLERATED = 0.02;        // error of a step, root mean square over coordinates
+constexpr double TOLERATED = 0.002;       // error of a step, root mean square over coordinates
 constexpr int MOST_STAGES = 60;
 constexpr double DAMPING = 2.0 / 13;      // of the Chebyshev polynomials
 constexpr double STAGES2 = 1.54;          // stages^2 that one unit of time x stiffness needs

@@ -80,7 +80,7 @@ def quench(
         snapshot: start, or a sequence of starts of one System, quenched side by side.
         force_tolerance: every particle's force ends below it [energy / length].
         method: ``"lbfgs"``, the fastest: a minimum nearby; or ``"steepest"``: the minimum that the way of steepest
-            descent leads to, which defines inherent structures, in three times as many evaluations.
+            descent leads to, which defines inherent structures, in three to four times as many evaluations.
         most_steps: after so many a configuration counts as not converged.
         keep_energies: keep the energy after every accepted step.
         checkpoint: file to save to and to continue from; of a finished quench it holds the result.
