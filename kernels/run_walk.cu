@@ -68,46 +68,34 @@ GG_FUNCTION Chebyshev next_polynomial(const Chebyshev& last, const Chebyshev& be
           4 * last.slope + 2 * x * last.bend - before.bend};
 }
 
-// The weights of one stage after another.
-struct Stages {
-  int count, stage;
-  double x, scale;            // where the polynomials are taken, and time per unit of theirs
-  Chebyshev last, before;     // T_stage and T_(stage - 1)
-  double b, b_last, b_before; // of this stage, and of the two before it
-  double start_weight;        // a of the stage before
-};
-
 GG_FUNCTION double weight_of(const Chebyshev& t) { return t.bend / (t.slope * t.slope); }
 
-GG_FUNCTION Stages first_stage(int count) {
-  Stages s;
-  s.count = count, s.stage = 1;
-  s.x = 1 + DAMPING / (static_cast<double>(count) * count);
-  s.before = {1, 0, 0}, s.last = {s.x, 1, 0};
-  Chebyshev before = s.before, last = s.last;
-  double second = 0;
+// A stage, from 1 on: how much it takes of the last stage and of the one before, the time that it follows the
+// last force for, and the share of the first force that is taken from that. Found anew for every stage: kept
+// from one to the next, the polynomials would take registers from the forces.
+struct Stage {
+  double last, before, time, first;
+};
+
+GG_FUNCTION Stage stage_of(int count, int stage) {
+  const double x = 1 + DAMPING / (static_cast<double>(count) * count);
+  Chebyshev before{1, 0, 0}, last{x, 1, 0};
+  double b = 0, b_last = 0, b_before = 0, value_last = 1;
   GG_NO_UNROLL
   for (int j = 2; j <= count; ++j) {
-    const Chebyshev now = next_polynomial(last, before, s.x);
+    const Chebyshev now = next_polynomial(last, before, x);
+    if (j == 2) b = b_last = b_before = weight_of(now);  // those of stages 0 and 1 are that of stage 2
+    if (j > 2 && j <= stage) b_before = b_last, b_last = b, b = weight_of(now);
+    if (j == stage) value_last = last.value;
     before = last, last = now;
-    if (j == 2) second = weight_of(now);
   }
-  s.scale = last.slope / last.bend;
-  s.b = s.b_last = s.b_before = second;  // those of stages 0 and 1 are that of stage 2
-  s.start_weight = 0;
-  return s;
-}
-
-GG_FUNCTION void next_stage(Stages& s) {
-  s.start_weight = 1 - s.b * s.last.value;
-  const Chebyshev now = next_polynomial(s.last, s.before, s.x);
-  s.before = s.last, s.last = now;
-  s.b_before = s.b_last, s.b_last = s.b, s.b = weight_of(now);
-  ++s.stage;
+  const double scale = last.slope / last.bend;
+  if (stage == 1) return {0, 0, b * scale, 0};
+  return {2 * b * x / b_last, -b / b_before, 2 * b * scale / b_last, 1 - b_last * value_last};
 }
 
 // How many stages a step needs; shortens one that would need too many.
-GG_FUNCTION int stages_of(Walk& walk) {
+GG_FUNCTION int stages_needed(Walk& walk) {
   const double most = (MOST_STAGES * MOST_STAGES - 1) / (STAGES2 * walk.stiffness);
   if (walk.time > most) walk.time = most;
   int stages = 2;
@@ -130,31 +118,32 @@ GG_FUNCTION void run_walk(const WalkArguments& a, int replica, int slot) {
   phase(n * D, [&](int k) { start[k] = place[k]; });
 
   // One evaluation after another: of the start (of a chunk, or after a rejected step), of probes, of stages.
-  int accepted = 0, tried = 0, probes = 0;
+  int accepted = 0, tried = 0, probes = 0, count = 0, stage = 0;
   double energy = 0;
   bool at_start = true;
-  Stages stages = first_stage(2);
   for (;;) {
     if (at_start) {
       phase(n * D, [&](int k) { place[k] = start[k]; });
     } else if (probes) {
       const double length = PROBE / sqrt(product(n, stiffest, stiffest));
       phase(n * D, [&](int k) { place[k] = start[k] + length * stiffest[k]; });
-    } else if (stages.stage == 1) {
-      const double time = stages.b * stages.scale * walk.time;
-      phase(n * D, [&](int k) {
-        previous[k] = start[k];
-        place[k] = start[k] + time * first_force[k];
-      });
     } else {
-      const double last = 2 * stages.b * stages.x / stages.b_last, before = -stages.b / stages.b_before;
-      const double time = 2 * stages.b * stages.scale / stages.b_last * walk.time;
-      phase(n * D, [&](int k) {
-        const double now = (1 - last - before) * start[k] + last * place[k] + before * previous[k] +
-                           time * (w.force[k] - stages.start_weight * first_force[k]);
-        previous[k] = place[k];
-        place[k] = now;
-      });
+      if (stage == 0) count = stages_needed(walk), stage = 1;
+      const Stage now = stage_of(count, stage);
+      const double time = now.time * walk.time;
+      if (stage == 1) {
+        phase(n * D, [&](int k) {
+          previous[k] = start[k];
+          place[k] = start[k] + time * first_force[k];
+        });
+      } else {
+        phase(n * D, [&](int k) {
+          const double next = (1 - now.last - now.before) * start[k] + now.last * place[k] + now.before * previous[k] +
+                              time * (w.force[k] - now.first * first_force[k]);
+          previous[k] = place[k];
+          place[k] = next;
+        });
+      }
     }
     if (!follow(w, place, reference, a.skin)) return stop(LIST_OVERFLOW);
     double energy_now;
@@ -172,9 +161,9 @@ GG_FUNCTION void run_walk(const WalkArguments& a, int replica, int slot) {
     } else if (probes) {
       phase(n * D, [&](int k) { stiffest[k] = (first_force[k] - w.force[k]) / PROBE; });
       walk.stiffness = STIFFNESS_MARGIN * sqrt(product(n, stiffest, stiffest));
-      if (--probes == 0) stages = first_stage(stages_of(walk));
-    } else if (sound && stages.stage < stages.count) {
-      next_stage(stages);
+      --probes;
+    } else if (sound && stage < count) {
+      ++stage;
     } else {
       const double square = over_coordinates(n, [&](int k) {
         const double wrong = 0.8 * (start[k] - place[k]) + 0.4 * walk.time * (first_force[k] + w.force[k]);
@@ -200,11 +189,10 @@ GG_FUNCTION void run_walk(const WalkArguments& a, int replica, int slot) {
     if (walk.done != 0 || tried >= a.steps) break;
     at_start = false;
     phase(n * D, [&](int k) { first_force[k] = w.force[k]; });
+    stage = 0;
     if (walk.since >= PROBE_EVERY) {
       probes = walk.stiffness == 0 ? FIRST_PROBES : LATER_PROBES;
       walk.since = 0;
-    } else {
-      stages = first_stage(stages_of(walk));
     }
   }
   phase(n * D, [&](int k) { a.force[offset + k] = w.force[k]; });

@@ -21,7 +21,7 @@ SPILLS = {
     "run_mc": 0,
     "run_energy": 0,
     "run_quench": 384,
-    "run_walk": 384,
+    "run_walk": 256,
     "run_shells": 0,
     "run_coarse_grain": 0,
     "run_symmetry": 0,
