@@ -5,7 +5,7 @@
 // the power at both ends of the step decides: positive on the average, the step went downhill. A step
 // that is not accepted is shortened, so that an accepted step costs little more than one evaluation of
 // the forces.
-#include "forces.cuh"
+#include "descent.cuh"
 
 constexpr int PAIRS = 8;                  // steps remembered
 constexpr int QUENCH_STATE = 7 + PAIRS;
@@ -13,7 +13,6 @@ constexpr int MOST_TRIES = 12;            // of one direction
 constexpr double FIRST_STEP = 1e-3;       // along the force, while nothing is known of the curvature
 constexpr double LARGEST_MOVE = 0.1;      // of one coordinate in one step
 constexpr double STIFFEST = 1e6;          // of a remembered step; beyond it the curvature changed its sign on the way
-constexpr double ENERGY_ROUNDING = 1e-13; // relative, of a sum over the particles
 
 struct QuenchArguments {
   Problem problem;
@@ -26,6 +25,7 @@ struct QuenchArguments {
   packed_t* reference;     // (configuration, D, particle) positions of the last list build
   float* step;             // (configuration, PAIRS, D, particle) the last accepted steps, in a ring, ...
   float* change;           // (configuration, PAIRS, D, particle) ... and by how much each lowered the force
+  const double* walk;      // (configuration, WALK_STATE) of run_walk.cu, which comes first; may be null
   double* descent;         // (configuration, QUENCH_STATE) see Descent
   place_t* before;         // (configuration, D, particle) the last accepted places, ...
   real* force_before;      // (configuration, D, particle) ... and the forces there
@@ -57,45 +57,6 @@ GG_FUNCTION void store_descent(const Descent& from, double* x) {
   x[0] = from.energy, x[1] = from.steps, x[2] = from.done, x[3] = from.known, x[4] = from.next;
   x[5] = from.begun, x[6] = from.softness;
   for (int m = 0; m < PAIRS; ++m) x[7 + m] = from.curvature[m];
-}
-
-// Forces and energies at the places now; false when one is not sound.
-GG_FUNCTION bool evaluate(const Workspace& w, double& energy) {
-  const bool unsound = block_any(w.n, [&](int i) {
-    const Force f = force_on<true>(w, i);
-    bool sound = true;
-    for (int d = 0; d < D; ++d) {
-      w.force[d * w.n + i] = f.component[d];
-      sound &= magnitude(f.component[d]) < static_cast<real>(LARGEST_FORCE);
-    }
-    w.energy[i] = f.energy;
-    return !sound;
-  });
-  energy = block_sum(w.n, [&](int i) { return static_cast<double>(w.energy[i]); });
-  return !unsound;
-}
-
-// The sum of f(k) over all coordinates k of all particles.
-template <class F>
-GG_FUNCTION double over_coordinates(int n, F f) {
-  return block_sum(n, [&](int i) {
-    double sum = 0;
-    for (int d = 0; d < D; ++d) sum += f(d * n + i);
-    return sum;
-  });
-}
-
-template <class A, class B>
-GG_FUNCTION double product(int n, A a, B b) {
-  return over_coordinates(n, [&](int k) { return static_cast<double>(a[k]) * b[k]; });
-}
-
-GG_FUNCTION bool any_force_from(const Workspace& w, double limit) {
-  return block_any(w.n, [&](int i) {
-    double square = 0;
-    for (int d = 0; d < D; ++d) square += static_cast<double>(w.force[d * w.n + i]) * w.force[d * w.n + i];
-    return !(square < limit * limit);
-  });
 }
 
 // What is remembered of one configuration.
@@ -158,37 +119,11 @@ GG_FUNCTION void run_quench(const QuenchArguments& a, int replica, int slot) {
   real *direction = a.direction + offset, *force_before = a.force_before + offset;
   packed_t* reference = a.reference + offset;
   const Memory memory{n * D, a.step + offset * PAIRS, a.change + offset * PAIRS};
-  const real limit2 = static_cast<real>(0.25 * a.skin * a.skin);
   auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
   Descent descent = load_descent(a.descent + static_cast<int64>(replica) * QUENCH_STATE);
-  if (descent.done != 0) return;
+  if (descent.done != 0 || (a.walk && a.walk[static_cast<int64>(replica) * WALK_STATE] == 0)) return;
 
-  phase(n, [&](int i) {
-    for (int d = 0; d < D; ++d) {
-      const packed_t now = pack(place[d * n + i]);
-      w.packed[packed_at(w, i, d)] = now;
-      if (descent.begun == 0) reference[d * n + i] = now;
-    }
-  });
-  if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
-
-  // The lists hold as long as no particle is further than half the skin from its reference.
-  auto look = [&]() {
-    const bool stale = block_any(n, [&](int i) {
-      real r2 = 0;
-      for (int d = 0; d < D; ++d) {
-        const packed_t now = pack(place[d * n + i]);
-        w.packed[packed_at(w, i, d)] = now;
-        const real moved = apart(now, reference[d * n + i], w.box, d);
-        r2 = fused(moved, moved, r2);
-      }
-      return !(r2 < limit2);
-    });
-    if (!stale) return true;
-    phase(n * D, [&](int k) { reference[k] = pack(place[k]); });
-    return build_lists(w, reference);
-  };
-
+  if (!begin(w, place, reference, descent.begun == 0)) return stop(LIST_OVERFLOW);
   double energy;
   if (!evaluate(w, energy)) return stop(OVERLAP);
   if (descent.begun == 0) {
@@ -216,7 +151,7 @@ GG_FUNCTION void run_quench(const QuenchArguments& a, int replica, int slot) {
       back = tries == MOST_TRIES;  // to where it came from; what is remembered was of no use
       if (back) length = 0, descent.known = 0;
       phase(n * D, [&](int k) { place[k] = stepped(before[k], static_cast<real>(length) * direction[k], w.box, k / n); });
-      if (!look()) return stop(LIST_OVERFLOW);
+      if (!follow(w, place, reference, a.skin)) return stop(LIST_OVERFLOW);
       double energy_now;
       const bool sound = evaluate(w, energy_now);
       const double power = product(n, w.force, direction);

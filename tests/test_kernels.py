@@ -21,6 +21,7 @@ SPILLS = {
     "run_mc": 0,
     "run_energy": 0,
     "run_quench": 384,
+    "run_walk": 256,
     "run_shells": 0,
     "run_coarse_grain": 0,
     "run_symmetry": 0,
@@ -32,9 +33,18 @@ SPILLS = {
 STRUCTS = {
     "run_md": "MdArguments", "run_mc": "McArguments", "run_energy": "EnergyArguments", "run_quench": "QuenchArguments", "run_shells": "ShellsArguments",
     "run_coarse_grain": "CoarseArguments", "run_symmetry": "SymmetryArguments", "run_softness": "SoftnessArguments", "run_elastic_net": "ElasticNetArguments",
-    "run_imbalance": "ImbalanceArguments", "check_philox": "PhiloxArguments",
+    "run_walk": "WalkArguments", "run_imbalance": "ImbalanceArguments", "check_philox": "PhiloxArguments",
 }  # fmt: skip
-DOUBLE_ONLY = ("run_quench", "run_shells", "run_coarse_grain", "run_symmetry", "run_softness", "run_elastic_net", "run_imbalance")
+DOUBLE_ONLY = (
+    "run_quench",
+    "run_walk",
+    "run_shells",
+    "run_coarse_grain",
+    "run_symmetry",
+    "run_softness",
+    "run_elastic_net",
+    "run_imbalance",
+)
 KNOWN = [  # Random123, kat_vectors, philox4x32 10: counter, key, words
     ([0, 0, 0, 0], 0, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
     ([0xFFFFFFFF] * 4, 0xFFFFFFFFFFFFFFFF, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),

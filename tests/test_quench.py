@@ -39,8 +39,11 @@ def start_positions(quench):
 
 
 @pytest.mark.parametrize("which", ["liquid", "film"])
-def test_energy_never_rises(which, quenched):
+@pytest.mark.parametrize("method", ["lbfgs", "steepest"])
+def test_energy_never_rises(which, method, quenched):
     system, start, quench = quenched[which]
+    if method == "steepest":
+        quench = gg.simulate.quench(system, start, method=method, keep_energies=True, backend="cpu", progress=False)
     first = gg.energy(system, start, backend="cpu").potential
     energies = np.concatenate([[first], quench.energies])
     assert len(quench.energies) == quench.steps > 50
@@ -70,13 +73,14 @@ def test_the_same_basin_as_an_independent_minimiser(film):
     found = scipy.optimize.minimize(
         slow, nudged.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 150, "ftol": 1e-15, "gtol": 1e-5}
     )
-    ours = gg.simulate.quench(system, gg.Snapshot(nudged, start.types, start.box), backend="cpu", progress=False)
-    assert ours.potential == pytest.approx(found.fun, abs=1e-6)
-    assert ours.potential == pytest.approx(minimum.potential, abs=1e-9)
+    for method in ("lbfgs", "steepest"):
+        ours = gg.simulate.quench(system, gg.Snapshot(nudged, start.types, start.box), method=method, backend="cpu", progress=False)
+        assert ours.potential == pytest.approx(found.fun, abs=1e-6)
+        assert ours.potential == pytest.approx(minimum.potential, abs=1e-9)
 
 
-def run(system, starts, target=None, **how):
-    run = QuenchRun(system, starts, target or Cpu(1), 1e-8, 10_000, True, progress=False, **how)
+def run(system, starts, target=None, method="lbfgs", **how):
+    run = QuenchRun(system, starts, target or Cpu(1), 1e-8, 10_000, True, method, progress=False, **how)
     run.run()
     return run
 
@@ -86,11 +90,11 @@ def identical(a, b):
     return same and all(np.array_equal(x, y) for x, y in zip(a.energies, b.energies, strict=True))
 
 
-@pytest.mark.parametrize("which", ["liquid", "film"])
-def test_no_bit_depends_on_how_the_work_is_cut(which, request):
+@pytest.mark.parametrize(("which", "method"), [("liquid", "lbfgs"), ("film", "lbfgs"), ("liquid", "steepest"), ("film", "steepest")])
+def test_no_bit_depends_on_how_the_work_is_cut(which, method, request):
     system, start = request.getfixturevalue(which)
     starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
-    plain = run(system, starts)
+    plain = run(system, starts, method=method)
     ways = {
         "batch": {"batch": 1},
         "chunk": {"chunk": 7},
@@ -99,14 +103,14 @@ def test_no_bit_depends_on_how_the_work_is_cut(which, request):
         "shuffled": {"target": Cpu(2, shuffled=True)},
     }
     for name, way in ways.items():
-        assert identical(plain, run(system, starts, **way)), name
+        assert identical(plain, run(system, starts, method=method, **way)), name
 
 
-@pytest.mark.parametrize("stop_after", [0, 1, 5])
-def test_interrupted_and_resumed(film, tmp_path, stop_after, monkeypatch):
+@pytest.mark.parametrize(("stop_after", "method"), [(0, "lbfgs"), (1, "lbfgs"), (5, "lbfgs"), (1, "steepest"), (5, "steepest")])
+def test_interrupted_and_resumed(film, tmp_path, stop_after, method, monkeypatch):
     system, start = film
     starts = [start, gg.equilibrate(system, temperature=0.9, duration=0.5, seed=5, start=start, accept=None, backend="cpu", progress=False)]
-    plain = run(system, starts, chunk=50)
+    plain = run(system, starts, method=method, chunk=50)
     path, chunks = tmp_path / "quench.npz", []
     original = QuenchRun._run_chunk
 
@@ -118,9 +122,9 @@ def test_interrupted_and_resumed(film, tmp_path, stop_after, monkeypatch):
 
     monkeypatch.setattr(QuenchRun, "_run_chunk", stopping)
     with pytest.raises(gg.errors.Interrupted, match="the same call continues"):
-        run(system, starts, batch=1, chunk=50, checkpoint=path)
+        run(system, starts, method=method, batch=1, chunk=50, checkpoint=path)
     monkeypatch.setattr(QuenchRun, "_run_chunk", original)
-    assert identical(plain, run(system, starts, batch=1, chunk=20, checkpoint=path))
+    assert identical(plain, run(system, starts, method=method, batch=1, chunk=20, checkpoint=path))
 
 
 def test_symmetries(film):
@@ -147,7 +151,12 @@ def test_not_converged_says_so_and_keeps_the_checkpoint(film, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"force_tolerance": 0}, "force_tolerance"), ({"force_tolerance": "small"}, "force_tolerance"), ({"most_steps": 0}, "most_steps")],
+    [
+        ({"force_tolerance": 0}, "force_tolerance"),
+        ({"force_tolerance": "small"}, "force_tolerance"),
+        ({"most_steps": 0}, "most_steps"),
+        ({"method": "newton"}, "method"),
+    ],
 )
 def test_bad_input(film, change, message):
     with pytest.raises(gg.errors.InvalidInput, match=message):

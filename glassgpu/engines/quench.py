@@ -22,8 +22,11 @@ from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-PAIRS, QUENCH_STATE = 8, 15  # kernels/run_quench.cu
-ENERGY, STEPS, DONE = 0, 1, 2  # of a row of the state
+PAIRS, QUENCH_STATE, WALK_STATE = 8, 15, 6  # kernels/run_quench.cu, descent.cuh
+METHODS = ("lbfgs", "steepest")
+WALK_TO = 0.1  # force below which all minimisers end in the same minimum
+WALK_COSTS = 16  # a step of a walk in steps of a quench
+ENERGY, STEPS, DONE, WALK_STEPS = 0, 1, 2, 5  # of a row of the state
 SKIN = 0.3  # particles hardly leave their cages
 STEPS_PER_CHUNK = 50
 BATCH_PER_PROCESSOR = 32  # of the last ones of a batch only few processors are busy
@@ -58,6 +61,7 @@ def quench(
     snapshot: Snapshot | Sequence[Snapshot],
     *,
     force_tolerance: float = 1e-8,
+    method: str = "lbfgs",
     most_steps: int = 100_000,
     keep_energies: bool = False,
     checkpoint: str | Path | None = None,
@@ -75,6 +79,8 @@ def quench(
         system: pair laws.
         snapshot: start, or a sequence of starts of one System, quenched side by side.
         force_tolerance: every particle's force ends below it [energy / length].
+        method: ``"lbfgs"``, the fastest: a minimum nearby; or ``"steepest"``: the minimum that the way of steepest
+            descent leads to, which defines inherent structures, in three to four times as many evaluations.
         most_steps: after so many a configuration counts as not converged.
         keep_energies: keep the energy after every accepted step.
         checkpoint: file to save to and to continue from; of a finished quench it holds the result.
@@ -90,13 +96,14 @@ def quench(
     """
     validate.number("force_tolerance", force_tolerance, above=0)
     validate.whole("most_steps", most_steps, least=1)
+    validate.choice("method", method, METHODS)
     system = as_system(system)
     snapshots, many = as_snapshots(snapshot)
     for name, value in (("batch", batch), ("chunk", chunk)):
         if value is not None:
             validate.whole(name, value, least=1)
     run = QuenchRun(
-        system, snapshots, target(backend, threads), force_tolerance, most_steps, keep_energies,
+        system, snapshots, target(backend, threads), force_tolerance, most_steps, keep_energies, method,
         batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress,
     )  # fmt: skip
     run.run()
@@ -125,6 +132,7 @@ class QuenchRun:
         force_tolerance: float,
         most_steps: int,
         keep_energies: bool = False,
+        method: str = "lbfgs",
         *,
         batch: int | None = None,
         chunk: int | None = None,
@@ -133,7 +141,7 @@ class QuenchRun:
         progress: Progress = True,
     ):
         self.system, self.snapshots, self.target = system, snapshots, target
-        self.tolerance, self.most_steps, self.keep_energies = force_tolerance, most_steps, keep_energies
+        self.tolerance, self.most_steps, self.keep_energies, self.method = force_tolerance, most_steps, keep_energies, method
         n, d = snapshots[0].positions.shape
         bytes_each = n * d * 2 * (8 * PAIRS + 48)  # the state and its copy
         self.batch = batch or max(1, min(BATCH_PER_PROCESSOR * target.multiprocessors(), BATCH_BYTES // bytes_each))
@@ -142,7 +150,7 @@ class QuenchRun:
         self.progress = progress
         self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
         self.key = checkpoints.fingerprint(
-            what=("quench", force_tolerance, most_steps, keep_energies),
+            what=("quench", force_tolerance, most_steps, keep_energies, method),
             code=(__version__, source_key()),
             **system.physics(),
             snapshots=np.array([_hash(s) for s in snapshots]),
@@ -204,22 +212,38 @@ class QuenchRun:
             "change": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
             "descent": xp.zeros((count, QUENCH_STATE)),
         }
+        if self.method == "steepest":
+            self.state["walk"] = xp.zeros((count, WALK_STATE))
+            self.state["stiffest"] = xp.zeros(shape)
 
     def _run_chunk(self) -> tuple[np.ndarray, np.ndarray]:
-        """Advance a copy of the state and keep it; which configurations are done, and the largest forces."""
+        """Advance a copy of the state and keep it; which configurations are done, and their steps."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
         slots = self.target.slots(count, "run_quench", problem.constants, n)
+        # A kernel, its argument struct, its steps in this chunk, and what it needs of scratch and state; one after another.
+        shared = ("place", "reference")
+        kernels: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [
+            ("run_quench", "QuenchArguments", self.chunk, ("before", "force_before", "direction"), (*shared, "step", "change", "descent"))
+        ]
+        if self.method == "steepest":
+            steps = max(1, self.chunk // WALK_COSTS)
+            kernels.insert(0, ("run_walk", "WalkArguments", steps, ("start", "first_force", "previous"), (*shared, "stiffest", "walk")))
         while True:
             state = {name: value.copy() for name, value in self.state.items()}
-            force, before, force_before, direction = (xp.zeros((count, d, n)) for _ in range(4))
-            accepted, status = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
-            trace = xp.zeros((count, self.chunk)) if self.keep_energies else None
-            problem.run(
-                "run_quench", "QuenchArguments", slots,
-                replicas=count, steps=self.chunk, skin=SKIN, force_tolerance=self.tolerance, before=before, force_before=force_before,
-                direction=direction, force=force, trace=trace, accepted=accepted, status=status, **state,
-            )  # fmt: skip
+            force, status, traces = xp.zeros((count, d, n)), xp.zeros(count, np.int32), []
+            for kernel, struct, steps, scratch, kept in kernels:
+                accepted, trace = xp.zeros(count, np.int32), xp.zeros((count, steps)) if self.keep_energies else None
+                more = (
+                    {"walk": state.get("walk"), "force_tolerance": self.tolerance} if kernel == "run_quench" else {"force_limit": WALK_TO}
+                )
+                problem.run(
+                    kernel, struct, slots, replicas=count, steps=steps, skin=SKIN, force=force, trace=trace, accepted=accepted, status=status,
+                    **{name: xp.zeros((count, d, n)) for name in scratch}, **{name: state[name] for name in kept}, **more,
+                )  # fmt: skip
+                traces.append((accepted, trace))
+                if self.target.to_numpy(status).any():
+                    break
             bits = self.target.to_numpy(status)
             if (bits & OVERLAP).any():
                 row = int(rows[np.flatnonzero(bits & OVERLAP)[0]])
@@ -227,18 +251,22 @@ class QuenchRun:
             if not (bits & LIST_OVERFLOW).any():
                 break
             problem.grow_lists()
-        host_trace = None if trace is None else self.target.to_numpy(trace)
-        taken = self.target.to_numpy(accepted)
-        descent = self.target.to_numpy(state["descent"])
+        energies = [(self.target.to_numpy(taken), self.target.to_numpy(trace)) for taken, trace in traces if trace is not None]
         force_host = self.target.to_numpy(force)
         with uninterrupted():
             self.state = state
-            if host_trace is not None:
-                for k, row in enumerate(rows):
-                    self.energies[row] = np.concatenate([self.energies[row], host_trace[k, : taken[k]]])
+            for k, row in enumerate(rows):
+                self.energies[row] = np.concatenate([self.energies[row], *(trace[k, : taken[k]] for taken, trace in energies)])
         moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving] ** 2).sum(axis=1).max(axis=1))
-        return descent[:, DONE] == 1, descent[:, STEPS]
+        return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
+
+    def _steps(self) -> np.ndarray:
+        """Accepted so far by each configuration of the batch."""
+        steps = self.target.to_numpy(self.state["descent"])[:, STEPS]
+        if self.method == "steepest":
+            steps = steps + self.target.to_numpy(self.state["walk"])[:, WALK_STEPS]
+        return steps.astype(np.int64)
 
     def _finish_batch(self) -> None:
         rows = self._rows()
@@ -247,7 +275,7 @@ class QuenchRun:
         descent = self.target.to_numpy(self.state["descent"])
         with uninterrupted():
             self.places.extend(x.copy() for x in places)
-            self.potential[rows], self.steps[rows] = descent[:, ENERGY], descent[:, STEPS].astype(np.int64)
+            self.potential[rows], self.steps[rows] = descent[:, ENERGY], self._steps()
             self.first += len(rows)
             self.state = {}
 
