@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glassgpu.io.frames import Frames, FrameWriter
 
 BLOCK = 32  # frames quenched side by side
-TOLERANCE = 1e-3  # of the forces: places are then right to about 1e-3, a hop is 0.5
+TOLERANCE = 1e-2  # of the forces: places are then right to 1e-3 on average and 0.02 at worst, a hop is 0.5
 
 
 def inherent_frames(
