@@ -3,7 +3,7 @@
 // sanitizers, and strict so that the threads share every sum, by tests/test_races.py. Prints a
 // checksum of the final state and of all sums.
 #include "run_mc.cu"
-#include "small_mixture.hpp"
+#include "watched.hpp"
 
 int main() {
   const int replicas = 2, samples = 2;
@@ -27,7 +27,10 @@ int main() {
   std::vector<int64> step = {2, 6}, label(samples * 2 * n), bonds(samples * 2 * n), displacements(2 * replicas), exchanges(replicas * 8);
   std::vector<double> log(replicas * samples * LOG_COLUMNS), observable(replicas * samples * 4 * OBSERVABLES), broken2(4, 2.0);
 
+  Watched watched(n, replicas, 6);
+
   McArguments a{};
+  a.hops = watched.hops(1);
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
   a.trials = {particle.data(), partner.data(), move.data(), threshold.data()};
@@ -45,7 +48,7 @@ int main() {
 
   uint64 sum = checksum(0, place, GG_DOUBLE ? 1e12 : 1);
   for (const auto& sums : {label, bonds, displacements, exchanges}) sum = checksum(sum, sums, 1);
-  sum = checksum(checksum(sum, species, 1), observable, 1e9);
+  sum = watched.sum(checksum(checksum(sum, species, 1), observable, 1e9));
   std::printf("status %d %d rebuilds %d %d accepted %lld exchanged %lld checksum %016llx\n", status[0], status[1], rebuilds[0], rebuilds[1],
               displacements[1], exchanges[3], sum);
   return status[0] | status[1] || rebuilds[0] < 2 || displacements[1] == 0 || (EXCHANGES && exchanges[3] == 0);

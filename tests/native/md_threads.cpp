@@ -2,7 +2,7 @@
 // several times, thermostat, labels and observables on. Built with sanitizers by
 // tests/test_races.py. Prints a checksum of the final places and of all sums.
 #include "run_md.cu"
-#include "small_mixture.hpp"
+#include "watched.hpp"
 
 int main() {
   const int replicas = 2, samples = 2, hove_bins = 50;
@@ -18,7 +18,10 @@ int main() {
   std::vector<int64> step = {20, 60}, label(samples * 2 * n), drift(samples * D * n), histogram(samples * 2 * hove_bins);
   std::vector<double> log(replicas * samples * LOG_COLUMNS), observable(replicas * samples * 2 * OBSERVABLES);
 
+  Watched watched(n, replicas, 15);
+
   MdArguments a{};
+  a.hops = watched.hops(4);
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
   a.record.samples = samples, a.record.bins = hove_bins, a.record.square_unit = 1048576.0;
@@ -35,7 +38,7 @@ int main() {
 
   uint64 sum = checksum(0, place, GG_DOUBLE ? 1e12 : 1);
   for (const auto& sums : {label, drift, histogram}) sum = checksum(sum, sums, 1);
-  sum = checksum(sum, observable, 1e9);
+  sum = watched.sum(checksum(sum, observable, 1e9));
   std::printf("status %d %d rebuilds %d %d checksum %016llx\n", status[0], status[1], rebuilds[0], rebuilds[1], sum);
   return status[0] | status[1] || rebuilds[0] < 2;
 }
