@@ -82,7 +82,8 @@ def run(options: Softness) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     wanted = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("Soft spots: who is about to move", options.out)
-    data = watched(options.liquids, options.scale, options.seed, options.backend)
+    data = watched(options.liquids, options.scale, options.seed, options.backend, inherent=True)
+    assert data.inherent is not None
     study = Study(options.out, options, stages=stage_names(data, wanted))
     cold = data.temperatures[0]
     common: dict[str, Any] = {"species": list(data.system.species), "backend": options.backend}

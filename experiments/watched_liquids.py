@@ -70,7 +70,7 @@ class Watched:
         temperatures: from cold to warm.
         liquids: start of the frames by temperature, a stage with ``snapshots``.
         frames: thermal frames by temperature, a stage whose folder holds a store.
-        inherent: frames of the coldest temperature, quenched; a stage likewise.
+        inherent: frames of the coldest temperature, quenched; a stage likewise, if asked for.
         facts: for the foot of a report.
     """
 
@@ -79,7 +79,7 @@ class Watched:
     temperatures: tuple[float, ...]
     liquids: dict[float, Result]
     frames: dict[float, Result]
-    inherent: Result
+    inherent: Result | None
     facts: dict[str, Any]
 
 
@@ -91,8 +91,8 @@ def opened(stage: Result) -> gg.io.Frames:
 STORE = "frames.zarr"
 
 
-def watched(folder: Path, scale: str, seed: int, backend: str) -> Watched:
-    """Simulate, or load what was simulated before in the folder.
+def watched(folder: Path, scale: str, seed: int, backend: str, inherent: bool = False) -> Watched:
+    """Simulate, or load what was simulated before in the folder; ``inherent``: also quench the frames of the coldest state.
 
     Raises:
         InvalidInput: no such scale.
@@ -100,7 +100,7 @@ def watched(folder: Path, scale: str, seed: int, backend: str) -> Watched:
     wanted = SCALES[validate.choice("scale", scale, tuple(SCALES))]
     hops = SMOKE_HOPS if scale == "smoke" else Hops()
     names = [f"{kind}-{state.temperature:g}" for state in wanted.states for kind in ("liquid", "frames")]
-    study = Study(folder, {"scale": scale, "seed": seed}, stages=[*names, "inherent"])
+    study = Study(folder, {"scale": scale, "seed": seed}, stages=[*names, *(["inherent"] if inherent else [])])
     system = gg.systems.kob_andersen(n=wanted.n)
     liquids: dict[float, Result] = {}
     frames: dict[float, Result] = {}
@@ -117,15 +117,14 @@ def watched(folder: Path, scale: str, seed: int, backend: str) -> Watched:
         frames[state.temperature] = study.stage(
             f"frames-{state.temperature:g}", _watched, liquids=before, duration=length, hops=hops, **how
         )
-    coldest = min(frames)
-    inherent = study.stage("inherent", _settled, frames=frames[coldest], system=system, backend=backend)
+    settled = study.stage("inherent", _settled, frames=frames[min(frames)], system=system, backend=backend) if inherent else None
     return Watched(
         system,
         hops,
         tuple(sorted(frames)),
         liquids,
         frames,
-        inherent,
+        settled,
         {"n": wanted.n, "configurations": wanted.configurations, **study.provenance()},
     )
 
