@@ -10,6 +10,7 @@ at small sizes, so that the checks themselves are tested where there is no GPU.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -29,7 +30,7 @@ from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.quench import METHODS, QuenchRun
 from glassgpu.launch import Cpu, Cuda
-from glassgpu.models import Moments, elastic_net_path, ridge_paths
+from glassgpu.models import KernelSVR, LinearSVC, LinearSVR, MLPRegressor, Moments, elastic_net_path, ridge_paths
 from glassgpu.selection import greedy_selection
 
 
@@ -182,7 +183,7 @@ def selection(backend: str) -> dict[str, Any]:
 
 
 def models(backend: str) -> dict[str, Any]:
-    """Elastic nets and ridge regression of many sets of rows: the weights of the CPU; seconds of the second call."""
+    """Elastic nets and ridge regression of many sets of rows, support vectors: the results of the CPU; seconds of the second call."""
     f, count = (276, 50) if backend == "cuda" else (20, 3)
     random, place = np.random.default_rng(0), target_of(backend)
     x = random.normal(size=(count, 4 * f, f)) * np.geomspace(1, 1e-2, f) @ np.linalg.qr(random.normal(size=(f, f)))[0]
@@ -191,19 +192,36 @@ def models(backend: str) -> dict[str, Any]:
     alphas = np.geomspace(0.1, 1e-4, 10)
     nets: Any = {"alphas": alphas, "l1_ratios": [0.0, 0.5, 1.0], "tolerance": 1e-12}
     out: dict[str, Any] = {}
-    cases: dict[str, tuple[Callable[[], np.ndarray], str, Any, Any]] = {
-        "elastic nets": (lambda: elastic_net_path(sets, **nets).weights, "elastic_net.target", lambda *_: place, lambda *_: Cpu()),
-        "ridge": (lambda: ridge_paths(sets, alphas)[0], "ridge.jax_on_gpu", lambda: True, lambda: False),
+    rows, target = x[0], y[0, :, 0]
+    classes, switches = target > np.median(target), ("interior_point", "squared_losses", "settled_rows", "kernel_svr", "mlp")
+    jax_on: tuple[str, ...] = tuple(f"{module}.jax_on_gpu" for module in switches)
+    yes, no = (lambda: True), (lambda: False)
+    cases: dict[str, tuple[Callable[[], np.ndarray], tuple[str, ...], Any, Any]] = {
+        "elastic nets": (lambda: elastic_net_path(sets, **nets).weights, ("elastic_net.target",), lambda *_: place, lambda *_: Cpu()),
+        "ridge": (lambda: ridge_paths(sets, alphas)[0], ("ridge.jax_on_gpu",), yes, no),
+        "LinearSVC, hinge": (lambda: LinearSVC(C=0.01, loss="hinge").fit(rows, classes).decision_function(rows), jax_on, yes, no),
+        "LinearSVC, squared hinge": (lambda: LinearSVC(C=0.01).fit(rows, classes).decision_function(rows), jax_on, yes, no),
+        "LinearSVR": (lambda: LinearSVR(C=0.01, epsilon=0.1).fit(rows, target).predict(rows), jax_on, yes, no),
+        "KernelSVR": (lambda: KernelSVR(C=1.0).fit(rows, target).predict(rows), jax_on, yes, no),
     }
-    for name, (fit, switch, there, here) in cases.items():
-        with mock.patch(f"glassgpu.models.{switch}", here):
+    for name, (fit, where, there, here) in cases.items():
+        with contextlib.ExitStack() as patches:
+            for switch in where:
+                patches.enter_context(mock.patch(f"glassgpu.models.{switch}", here))
             expected = fit()
-        with mock.patch(f"glassgpu.models.{switch}", there):
+        with contextlib.ExitStack() as patches:
+            for switch in where:
+                patches.enter_context(mock.patch(f"glassgpu.models.{switch}", there))
             for _ in range(2):
                 began = time.perf_counter()
                 found = fit()
-                out[f"{name} of {count} sets, s"] = time.perf_counter() - began
-        out[f"{name} agree"] = bool(np.allclose(found, expected, rtol=1e-6, atol=1e-9))
+                out[f"{name}, s"] = time.perf_counter() - began
+        near = 1e-9 if name in ("elastic nets", "ridge") else 1e-6 * np.abs(expected).max()  # support vectors end at a duality gap of 1e-9
+        out[f"{name} agree"] = bool(np.allclose(found, expected, rtol=1e-6, atol=near))
+    began = time.perf_counter()
+    network = MLPRegressor(parameters=len(rows), epochs=20 if backend == "cuda" else 2, seed=1, progress=False).fit(rows, target)
+    out["network, s"] = time.perf_counter() - began
+    out["network learns"] = bool(network.loss_curve_[-1] < network.loss_curve_[0])
     return out
 
 
