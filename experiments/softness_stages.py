@@ -137,27 +137,12 @@ def hot_examples(frames: Result, lead: int, share: float, seed: int) -> dict[str
     return {"sets": {name: _tabled(e) for name, e in sets.items()}, "low": low, "high": high}
 
 
-def example_columns(frames: Result, examples: Mapping[str, Any], species: Sequence[str], backend: str) -> np.ndarray:
-    """(examples, 135) columns of ``Softness`` around each example."""
-    store, describe = opened(frames), Softness(species, backend=backend)
-    out = np.zeros((len(examples["run"]), len(describe.columns)))
-    for run in range(store.runs):
-        of_run = np.flatnonzero(examples["run"] == run)
-        needed = np.unique(examples["frame"][of_run])
-        for first in range(0, len(needed), AT_ONCE):
-            some = needed[first : first + AT_ONCE]
-            columns = describe(store.snapshots(run, some)).values
-            here = of_run[np.isin(examples["frame"][of_run], some)]
-            out[here] = columns[np.searchsorted(some, examples["frame"][here]), examples["particle"][here]]
-    return out
-
-
 def described(frames: Result, examples: Result, species: Sequence[str], backend: str, of: str = "") -> dict[str, Any]:
     """Columns of the sets of a stage whose names begin with ``of``; frames that several sets need are described once."""
     sets = {name: e for name, e in examples["sets"].items() if name.startswith(of)}
     ends = np.cumsum([0, *(len(e["run"]) for e in sets.values())])
     every = {part: np.concatenate([e[part] for e in sets.values()]) for part in ("run", "frame", "particle")}
-    columns = example_columns(frames, every, species, backend)
+    columns = opened(frames).columns(Softness(species, backend=backend), **every)
     return {"columns": {name: columns[a:b] for name, a, b in zip(sets, ends, ends[1:], strict=False)}}
 
 

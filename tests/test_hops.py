@@ -138,6 +138,22 @@ def test_a_run_computes_the_same_while_it_goes(watched):
         assert np.abs(apart - start.box * np.rint(apart / start.box)).max() < 1e-8
 
 
+def test_columns_of_examples(watched):
+    """Each example's row of the columns of its frame, in any order, frames of several runs mixed."""
+    system, *_, frames = watched
+    describe = gg.descriptors.BehlerParrinello(
+        species=system.species, cutoff=2.0, r_max=float(frames.box.min()) / 2, backend="cpu", coarse_graining=None
+    )
+    random = np.random.default_rng(0)
+    run, frame, particle = random.integers(0, 2, 40), random.choice([0, 3, 17, 20, 24], 40), random.integers(0, 150, 40)
+    found = frames.columns(describe, run, frame, particle)
+    for k in range(40):
+        assert np.array_equal(found[k], describe(frames.snapshot(run[k], frame[k])).values[particle[k]])
+    for wrong in ((run, frame, particle + 150), (run + 2, frame, particle), (run, frame + 24, particle), (run, frame[1:], particle)):
+        with pytest.raises(gg.errors.InvalidInput):
+            frames.columns(describe, *wrong)
+
+
 def test_replicas_are_counted(watched):
     system, start, _, hops, times, how, positions, _ = watched
     hops = Hops(hops.interval, hops.half_window, threshold=0.02, squared_displacement=0.02)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from glassgpu.engines.checkpoint import differences, writable
 from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
 from glassgpu.io.datasets import MARK
 from glassgpu.types import Snapshot
+
+if TYPE_CHECKING:
+    from glassgpu.descriptors.descriptor import Descriptor
 
 IDENTITY = "glassgpu_frames"  # attribute: what fixes the numbers of a store
 FRAMES_PER_CHUNK = 16
@@ -93,6 +96,35 @@ class Frames:
             )
         turns = self._read("position", (run, chosen)) if len(chosen) else np.zeros((0, self.n, self.dimension))
         return [Snapshot(turn * (self.box[run] / TURN), self.types[run], self.box[run]) for turn in turns]
+
+    def columns(self, descriptor: Descriptor, run: np.ndarray, frame: np.ndarray, particle: np.ndarray) -> np.ndarray:
+        """What stands around particles at moments, such as those of ``dynamics.Examples``; each frame is described once.
+
+        Args:
+            descriptor: such as ``descriptors.Softness()``.
+            run, frame, particle: (examples,) int.
+
+        Returns:
+            (examples, features) float64.
+
+        Raises:
+            InvalidInput: no such run, frame or particle, or lists of unequal lengths.
+            BoxTooSmall, FileFormatError
+        """
+        run = validate.array("run", run, np.int64, (None,))
+        frame = validate.array("frame", frame, np.int64, run.shape)
+        particle = validate.array("particle", particle, np.int64, run.shape)
+        if len(particle) and not 0 <= particle.min() <= particle.max() < self.n:
+            raise InvalidInput(f"particles {particle.min()} to {particle.max()} were asked for; there are {self.n}, from 0 on")
+        out = np.zeros((len(run), len(descriptor.columns)))
+        for k in np.unique(run):
+            of_run = np.flatnonzero(run == k)
+            needed = np.unique(frame[of_run])
+            for first in range(0, len(needed), FRAMES_PER_CHUNK):
+                some = needed[first : first + FRAMES_PER_CHUNK]
+                here = of_run[np.isin(frame[of_run], some)]
+                out[here] = descriptor(self.snapshots(int(k), some)).values[np.searchsorted(some, frame[here]), particle[here]]
+        return out
 
     def p_hop(self, run: int) -> np.ndarray:
         """(frame, N) float32 [length^2]; NaN where a window does not fit or nothing is written yet."""
