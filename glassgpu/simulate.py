@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import checkpoint_path
@@ -89,9 +90,9 @@ def md(
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
         cage_relative: observables also of cage-relative displacements (``dynamics.cage_relative``), and
             the van Hove function of these alone; None: in two dimensions.
-        frames: Zarr store that positions, p_hop and the cumulative squared displacement of every particle are
-            written to while the run goes, at equal intervals (``io.open_frames`` reads it). Memory does not
-            grow with their number. After an interruption give the same store and checkpoint.
+        frames: Zarr store that positions, p_hop, the cumulative squared displacement and the unbroken bonds of
+            every particle are written to while the run goes, at equal intervals (``io.open_frames`` reads it).
+            Memory does not grow with their number. After an interruption give the same store and checkpoint.
         hops: interval of the frames and windows of p_hop; by default ``dynamics.Hops()``: a frame per unit of
             time, windows of 5. In two dimensions, and with ``cage_relative``, of cage-relative displacements.
         checkpoint: file to save to every half minute and to continue from; of a finished run it holds
@@ -273,7 +274,11 @@ def _write_to(frames: str | Path | None, run: Run) -> None:
 
     starts = [run.snapshots[row // plan.replicas] for row in range(run.rows)]
     about = {**provenance(run.problem.system, run.snapshots, plan, run.target), "state": "thermal"}
-    run.hops.writer = FrameWriter(frames, run.key, starts, plan.steps // plan.hop_every + 1, hops.interval, 2 * hops.half_window, about)
+    first = [initial_neighbors(run.problem.system, s).count for s in run.snapshots]
+    run.hops.writer = FrameWriter(
+        frames, run.key, starts, plan.steps // plan.hop_every + 1, hops.interval, 2 * hops.half_window, about,
+        bonds=[first[row // plan.replicas] for row in range(run.rows)],
+    )  # fmt: skip
 
 
 def _schedule(

@@ -7,7 +7,7 @@
 #include "record.cuh"
 
 constexpr int HOP_LABELS = 3;  // p_hop above its threshold then; at any frame since `first`; displacements above theirs
-constexpr int SEEN = 2 + D;    // of a particle in a frame: p_hop of frame f - half, squared displacements, place
+constexpr int SEEN = 3 + D;    // of a particle in a frame: p_hop of frame f - half, squared displacements, unbroken bonds, place
 
 struct Hops {
   int32 every;          // steps between frames; 0: nobody is watched
@@ -79,6 +79,7 @@ GG_FUNCTION void watch(const Workspace& w, const Record& r, const Hops& h, int r
     if (!h.seen) return;
     double* out = h.seen + (static_cast<int64>(replica) * h.frames + kept) * SEEN * n + i;
     out[0] = hop, out[n] = moved;
-    for (int d = 0; d < D; ++d) out[(2 + d) * n] = unwrapped(place[d * n + i], w.box, d);
+    out[2 * n] = r.cage ? unbroken(w, r, first_neighbours(r, n, configuration), place, i) : -1;
+    for (int d = 0; d < D; ++d) out[(3 + d) * n] = unwrapped(place[d * n + i], w.box, d);
   });
 }

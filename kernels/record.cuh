@@ -51,6 +51,11 @@ GG_FUNCTION double observed(const Record& r, int which, double square) {
   return x > 0 ? sin(x) / x : 1.0;
 }
 
+// Where the first neighbours of each particle of a configuration begin in the list of all.
+GG_FUNCTION const int32* first_neighbours(const Record& r, int n, int configuration) {
+  return r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
+}
+
 // How many of particle i's first neighbours are still within the distance at which a bond breaks.
 GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin, const place_t* place, int i) {
   int count = 0;
@@ -73,7 +78,7 @@ GG_FUNCTION int unbroken(const Workspace& w, const Record& r, const int32* begin
 GG_FUNCTION void measure_displacements(const Workspace& w, const Record& r, int configuration, const place_t* place) {
   const int n = w.n;
   const place_t* origin = r.origin + static_cast<int64>(configuration) * n * D;
-  const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
+  const int32* begin = first_neighbours(r, n, configuration);
   const double total_mass = block_sum(n, [&](int i) { return w.mass[first_type(w, i)]; });
   for (int d = 0; d < D; ++d) {
     const double centre = block_sum(n, [&](int i) {
@@ -117,7 +122,7 @@ GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int co
 
   if (!(r.label || r.drift || r.bonds || r.observable || r.histogram)) return true;
   measure_displacements(w, r, configuration, place);
-  const int32* begin = r.cage_begin + (r.cage ? static_cast<int64>(configuration) * (n + 1) : 0);
+  const int32* begin = first_neighbours(r, n, configuration);
 
   if (r.observable)
     for (int k = 0; k < (1 + r.cage_relative) * SPECIES * OBSERVABLES; ++k) {

@@ -133,6 +133,11 @@ def test_a_run_computes_the_same_while_it_goes(watched):
             assert found.dtype == np.float32 and np.nanmax(found) > 0.01
             np.testing.assert_allclose(found, wanted, rtol=2e-7, atol=1e-12)
         np.testing.assert_allclose(frames.unwrapped(r) - frames.unwrapped(r)[0], positions[r] - positions[r][0], atol=1e-8)
+        bonds = frames.unbroken_bonds(r)
+        assert np.array_equal(bonds[0], dynamics.initial_neighbors(system, start).count) and (bonds[1:] <= bonds[0]).all()
+        share = dynamics.bond_breaking(system, start, positions[r][1:])
+        np.testing.assert_array_equal(bonds[1:], np.rint(share * bonds[0]))
+        assert bonds[-1].sum() < bonds[0].sum()
         seen = frames.snapshots(r, [0, 7, 24])
         apart = np.stack([s.positions for s in seen]) - positions[r][[0, 7, 24]]
         assert np.abs(apart - start.box * np.rint(apart / start.box)).max() < 1e-8
@@ -185,6 +190,7 @@ def test_no_bit_depends_on_how_the_work_is_cut(watched, tmp_path, way):
         assert np.array_equal(again.p_hop(r), frames.p_hop(r), equal_nan=True)
         assert np.array_equal(again.unwrapped(r), frames.unwrapped(r))
         assert np.array_equal(again.cumulative_squared_displacement(r), frames.cumulative_squared_displacement(r), equal_nan=True)
+        assert np.array_equal(again.unbroken_bonds(r), frames.unbroken_bonds(r))
 
 
 def test_shuffled_phases(watched, monkeypatch):

@@ -57,6 +57,7 @@ def test_every_frame_is_quenched_and_hops_are_those_of_the_minima(thermal, tmp_p
             rtol=1e-4,
             atol=1e-9,
         )
+        assert (minima.unbroken_bonds(run) == -1).all()
         jumps = np.diff(minima.unwrapped(run), axis=0) - np.diff(frames.unwrapped(run), axis=0)
         assert np.abs(jumps).max() < 2.0  # a particle's minimum stays with the particle across the boundary
 

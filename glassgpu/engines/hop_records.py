@@ -16,9 +16,9 @@ LABELS = ("p_hop", "any", "csd")  # HOP_LABELS of kernels/hops.cuh
 class FrameWriter(Protocol):
     """Where frames go as they come. After an interruption some come again, with the same values."""
 
-    def write(self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray) -> None:
-        """Frames ``first`` ... of one row: positions (frame, N, d) unwrapped, csd (frame, N), and p_hop (frame, N) of
-        those ``half_window`` frames earlier; NaN where a window does not fit."""
+    def write(self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray, bonds: np.ndarray) -> None:
+        """Frames ``first`` ... of one row: positions (frame, N, d) unwrapped, csd and how many bonds of time 0 are unbroken
+        (frame, N), and p_hop (frame, N) of those ``half_window`` frames earlier; NaN where a window does not fit."""
 
 
 class HopRecords:
@@ -48,7 +48,7 @@ class HopRecords:
 
     def bytes_per_frame(self, rows: int) -> int:
         """Of one chunk, on the target."""
-        return rows * self.problem.n * (2 + self.problem.d) * 8 if self.writer else 0
+        return rows * self.problem.n * (3 + self.problem.d) * 8 if self.writer else 0
 
     def first_state(self, rows: int) -> dict[str, np.ndarray]:
         """The state of a batch that starts: nobody has moved yet."""
@@ -68,7 +68,7 @@ class HopRecords:
         xp, n = self.problem.target.xp, self.problem.n
         return {
             "count": None if self.count is None else xp.zeros(self.count.shape, np.int64),
-            "seen": xp.zeros((rows, len(frames), 2 + self.problem.d, n)) if self.writer else None,
+            "seen": xp.zeros((rows, len(frames), 3 + self.problem.d, n)) if self.writer else None,
         }
 
     def argument(self, chunk: dict[str, Any], frames: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class HopRecords:
         known = frames < 2 * self.hops.half_window  # no window fits yet
         for row, seen in zip(rows.tolist(), fetched["seen"], strict=True):
             labels = np.where(known[:, None, None], np.nan, seen[:, :2])
-            self.writer.write(row, int(frames[0]), seen[:, 2:].transpose(0, 2, 1), labels[:, 0], labels[:, 1])
+            self.writer.write(row, int(frames[0]), seen[:, 3:].transpose(0, 2, 1), labels[:, 0], labels[:, 1], seen[:, 2])
 
     def keep(self, fetched: dict[str, np.ndarray]) -> None:
         """Add what a chunk has counted."""

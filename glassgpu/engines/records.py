@@ -76,10 +76,10 @@ class Records:
         self.species = np.zeros((rows, t, n), np.int32) if keep_positions and keep_species else None
         xp = problem.target.xp
         self._given: dict[str, Any] = {"origin": xp.asarray(problem.places), "cage_begin": None, "cage": None, "broken2": None}
-        if bond_breaking:
+        if bond_breaking or watched:
             for snapshot in snapshots:
                 require_box(snapshot.box, BROKEN * float(problem.system.sigma.max()), snapshot.density, "the label bond_breaking")
-        if (labels or observe or bond_breaking or watched) and (cage_relative or bond_breaking):
+        if ((labels or observe) and cage_relative) or bond_breaking or watched:
             begin, cage = self._first_neighbours(snapshots)
             broken2 = (BROKEN * problem.system.sigma) ** 2
             self._given |= {"cage_begin": xp.asarray(begin), "cage": xp.asarray(cage), "broken2": xp.asarray(broken2)}

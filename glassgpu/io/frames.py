@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 IDENTITY = "glassgpu_frames"  # attribute: what fixes the numbers of a store
 FRAMES_PER_CHUNK = 16
 TURN = 2.0**32
-VARIABLES = ("position", "p_hop", "csd", "box", "types", "done")
+VARIABLES = ("position", "p_hop", "csd", "bonds", "box", "types", "done")
+UNKNOWN = -1  # bonds of frames that are not written, or are inherent
 
 
 class Frames:
@@ -134,6 +135,11 @@ class Frames:
         """(frame, N) float32 [length^2]; NaN likewise."""
         return self._read("csd", run)
 
+    def unbroken_bonds(self, run: int) -> np.ndarray:
+        """(frame, N) int16: how many neighbours of time 0 are still near, n_i(t) of ``dynamics.bond_breaking``; -1 where it is
+        not known: nothing is written yet, or minima, of which bonds are not counted."""
+        return self._read("bonds", run)
+
     def unwrapped(self, run: int, first: int = 0, last: int | None = None) -> np.ndarray:
         """Positions of frames first ... last - 1, (frame, N, d) float64, continuous from frame to frame: minimum images,
         for motion below half a box per frame [length]."""
@@ -161,6 +167,7 @@ class FrameWriter(Frames):
         interval: between them.
         window: of p_hop, in frames.
         attrs: kept with it.
+        bonds: how many neighbours each particle has at time 0, of each run, where bonds are counted.
 
     Raises:
         CheckpointMismatch: the store holds something else.
@@ -168,14 +175,15 @@ class FrameWriter(Frames):
     """
 
     def __init__(
-        self, path: str | os.PathLike, identity: str, starts: Sequence[Snapshot], frames: int, interval: float, window: int, attrs: dict
-    ):
+        self, path: str | os.PathLike, identity: str, starts: Sequence[Snapshot], frames: int, interval: float, window: int, attrs: dict,
+        bonds: Sequence[np.ndarray] | None = None,
+    ):  # fmt: skip
         import zarr
 
         target = Path(path).resolve()
         about = {"identity": identity, "interval": interval, "window": window, "attrs": attrs}
         if not target.exists():
-            _make_store(target, json.dumps(about), starts, frames)
+            _make_store(target, json.dumps(about), starts, frames, bonds)
         try:
             super().__init__(target)
         except FileFormatError:
@@ -186,15 +194,19 @@ class FrameWriter(Frames):
             )
         self._group = zarr.open_group(target, mode="r+")
 
-    def write(self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray) -> None:
-        """Frames ``first`` ... of a run: positions (frame, N, d) unwrapped or not, csd (frame, N), and p_hop (frame, N) of
-        the frames half a window earlier."""
+    def write(
+        self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray, bonds: np.ndarray | None = None
+    ) -> None:
+        """Frames ``first`` ... of a run: positions (frame, N, d) unwrapped or not, csd and unbroken bonds (frame, N), and p_hop
+        (frame, N) of the frames half a window earlier."""
         half, last = self.window // 2, first + len(positions)
         turns = np.rint(positions * (TURN / self.box[row])).astype(np.int64).astype(np.int32)  # drops whole boxes
         early = max(0, half - first)  # frames judged before there were any
         try:
             self._group["position"][row, first:last] = turns
             self._group["csd"][row, first:last] = csd.astype(np.float32)
+            if bonds is not None:
+                self._group["bonds"][row, first:last] = bonds.astype(np.int16)
             if len(p_hop) > early:
                 self._group["p_hop"][row, first + early - half : last - half] = p_hop[early:].astype(np.float32)
             self._group["done"][row] = last
@@ -202,7 +214,7 @@ class FrameWriter(Frames):
             raise OutputNotWritable(f"{self.path} could not be written ({error.strerror or error}); what is there is kept") from error
 
 
-def _make_store(path: Path, about: str, starts: Sequence[Snapshot], frames: int) -> None:
+def _make_store(path: Path, about: str, starts: Sequence[Snapshot], frames: int, bonds: Sequence[np.ndarray] | None) -> None:
     """A store with the first frame of every run, which appears whole or not at all."""
     import zarr
     from zarr.codecs import ZstdCodec
@@ -224,11 +236,21 @@ def _make_store(path: Path, about: str, starts: Sequence[Snapshot], frames: int)
                     name, shape=(runs, frames, n), chunks=(1, each, n), dtype="f4", fill_value=np.nan,
                     dimension_names=("run", "frame", "particle"), **how,
                 )  # fmt: skip
+            group.create_array(
+                "bonds",
+                shape=(runs, frames, n),
+                chunks=(1, each, n),
+                dtype="i2",
+                fill_value=UNKNOWN,
+                dimension_names=("run", "frame", "particle"),
+                **how,
+            )
             group.create_array("box", data=np.stack([s.box for s in starts]), dimension_names=("run", "dim"))
             group.create_array("types", data=np.stack([s.types for s in starts]), dimension_names=("run", "particle"))
             group.create_array("done", data=np.ones(runs, np.int64), chunks=(1,), dimension_names=("run",))
             for k, start in enumerate(starts):
                 group["position"][k, 0] = np.rint(start.positions * (TURN / start.box)).astype(np.int64).astype(np.int32)
+                group["bonds"][k, 0] = UNKNOWN if bonds is None else bonds[k]
             os.rename(fresh, path)
     except OSError as error:
         raise OutputNotWritable(f"{path} could not be written ({error.strerror or error})") from error
