@@ -139,7 +139,7 @@ def run(options: EnergyBarriers) -> Path:
     }  # fmt: skip
     maps = {
         name: study.stage(
-            f"landscape-{_slug(name)}", softness_stages.mapped, scores=outputs, temperatures=cold, plane=name, low=QUANTILES[0], high=QUANTILES[1],
+            f"landscape-{_slug(name)}", softness_stages.mapped, version=2, scores=outputs, temperatures=cold, plane=name, low=QUANTILES[0], high=QUANTILES[1],
             bins=wanted.bins, least=wanted.least, resamples=wanted.resamples, seed=options.seed, label="csd" if name == "label csd" else "rearranges",
         )
         for name in (*MAPPED, *few)

@@ -40,7 +40,8 @@ def judged(
         "accuracy_inherent": _mean(inherent["accuracy"]), "accuracy_thermal": _mean(thermal["accuracy"]),
         "shuffled_labels": float(np.mean(thermal["shuffled"])),
         "events_per_bin": ranked[:, min(BINS_NEEDED, ranked.shape[1]) - 1].tolist(),
-        "kramers": soft["reduced_chi2"] if np.isfinite(soft["reduced_chi2"]) else None,
+        "kramers": _number(soft["reduced_chi2"]),
+        "kramers_shared": _number(soft["shared_chi2"]),
         "skewness": float(np.abs(shape["skewness"]).max()), "kurtosis": float(np.abs(shape["kurtosis"]).max()),
         "barriers_fall": _significance(soft), "controls_do_not": _known([_significance(maps[name]) for name in ("shuffled", "random")]),
         "onset": _onset(soft), "onset_of_fluidity": _difference(differences),
@@ -53,6 +54,10 @@ def judged(
         "collapse": [slopes[name] / slopes["softness"] for name in fluid],
         "colder_alone": maps["softness below"]["linear"]["e1"] / soft["linear"]["e1"],
     }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

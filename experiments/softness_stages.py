@@ -19,6 +19,7 @@ from glassgpu.study import Result
 C = 0.01  # TH section 2.2.3
 INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # spec section 4, rule (a)
 AT_ONCE = 16  # frames described together
+SHUFFLES = 10  # of labels: one alone is a random direction, which may go with softness by chance
 RADIAL = 100  # the columns of TH chapter 2, which stand first
 
 
@@ -196,7 +197,7 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
         scan = landscape.bias_scan(projection, y)
         out[name] = {
             "plane": kept_plane(classifier(x, y)), "accuracy": accuracy, "by_time": float(by_time), "learning": np.array(learning).reshape(-1, 3),
-            "shuffled": left_out(x, y, run, train_y=random.permutation(y))[0], "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
+            "shuffled": np.mean([left_out(x, y, run, train_y=random.permutation(y))[0] for _ in range(SHUFFLES)], axis=0), "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
             "best_bias": scan.best_bias, "best_accuracy": scan.best_accuracy, "projection": projection,
         }  # fmt: skip
         if radial:
@@ -266,10 +267,12 @@ def mapped(
     onset = landscape.onset_temperature(probability, errors="pooled", least_events=least, resamples=resamples, seed=seed, below=below)
     fit = onset.barriers
     line = fit.linear
+    enough = len(np.unique(probability.level)) and np.bincount(probability.level).min() > 2 and fit.spare.sum() > 0
+    chi2, spare = landscape.shared_chi2(probability, fit) if enough else (np.nan, 1)
     return {
         "temperatures": probability.temperatures, "edges": probability.edges, "score": probability.score, "probability": probability.probability,
         "error": probability.pooled_error, "events": probability.events, "used": fit.used, "bin_score": fit.score, "energy": fit.energy,
-        "energy_error": fit.energy_error, "entropy": fit.entropy, "entropy_error": fit.entropy_error, "reduced_chi2": fit.reduced_chi2,
+        "energy_error": fit.energy_error, "entropy": fit.entropy, "entropy_error": fit.entropy_error, "reduced_chi2": fit.reduced_chi2, "shared_chi2": chi2 / spare,
         "linear": {"e0": line.e0, "e1": line.e1, "s0": line.s0, "s1": line.s1, "errors": line.errors},
         "onset": {"temperature": onset.temperature, "error": onset.standard_error, "low": onset.low, "high": onset.high, "reason": onset.reason},
     }  # fmt: skip

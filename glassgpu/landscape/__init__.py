@@ -6,6 +6,7 @@ from glassgpu.landscape.divergence import jensen_shannon
 from glassgpu.landscape.latent_share import LatentShare, explained_by_likelihood
 from glassgpu.landscape.onset import Onset, onset_temperature
 from glassgpu.landscape.probability import RearrangementProbability, joined, rearrangement_probability
+from glassgpu.landscape.shared_errors import shared_chi2
 from glassgpu.landscape.trap_model import Recovery, TrapEnsemble, TrapModel, recover, trap_ensemble
 from glassgpu.landscape.variance import VarianceShare, eta, explained_variance
 from glassgpu.landscape.z_scores import BiasScan, ZScore, bias_scan, z_score
@@ -34,6 +35,7 @@ __all__ = [
     "random_hyperplane",
     "rearrangement_probability",
     "recover",
+    "shared_chi2",
     "shuffled",
     "trap_ensemble",
     "z_score",
