@@ -53,7 +53,7 @@ LAPTOP = (
 PAPER_HOT = tuple(State(t, 50, 1000) for t in (2.0, 1.8, 1.4, 1.2, 1.0))
 PAPER_COLD = tuple(State(t, 1000, 2000) for t in (0.86, 0.80, 0.70, 0.65, 0.60, 0.56, 0.53, 0.50, 0.47)) + (State(0.45, 5000, 4000),)
 SCALES = {
-    "smoke": Liquids(2048, 2, (State(2.0, 1, 8), State(1.2, 1, 8), State(0.9, 1, 8), State(0.8, 2, 12))),
+    "smoke": Liquids(2048, 2, (State(2.0, 1, 8), State(1.2, 1, 8), State(0.9, 1, 8), State(0.6, 2, 12))),
     "laptop": Liquids(2048, 6, LAPTOP),
     "paper": Liquids(4096, 10, PAPER_HOT + PAPER_COLD),
 }

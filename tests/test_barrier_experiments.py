@@ -29,9 +29,9 @@ def test_softness_smoke(tmp_path, liquids):
     options = softness.Softness(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
     page = softness.run(options)
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    assert numbers["temperatures"] == [0.8, 0.9, 1.2, 2.0]
+    assert numbers["temperatures"] == [0.6, 0.9, 1.2, 2.0]
     assert np.diff(numbers["share_hopping"]).min() > 0
-    assert np.mean(numbers["accuracy"]["thermal"]) > 0.6 > np.mean(numbers["shuffled"]["thermal"])
+    assert np.mean(numbers["accuracy"]["thermal"]) > 0.55 and abs(np.mean(numbers["shuffled"]["thermal"]) - 0.5) < 0.06
     assert numbers["moments"]["softness"]["mean"][0] < numbers["moments"]["softness"]["mean"][-1]  # warm liquids are soft
     p = np.array(numbers["landscape"]["softness"]["probability"])
     assert (p[:, -1] > p[:, 0]).all()  # soft particles rearrange
@@ -48,10 +48,10 @@ def test_energy_barriers_smoke(tmp_path, liquids):
     options = energy_barriers.EnergyBarriers(out=tmp_path, scale="smoke", liquids=liquids, backend="cpu")
     page = energy_barriers.run(options)
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    pearson = {name: np.mean(found["pearson"]) for name, found in numbers["explained"]["0.8"].items()}
+    pearson = {name: np.mean(found["pearson"]) for name, found in numbers["explained"]["0.6"].items()}
     assert min(pearson["SVR"], pearson["ridge"], pearson["RBF SVR"]) > 0.2
-    assert pearson["ridge"] < np.sqrt(np.mean(numbers["reliability"]["0.8"]))
-    assert numbers["mean_p"]["0.9"] > numbers["mean_p"]["0.8"] > 0.05
+    assert numbers["calibration"][0][3] == pytest.approx(1, abs=0.15)  # barriers of traps without noise
+    assert numbers["mean_p"]["0.9"] > numbers["mean_p"]["0.6"] > 0.03
     text = page.read_text()
     assert text.count("data:image/png") == 12
     assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("energy_barriers"))
