@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from glassgpu.experiments import softness_figures as draw
-from glassgpu.experiments.softness_claims import COLD_RANGE, deviation, judged, moments, of_plane, training_temperature
+from glassgpu.experiments.softness_claims import deviation, judged, moments, of_plane, training_temperature
 from glassgpu.experiments.softness_stages import INHERENT_LIMIT, INHERENT_SPELL, of_a, plane_of
 from glassgpu.experiments.watched_liquids import Watched, opened
 
@@ -16,6 +16,7 @@ from glassgpu.report import figures
 from glassgpu.report.page import Page
 from glassgpu.study import Result
 
+SEEN_BEST = 0.1  # share of the particles that rearrange, in the picture of a liquid
 CHAPTER_2 = "$x = (w \\cdot F - b^{best}) / \\sigma_{train}$  (TH chapter 2)"
 
 
@@ -270,15 +271,16 @@ def _fluidity(
 def _look(page: Page, data: Watched, scores: dict[str, Result], thermal: Any, wanted: Any) -> None:
     """A slab of one liquid: how soft everybody is, and who moved."""
     page.heading("What it looks like")
-    t = min((t for t in data.temperatures if COLD_RANGE[0] - 1e-9 <= t), default=data.temperatures[0])
+    t = min(data.temperatures, key=lambda t: abs(data.frames[t]["share_hopping"] - SEEN_BEST))
     result, store = scores[f"{t:g}"], opened(data.frames[t])
     busiest = int(result["rearranges"][0].sum(axis=1).argmax())
-    snapshot = store.snapshot(0, int(result["frames"][busiest]))
+    frame = int(result["frames"][busiest])
+    snapshot = store.snapshot(0, frame)
     kept = np.flatnonzero(snapshot.types == 0)
     softness, moves = np.full(snapshot.n, np.nan), np.full(snapshot.n, np.nan)
     softness[kept] = of_plane(scores, "softness", t)[0, busiest] - thermal["plane"]["bias"]
-    moves[kept] = result["rearranges"][0, busiest]
+    moves[kept] = np.log10(store.p_hop(0)[frame + wanted.lead, kept])
     page.figure(
-        figures.maps(snapshot, {"softness": softness, "rearranges soon": moves}, None, slab=2.0), "map",
-        f"A slab of a liquid at T = {t:g}, {wanted.lead} frames before; B particles are grey.",
+        figures.maps(snapshot, {"softness": softness, "$\\log_{10} p_{hop}$ soon after": moves}, None, slab=1.2), "map",
+        f"A slab of a liquid at T = {t:g}: softness, and p_hop {wanted.lead} frames later; a particle rearranges above {np.log10(data.hops.threshold):.2f}. B particles are grey.",
     )  # fmt: skip

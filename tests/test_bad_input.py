@@ -157,7 +157,7 @@ def test_records_need_times(liquid, film):
             simulate(*system_and_start, **common, keep_positions=True)
         with pytest.raises(errors.InvalidInput, match="observe= records at times=, so give times"):
             simulate(*system_and_start, **common, observe=gg.dynamics.Observe(wavenumber=6.3))
-        with pytest.raises(errors.InvalidInput, match="cage_relative= says which displacements observe= looks at"):
+        with pytest.raises(errors.InvalidInput, match="cage_relative= says which displacements observe= and frames= look at"):
             simulate(*system_and_start, **common, cage_relative=True)
 
 
