@@ -43,7 +43,7 @@ def test_every_frame_is_quenched_and_hops_are_those_of_the_minima(thermal, tmp_p
     assert told[-1] == 1 and (minima.done == 16).all() and minima.attrs["state"] == "inherent" and minima.attrs["temperature"] == 1.0
     for run in range(2):
         one_by_one = structure.inherent_structure(
-            system, frames.snapshots(run, range(16)), force_tolerance=1e-3, backend="cpu", progress=False
+            system, frames.snapshots(run, range(16)), force_tolerance=module.TOLERANCE, backend="cpu", progress=False
         )
         seen = minima.snapshots(run, range(16))
         for a, b in zip(seen, one_by_one, strict=True):
@@ -85,7 +85,7 @@ def test_continued(thermal, tmp_path, monkeypatch):
         assert np.array_equal(plain.unwrapped(run), again.unwrapped(run))
         np.testing.assert_allclose(plain.p_hop(run), again.p_hop(run), rtol=1e-5, atol=1e-8)  # of stored places, rounded by 3e-9, or not
     with pytest.raises(CheckpointMismatch, match="force_tolerance"):
-        structure.inherent_frames(system, frames, tmp_path / "other.zarr", force_tolerance=1e-2, backend="cpu", progress=False)
+        structure.inherent_frames(system, frames, tmp_path / "other.zarr", force_tolerance=1e-3, backend="cpu", progress=False)
 
 
 def test_incomplete_frames_are_refused(thermal, tmp_path, monkeypatch):
