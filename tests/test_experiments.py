@@ -223,7 +223,7 @@ def test_gpu_check_cpu_half(tmp_path):
     assert result["correctness"]["figures"]["philox"] is True
     assert result["md_rate"]["figures"]
     assert all(agrees for name, agrees in result["correctness"]["figures"].items() if name.endswith(" agrees"))
-    assert len(result["descriptors"]["figures"]) == 6
+    assert len(result["descriptors"]["figures"]) == 7
     assert len(result["selection"]["figures"]) == 2
     assert result["quench"]["figures"]["strict bit for bit"] is True
 
