@@ -20,6 +20,9 @@ class FrameWriter(Protocol):
         """Frames ``first`` ... of one row: positions (frame, N, d) unwrapped, csd and how many bonds of time 0 are unbroken
         (frame, N), and p_hop (frame, N) of those ``half_window`` frames earlier; NaN where a window does not fit."""
 
+    def flush(self) -> None:
+        """Write what waits: a checkpoint must not be ahead of the frames."""
+
 
 class HopRecords:
     """What a run of ``rows`` = configurations x replicas keeps of hops; of a run that watches nobody, nothing.

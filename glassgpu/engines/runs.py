@@ -191,6 +191,8 @@ class Run(ABC):
         return {**self.records.arrays(), **self.hops.arrays(), **self.final, **self.counts}
 
     def _save(self) -> None:
+        if self.hops.writer:
+            self.hops.writer.flush()
         if self.checkpoint:
             state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
             counters = {"at": np.array([self.first_row, self.step, self.rebuilds])}

@@ -193,22 +193,38 @@ class FrameWriter(Frames):
                 f"{target} holds other frames than asked for ({differences(self.identity, identity)}); choose another name, or remove it first"
             )
         self._group = zarr.open_group(target, mode="r+")
+        self._waiting: dict[int, list[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]] = {}
 
     def write(
         self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray, bonds: np.ndarray | None = None
     ) -> None:
         """Frames ``first`` ... of a run: positions (frame, N, d) unwrapped or not, csd and unbroken bonds (frame, N), and p_hop
-        (frame, N) of the frames half a window earlier."""
-        half, last = self.window // 2, first + len(positions)
+        (frame, N) of the frames half a window earlier. They reach the disk with the last frame of a chunk, or by ``flush``."""
         turns = np.rint(positions * (TURN / self.box[row])).astype(np.int64).astype(np.int32)  # drops whole boxes
+        counted = np.full(csd.shape, UNKNOWN, np.int16) if bonds is None else bonds.astype(np.int16)
+        self._waiting.setdefault(row, []).append((first, turns, p_hop.astype(np.float32), csd.astype(np.float32), counted))
+        last = first + len(positions)
+        if last == self.frames or last // FRAMES_PER_CHUNK > first // FRAMES_PER_CHUNK:
+            self._flush(row)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for row in list(self._waiting):
+            self._flush(row)
+
+    def _flush(self, row: int) -> None:
+        parts = self._waiting.pop(row, [])
+        if not parts:
+            return
+        first = parts[0][0]
+        turns, p_hop, csd, bonds = (np.concatenate([part[k] for part in parts]) for k in range(1, 5))
+        half, last = self.window // 2, first + len(turns)
         early = max(0, half - first)  # frames judged before there were any
         try:
-            self._group["position"][row, first:last] = turns
-            self._group["csd"][row, first:last] = csd.astype(np.float32)
-            if bonds is not None:
-                self._group["bonds"][row, first:last] = bonds.astype(np.int16)
+            for name, values in (("position", turns), ("csd", csd), ("bonds", bonds)):
+                self._group[name][row, first:last] = values
             if len(p_hop) > early:
-                self._group["p_hop"][row, first + early - half : last - half] = p_hop[early:].astype(np.float32)
+                self._group["p_hop"][row, first + early - half : last - half] = p_hop[early:]
             self._group["done"][row] = last
         except OSError as error:
             raise OutputNotWritable(f"{self.path} could not be written ({error.strerror or error}); what is there is kept") from error

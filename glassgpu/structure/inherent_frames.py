@@ -114,3 +114,4 @@ def _settle(
         hops = np.where(judged[:, None] >= 0, labels[judged], np.nan)
         moved = cumulative_squared_displacement(whole, window, box=box)[new]
     writer.write(run, first, minima, hops, moved)
+    writer.flush()
