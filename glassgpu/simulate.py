@@ -268,7 +268,7 @@ def _write_to(frames: str | Path | None, run: Run) -> None:
     hops, plan = run.plan.hops, run.plan
     if frames is None:
         return
-    if plan.steps // plan.hop_every < 2 * hops.half_window:
+    if run.hops.frames <= 2 * hops.half_window:
         raise InvalidInput(f"the run ends before {2 * hops.half_window + 1} frames are there, one window of p_hop; give a longer duration")
     from glassgpu.io.frames import FrameWriter
 
@@ -276,7 +276,7 @@ def _write_to(frames: str | Path | None, run: Run) -> None:
     about = {**provenance(run.problem.system, run.snapshots, plan, run.target), "state": "thermal"}
     first = [initial_neighbors(run.problem.system, s).count for s in run.snapshots]
     run.hops.writer = FrameWriter(
-        frames, run.key, starts, plan.steps // plan.hop_every + 1, hops.interval, 2 * hops.half_window, about,
+        frames, run.key, starts, run.hops.frames, hops.interval, 2 * hops.half_window, about,
         bonds=[first[row // plan.replicas] for row in range(run.rows)],
     )  # fmt: skip
 

@@ -104,5 +104,9 @@ def test_balanced_examples(p_hop):
     assert len(again) == 10 and not np.array_equal(again.particle, other.particle)
     with pytest.raises(InvalidInput, match="no rearrangements"):
         events.balanced_examples(active, quiet, lead=10**3)
+    with pytest.raises(InvalidInput, match="no rearrangements were given"):
+        events.balanced_examples([], quiet, lead=2)
+    with pytest.raises(InvalidInput, match="that of one run"):
+        events.hop_events(p_hop[None])
     with pytest.raises(InvalidInput, match="no quiet"):
         events.balanced_examples(active, [events.quiet_spells(p_hop, 1e-9, 6)] * 2, lead=2)

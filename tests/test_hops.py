@@ -234,6 +234,35 @@ def test_stopped_and_continued(watched, tmp_path, monkeypatch):
         run(system, start, **{**given, "seed": 5, "checkpoint": None})
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_store_that_was_removed_is_missed(watched, tmp_path, monkeypatch, finished):
+    """A checkpoint that is ahead of its frames would leave a gap that nobody fills."""
+    import shutil
+
+    from glassgpu.engines.runs import Run
+
+    system, start, run, hops, times, how, *_ = watched
+    given = dict(duration=times[-1], frames=tmp_path / "run.zarr", hops=hops, checkpoint=tmp_path / "run.npz", chunk=15, **how)
+    original, done = Run._run_chunk, []
+
+    def stopping(self, steps):
+        if len(done) == 5 and not finished:
+            raise KeyboardInterrupt
+        done.append(1)
+        original(self, steps)
+
+    monkeypatch.setattr(Run, "_run_chunk", stopping)
+    if finished:
+        run(system, start, **given)
+    else:
+        with pytest.raises(gg.errors.Interrupted):
+            run(system, start, **given)
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / "run.zarr")
+    with pytest.raises(gg.errors.CheckpointMismatch, match="lacks frames"):
+        run(system, start, **given)
+
+
 def test_cage_relative_hops(tmp_path):
     """In the plane p_hop is of displacements less those of the first neighbours."""
     system = gg.systems.ternary_2d(n=150)
@@ -286,8 +315,11 @@ def test_bad_input(watched, tmp_path):
         run(system, start, duration=times[-1], frames=tmp_path / "something", hops=hops, **how)
     with pytest.raises(gg.errors.FileFormatError, match="no frames"):
         gg.io.open_frames(tmp_path / "something")
-    with pytest.raises(bad, match="run"):
-        frames.snapshot(2, 0)
+    for read in (lambda: frames.snapshot(2, 0), lambda: frames.p_hop(2), lambda: frames.unwrapped(-1), lambda: frames.unbroken_bonds(7)):
+        with pytest.raises(bad, match="run"):
+            read()
+    with pytest.raises(bad, match="the time of a frame"):
+        run(system, start, duration=times[-1], frames=tmp_path / "a", hops=Hops(hops.interval, 3, since=1.5 * hops.interval), **how)
 
 
 def test_damage_is_noticed(watched, tmp_path):

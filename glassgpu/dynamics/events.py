@@ -136,6 +136,8 @@ def balanced_examples(
     kinds = [("rearrangements", active, lead), ("quiet particles", quiet, quiet_lead)]
     for name, found, before in kinds:
         validate.whole("lead", before, least=0)
+        if not len(found):
+            raise InvalidInput(f"no {name} were given; give frames and particles of at least one run")
         run = np.concatenate([np.full(len(frames), k) for k, (frames, _) in enumerate(found)])
         frame, particle = np.concatenate([np.stack(pair) for pair in found], axis=1)
         kept = frame - before >= 0
@@ -156,6 +158,8 @@ def balanced_examples(
 
 def _stays(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unbroken stretches of True along the frames of (frame, N): particle, first frame, one past the last."""
+    if np.ndim(inside) != 2:
+        raise InvalidInput(f"p_hop has shape {np.shape(inside)}; expected (frame, N), that of one run")
     padded = np.zeros((inside.shape[1], inside.shape[0] + 2), np.int8)
     padded[:, 1:-1] = inside.T
     change = np.diff(padded, axis=1)

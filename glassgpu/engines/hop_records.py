@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from glassgpu.dynamics.hops import Hops
 from glassgpu.engines.problem import Problem
+from glassgpu.errors import CheckpointMismatch
 
 LABELS = ("p_hop", "any", "csd")  # HOP_LABELS of kernels/hops.cuh
 
 
 class FrameWriter(Protocol):
     """Where frames go as they come. After an interruption some come again, with the same values."""
+
+    path: Path
+
+    @property
+    def done(self) -> np.ndarray:
+        """(row,) frames written so far."""
 
     def write(self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray, bonds: np.ndarray) -> None:
         """Frames ``first`` ... of one row: positions (frame, N, d) unwrapped, csd and how many bonds of time 0 are unbroken
@@ -34,10 +42,11 @@ class HopRecords:
 
     STATE = ("ring", "hopped")
 
-    def __init__(self, problem: Problem, hops: Hops | None, every: int, samples: Sequence[int]):
+    def __init__(self, problem: Problem, hops: Hops | None, every: int, samples: Sequence[int], steps: int):
         self.problem, self.hops, self.every = problem, hops, every
         self.writer: FrameWriter | None = None
         self.samples = list(samples)  # frames
+        self.frames = steps // every + 1 if hops else 0  # of the whole run
         self.count = np.zeros((problem.configurations, len(samples), len(LABELS), problem.n), np.int64) if hops and samples else None
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -113,6 +122,23 @@ class HopRecords:
         for row, seen in zip(rows.tolist(), fetched["seen"], strict=True):
             labels = np.where(known[:, None, None], np.nan, seen[:, :2])
             self.writer.write(row, int(frames[0]), seen[:, 3:].transpose(0, 2, 1), labels[:, 0], labels[:, 1], seen[:, 2])
+
+    def check_continued(self, first_row: int, rows: int, step: int) -> None:
+        """A checkpoint must not be ahead of the frames: those of rows before ``first_row`` are complete, those of ``rows``
+        rows from there on reach to ``step``.
+
+        Raises:
+            CheckpointMismatch: frames are missing, which the run would never write again.
+        """
+        if self.writer is None:
+            return
+        done = self.writer.done
+        behind = done[:first_row] < self.frames, done[first_row : first_row + rows] < step // self.every + 1
+        if behind[0].any() or behind[1].any():
+            raise CheckpointMismatch(
+                f"{self.writer.path} lacks frames that the checkpoint counts as written; was the store removed? Restore it, or remove "
+                "the checkpoint and run again"
+            )
 
     def keep(self, fetched: dict[str, np.ndarray]) -> None:
         """Add what a chunk has counted."""

@@ -94,6 +94,8 @@ def hops_of(hops: Hops | None, dt: float) -> tuple[Hops, int]:
     every = round(hops.interval / dt)
     if every < 1 or abs(every * dt - hops.interval) > 1e-9 * hops.interval:
         raise InvalidInput(f"interval={hops.interval:g} between frames is no whole number of steps of {dt:g}; give a multiple")
+    if hops.since is not None and abs(round(hops.since / hops.interval) * hops.interval - hops.since) > 1e-9 * hops.interval:
+        raise InvalidInput(f"since={hops.since:g} is no whole multiple of interval={hops.interval:g}: give the time of a frame")
     if every > 2**31 - 1:
         raise InvalidInput(f"interval={hops.interval:g} between frames is more steps of {dt:g} than can be counted")
     return hops, every

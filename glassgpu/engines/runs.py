@@ -125,7 +125,7 @@ class Run(ABC):
         if plan.observe and any((c != counts[0]).any() for c in counts):
             raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
         n, d = self.problem.n, self.problem.d
-        self.hops = HopRecords(self.problem, plan.hops, plan.hop_every, plan.hop_samples)
+        self.hops = HopRecords(self.problem, plan.hops, plan.hop_every, plan.hop_samples, plan.steps)
         in_memory = max(1, BATCH_BYTES // (2 * (n * d * self.BYTES[self.problem.double] + self.hops.bytes_per_row())))
         self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
         self.chunk = chunk
@@ -320,6 +320,7 @@ class Run(ABC):
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()
+        self.hops.check_continued(self.first_row, len(self._batch_rows()) if self.state else 0, self.step)
         total = float(self.rows) * self.plan.steps * self.problem.n
         done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
         rate, saved = None, time.monotonic()

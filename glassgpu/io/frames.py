@@ -89,8 +89,7 @@ class Frames:
             FileFormatError: a damaged chunk.
         """
         chosen = validate.array("frames", frames, np.int64, (None,))
-        validate.whole("run", run, least=0, most=self.runs - 1)
-        done = int(self.done[run])
+        done = int(self.done[self._run(run)])
         if len(chosen) and (chosen.min() < 0 or chosen.max() >= done):
             raise InvalidInput(
                 f"run {run} of {self.path} holds frames 0 to {done - 1}; frames {chosen.min()} to {chosen.max()} were asked for"
@@ -129,24 +128,27 @@ class Frames:
 
     def p_hop(self, run: int) -> np.ndarray:
         """(frame, N) float32 [length^2]; NaN where a window does not fit or nothing is written yet."""
-        return self._read("p_hop", run)
+        return self._read("p_hop", self._run(run))
 
     def cumulative_squared_displacement(self, run: int) -> np.ndarray:
         """(frame, N) float32 [length^2]; NaN likewise."""
-        return self._read("csd", run)
+        return self._read("csd", self._run(run))
 
     def unbroken_bonds(self, run: int) -> np.ndarray:
         """(frame, N) int16: how many neighbours of time 0 are still near, n_i(t) of ``dynamics.bond_breaking``; -1 where it is
         not known: nothing is written yet, or minima, of which bonds are not counted."""
-        return self._read("bonds", run)
+        return self._read("bonds", self._run(run))
 
     def unwrapped(self, run: int, first: int = 0, last: int | None = None) -> np.ndarray:
         """Positions of frames first ... last - 1, (frame, N, d) float64, continuous from frame to frame: minimum images,
         for motion below half a box per frame [length]."""
-        turns = self._read("position", (run, slice(first, last))).astype(np.int64)
+        turns = self._read("position", (self._run(run), slice(first, last))).astype(np.int64)
         steps = np.diff(turns, axis=0).astype(np.int32)  # wraps around: the minimum image
         turns[1:] = turns[0] + np.cumsum(steps, axis=0, dtype=np.int64)
         return turns * (self.box[run] / TURN)
+
+    def _run(self, run: int) -> int:
+        return validate.whole("run", run, least=0, most=self.runs - 1)
 
     def _read(self, name: str, where: Any) -> np.ndarray:
         try:

@@ -37,8 +37,8 @@ def inherent_frames(
 ) -> Frames:
     """Quench every frame of a store, and write the minima, with their p_hop, to another.
 
-    A store that is there is continued. Frames of Monte Carlo with exchanges of species are refused: a store knows each
-    particle's species at time 0 only.
+    A store that is there is continued. Minima do not sway with the long waves of two dimensions: their hops are of plain
+    displacements, also where those of the thermal frames are cage-relative.
 
     Args:
         system: that the frames are of.
@@ -62,8 +62,6 @@ def inherent_frames(
     validate.number("force_tolerance", force_tolerance, above=0)
     if (frames.done < frames.frames).any():
         raise InvalidInput(f"{frames.path} is not complete: {frames.done.tolist()} of {frames.frames} frames; finish the run first")
-    if frames.attrs["dynamics"] == "swap_mc":
-        raise InvalidInput("frames of swap_mc do not hold the species of later frames; take frames of md or mc")
     starts = [frames.snapshot(run, 0) for run in range(frames.runs)]
     identity = fingerprint(
         what="inherent_frames",
@@ -72,7 +70,7 @@ def inherent_frames(
         code=(__version__, source_key()),
         **system.physics(),
     )
-    about = {**frames.attrs, "state": "inherent", "force_tolerance": force_tolerance}
+    about = {**frames.attrs, "state": "inherent", "cage_relative": 0, "force_tolerance": force_tolerance}
     writer = FrameWriter(Path(path), identity, starts, frames.frames, frames.interval, frames.window, about)
     done = np.where(writer.done > 1, writer.done, 0)  # a new store begins with the first frame as it was given
     try:
