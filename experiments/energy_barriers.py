@@ -11,11 +11,14 @@ from glassgpu.experiments import energy_barriers_stages as stages
 from glassgpu.experiments import softness_stages
 from glassgpu.experiments.energy_barriers_report import write
 from glassgpu.experiments.softness import GRID, QUANTILES
-from glassgpu.experiments.watched_liquids import watched
+from glassgpu.experiments.watched_liquids import Options, watched
 
 from glassgpu import validate
 from glassgpu.report.page import Page
 from glassgpu.study import Result, Study
+
+WARM_REPLICAS = 10_000  # TH section 3.2.1: at T >= 0.6, where rearrangements are not rare
+WARM = 0.6
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Scale:
     noises: tuple[float, ...]
     seeds: int
 
+    def replicas_at(self, temperature: float) -> int:
+        """Runs of each snapshot: fewer where it is warm."""
+        return min(self.replicas, WARM_REPLICAS) if temperature >= WARM else self.replicas
+
 
 LAPTOP_TIMES = (0.1, 0.5, 2.0, 5.0, 10.0, 25.0, 40.0, 65.0, 95.0, 135.0)
 PAPER_TIMES = (0.1, 0.5, 2.0, 5.0, 10.0, 25.0, 40.0, 65.0, 95.0, 140.0)
@@ -69,31 +76,21 @@ SCALES = {
     ),
 }  # fmt: skip
 MAPPED = ("SVC", "SVR", "ridge", "RBF SVR", "MLP", "MLP half", "MLP double", "higher orders", "label csd")  # whose barriers are sought
-WARM_REPLICAS = 10_000  # TH section 3.2.1: at T >= 0.6, where rearrangements are not rare
-WARM = 0.6
 
 
 @dataclass(frozen=True)
-class EnergyBarriers:
+class EnergyBarriers(Options):
     """Regressions and classifiers, linear and not: which barriers do they see, and how much of the truth?"""
 
     out: Path = Path("out/energy_barriers")
     """folder for the report"""
-    scale: str = "laptop"
-    """smoke, laptop (2 cores, trained at T = 0.60) or paper (one GPU, trained at T = 0.45)"""
-    liquids: Path = Path("out/watched")
-    """folder of the simulated liquids, which experiments share"""
-    seed: int = 1
-    """equal seeds give equal numbers"""
-    backend: str = "auto"
-    """auto, cuda or cpu"""
 
 
 def run(options: EnergyBarriers) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     wanted = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("How high are the barriers, and who can tell", options.out)
-    data = watched(options.liquids, options.scale, options.seed, options.backend)
+    data = watched(options)
     cold = [t for t in data.temperatures if t < 1]
     few = [f"{m} columns" for m in stages.FEWER]
     study = Study(options.out, options, stages=[
@@ -107,7 +104,7 @@ def run(options: EnergyBarriers) -> Path:
     runs: dict[float, Result] = {}
     structure: dict[float, Result] = {}
     for t, take in wanted.take.items():
-        replicas = replicas_at(wanted, t)
+        replicas = wanted.replicas_at(t)
         runs[t] = study.stage(
             f"released-{t:g}", stages.released, liquids=data.liquids[t], take=take, temperature=t, time=wanted.time, replicas=replicas, hops=data.hops,
             seed=options.seed + 1, **engine,
@@ -118,15 +115,15 @@ def run(options: EnergyBarriers) -> Path:
         limits=list(wanted.limits), wavenumber=data.system.wavenumber, most=wanted.most, seed=options.seed,
     )  # fmt: skip
     columns = study.stage("columns", softness_stages.described, frames=data.frames[wanted.train], examples=examples, **described)
-    classifier = study.stage("classifier", stages.with_classifier, columns=columns, examples=examples)
+    classifier = study.stage("classifier", stages.with_classifier, columns=columns, examples=examples, structure=structure[wanted.train])
     fits = study.stage(
-        "fits", stages.regressed, runs=runs[wanted.train], columns=structure[wanted.train], replicas=replicas_at(wanted, wanted.train),
+        "fits", stages.regressed, runs=runs[wanted.train], columns=structure[wanted.train], replicas=wanted.replicas_at(wanted.train),
         epochs=wanted.epochs, seed=options.seed,
     )  # fmt: skip
     explained = {
         t: study.stage(
             f"explained-{t:g}", stages.explained, runs=runs[t], columns=structure[t], classifier=classifier, fits=fits,
-            replicas=replicas_at(wanted, t), training=t == wanted.train,
+            replicas=wanted.replicas_at(t), training=t == wanted.train,
         )
         for t in wanted.take
     }  # fmt: skip
@@ -166,11 +163,6 @@ def run(options: EnergyBarriers) -> Path:
     calibration = study.stage("calibration", stages.calibrated, noises=list(wanted.noises), seeds=wanted.seeds)
     write(page, options.scale, wanted, data, runs, fits, classifier, explained, outputs, maps, transfer, calibration)
     return page.write({"scale": options.scale, **data.facts, **study.provenance()})
-
-
-def replicas_at(wanted: Scale, temperature: float) -> int:
-    """Runs of each snapshot: fewer where it is warm."""
-    return min(wanted.replicas, WARM_REPLICAS) if temperature >= WARM else wanted.replicas
 
 
 def frames_at(wanted: Scale, temperature: float, coldest: float) -> int:

@@ -58,7 +58,7 @@ def write(
 
 def _probability(page: Page, verdicts: Verdicts, wanted: Any, runs: dict[float, Result], explained: dict[float, Result]) -> None:
     page.heading("The same photograph, many replays")
-    replicas = {t: min(wanted.replicas, 10_000) if t >= 0.6 else wanted.replicas for t in runs}
+    replicas = {t: wanted.replicas_at(t) for t in runs}
     page.figure(
         draw.counts({t: r["counts"]["p_hop"] for t, r in runs.items()}, replicas), "counts",
         f"In how many runs a particle has p_hop above the threshold at t = {wanted.time:g}; dashed: what equal particles would show by chance.",

@@ -178,11 +178,17 @@ def _by_likelihood(x: np.ndarray, counts: np.ndarray, replicas: int) -> np.ndarr
     return out
 
 
-def with_classifier(columns: Result, examples: Result) -> dict[str, Any]:
-    """The classifier of softness on all columns, as the others are kept."""
-    table = examples["sets"]["thermal"]
-    made = Standardised(models.LinearSVC(C=C, loss="hinge"), columns["columns"]["thermal"], table["label"])
-    return {"kept": made.kept()}
+def with_classifier(columns: Result, examples: Result, structure: Result) -> dict[str, Any]:
+    """The classifier of softness on all columns, as the others are kept; released snapshots begin the trajectories of its
+    examples, so they are told by classifiers of the other liquids."""
+    table, x = examples["sets"]["thermal"], columns["columns"]["thermal"]
+
+    def classified(rows: np.ndarray) -> Standardised:
+        return Standardised(models.LinearSVC(C=C, loss="hinge"), x[rows], table["label"][rows])
+
+    snapshots = structure["columns"][:, :, :ORDINARY]
+    guesses = [classified(table["run"] != k).output(snapshot) for k, snapshot in enumerate(snapshots)]
+    return {"kept": classified(np.ones(len(x), bool)).kept(), "left_out": np.stack(guesses)}
 
 
 def outputs(
@@ -231,11 +237,7 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
     for name in ("SVC", *fits["models"]):
         found = classifier if name == "SVC" else fits["models"][name]
         model = Standardised.from_kept(found["kept"])
-        guesses = (
-            found["left_out"]
-            if training and name != "SVC"
-            else np.stack([model.output(x[:, : max(ORDINARY, model.columns.max() + 1)]) for x in every])
-        )
+        guesses = found["left_out"] if training else np.stack([model.output(x[:, : max(ORDINARY, model.columns.max() + 1)]) for x in every])
         share = landscape.explained_variance(guesses.ravel(), y.ravel(), v.ravel(), bins=BINS)
         latent = landscape.explained_by_likelihood(guesses.ravel(), counts.ravel(), replicas, bins=bins)
         spread = landscape.eta(guesses.ravel(), y.ravel(), v.ravel(), variance=variance) if variance > 0 else None

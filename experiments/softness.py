@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 from glassgpu.experiments import softness_stages as stages
 from glassgpu.experiments.softness_report import write
-from glassgpu.experiments.watched_liquids import Watched, opened, watched
+from glassgpu.experiments.watched_liquids import Options, Watched, opened, watched
 from sklearn.metrics import balanced_accuracy_score
 
 from glassgpu import landscape, validate
@@ -63,26 +63,18 @@ QUANTILES = (0.03, 0.97)  # of S at the lowest temperature, between which bins a
 
 
 @dataclass(frozen=True)
-class Softness:
+class Softness(Options):
     """Who will rearrange: a classifier of frozen structure, its energy barriers, and one learned far above the onset."""
 
     out: Path = Path("out/softness")
     """folder for the report"""
-    scale: str = "laptop"
-    """smoke, laptop (2 cores, T down to 0.50) or paper (one GPU, T down to 0.45)"""
-    liquids: Path = Path("out/watched")
-    """folder of the simulated liquids, which experiments share"""
-    seed: int = 1
-    """equal seeds give equal numbers"""
-    backend: str = "auto"
-    """auto, cuda or cpu"""
 
 
 def run(options: Softness) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     wanted = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("Soft spots: who is about to move", options.out)
-    data = watched(options.liquids, options.scale, options.seed, options.backend, inherent=True)
+    data = watched(options, inherent=True)
     assert data.inherent is not None
     study = Study(options.out, options, stages=stage_names(data, wanted))
     cold = data.temperatures[0]

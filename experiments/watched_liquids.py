@@ -61,6 +61,22 @@ SMOKE_HOPS = Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacem
 
 
 @dataclass(frozen=True)
+class Options:
+    """What an experiment on these trajectories asks its user."""
+
+    out: Path = Path("out")
+    """folder for the report"""
+    scale: str = "laptop"
+    """smoke, laptop (2 cores, T down to 0.50) or paper (one GPU, T down to 0.45)"""
+    liquids: Path = Path("out/watched")
+    """folder of the simulated liquids, which experiments share"""
+    seed: int = 1
+    """equal seeds give equal numbers"""
+    backend: str = "auto"
+    """auto, cuda or cpu"""
+
+
+@dataclass(frozen=True)
 class Watched:
     """Trajectories of one study.
 
@@ -91,16 +107,17 @@ def opened(stage: Result) -> gg.io.Frames:
 STORE = "frames.zarr"
 
 
-def watched(folder: Path, scale: str, seed: int, backend: str, inherent: bool = False) -> Watched:
-    """Simulate, or load what was simulated before in the folder; ``inherent``: also quench the frames of the coldest state.
+def watched(options: Options, inherent: bool = False) -> Watched:
+    """Simulate, or load what was simulated before in the folder ``options.liquids``; ``inherent``: also quench the frames of the coldest state.
 
     Raises:
         InvalidInput: no such scale.
     """
+    scale, seed, backend = options.scale, options.seed, options.backend
     wanted = SCALES[validate.choice("scale", scale, tuple(SCALES))]
     hops = SMOKE_HOPS if scale == "smoke" else Hops()
     names = [f"{kind}-{state.temperature:g}" for state in wanted.states for kind in ("liquid", "frames")]
-    study = Study(folder, {"scale": scale, "seed": seed}, stages=[*names, *(["inherent"] if inherent else [])])
+    study = Study(options.liquids, {"scale": scale, "seed": seed}, stages=[*names, *(["inherent"] if inherent else [])])
     system = gg.systems.kob_andersen(n=wanted.n)
     liquids: dict[float, Result] = {}
     frames: dict[float, Result] = {}
