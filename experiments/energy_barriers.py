@@ -11,8 +11,9 @@ from glassgpu.experiments import energy_barriers_stages as stages
 from glassgpu.experiments import softness_stages
 from glassgpu.experiments.energy_barriers_report import write
 from glassgpu.experiments.softness import GRID, QUANTILES
-from glassgpu.experiments.watched_liquids import Options, watched
+from glassgpu.experiments.watched_liquids import Options, equilibrated, watched
 
+import glassgpu as gg
 from glassgpu import validate
 from glassgpu.report.page import Page
 from glassgpu.study import Result, Study
@@ -22,23 +23,43 @@ WARM = 0.6
 
 
 @dataclass(frozen=True)
+class Cooled:
+    """The comparison of propensity between inherent and between thermal states.
+
+    Attributes:
+        temperature, n, liquids, replicas: of the runs.
+        ways: temperatures and least lengths on the way there.
+        times: at which particles are looked at. at: which of these the model is trained at.
+    """
+
+    temperature: float
+    n: int
+    liquids: int
+    replicas: int
+    ways: tuple[tuple[float, float], ...]
+    times: tuple[float, ...]
+    at: int
+
+
+@dataclass(frozen=True)
 class Scale:
     """How much is computed.
 
     Attributes:
         train: temperature at which models are trained.
+        coldest: temperature at which barriers are looked for.
         take: snapshots released, by temperature; the training temperature first.
         replicas, time: runs of each, and when particles are looked at [time].
         lead, spell, limits, most: of the examples of the classifier, as in ``softness``.
         frames: of each liquid, in which barriers are looked for.
         bins, least, resamples: of S, events of a point, bootstraps.
         epochs: of networks.
-        cooled: temperature, liquids, runs and times of the comparison of inherent and thermal propensity, and which of the times
-            the model is trained at.
+        cooled: see there.
         noises, seeds: of the calibration on traps.
     """
 
     train: float
+    coldest: float
     take: dict[float, int]
     replicas: int
     time: float
@@ -51,7 +72,7 @@ class Scale:
     least: int
     resamples: int
     epochs: int
-    cooled: tuple[float, int, int, tuple[float, ...], int]
+    cooled: Cooled
     noises: tuple[float, ...]
     seeds: int
 
@@ -64,15 +85,16 @@ LAPTOP_TIMES = (0.1, 0.5, 2.0, 5.0, 10.0, 25.0, 40.0, 65.0, 95.0, 135.0)
 PAPER_TIMES = (0.1, 0.5, 2.0, 5.0, 10.0, 25.0, 40.0, 65.0, 95.0, 140.0)
 SCALES = {
     "smoke": Scale(
-        0.6, {0.6: 2, 0.9: 1}, 24, 1.0, 1, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 200, 2, 5, 10, 10, 2, (0.6, 2, 4, (0.1, 0.4), 1), (0.0,), 1
+        0.6, 0.6, {0.6: 2, 0.9: 1}, 24, 1.0, 1, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 200, 2, 5, 10, 10, 2,
+        Cooled(0.6, 600, 2, 4, ((1.2, 1), (0.6, 1)), (0.1, 0.4), 1), (0.0,), 1,
     ),
     "laptop": Scale(
-        0.60, {0.60: 2, 0.65: 1, 0.70: 1}, 100, 25.0, 2, 120.0, GRID, 3800, 24, 9, 100, 100, 60, (0.56, 2, 32, LAPTOP_TIMES, 5),
-        (0.0, 0.25, 0.5, 0.75, 1.0), 3,
+        0.60, 0.55, {0.60: 2, 0.65: 1, 0.70: 1}, 100, 25.0, 2, 120.0, GRID, 3800, 24, 9, 100, 100, 60,
+        Cooled(0.56, 800, 2, 32, ((1.2, 20), (0.7, 40), (0.56, 150)), LAPTOP_TIMES, 5), (0.0, 0.25, 0.5, 0.75, 1.0), 3,
     ),
     "paper": Scale(
-        0.45, {0.45: 5, 0.47: 3, 0.50: 3, 0.56: 3, 0.60: 3, 0.70: 3, 0.80: 3, 0.86: 3}, 1_000_000, 25.0, 2, 120.0, GRID, 3800, 60, 12, 100, 200, 200,
-        (0.56, 10, 32, PAPER_TIMES, 5), (0.0, 0.25, 0.5, 0.75, 1.0, 1.5), 10,
+        0.45, 0.45, {0.45: 5, 0.47: 3, 0.50: 3, 0.56: 3, 0.60: 3, 0.70: 3, 0.80: 3, 0.86: 3}, 1_000_000, 25.0, 2, 120.0, GRID, 3800, 60, 12, 100, 200,
+        200, Cooled(0.56, 4096, 10, 32, ((1.2, 50), (0.7, 100), (0.56, 1000)), PAPER_TIMES, 5), (0.0, 0.25, 0.5, 0.75, 1.0, 1.5), 10,
     ),
 }  # fmt: skip
 MAPPED = ("SVC", "SVR", "ridge", "RBF SVR", "MLP", "MLP half", "MLP double", "higher orders", "label csd")  # whose barriers are sought
@@ -90,12 +112,12 @@ def run(options: EnergyBarriers) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     wanted = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("How high are the barriers, and who can tell", options.out)
-    data = watched(options)
-    cold = [t for t in data.temperatures if t < 1]
+    data = watched(options, between=(wanted.coldest, 1.0))
+    cold = data.temperatures
     few = [f"{m} columns" for m in stages.FEWER]
     study = Study(options.out, options, stages=[
         *(f"{kind}-{t:g}" for t in wanted.take for kind in ("released", "structure", "explained")), "examples", "columns", "classifier", "fits",
-        *(f"outputs-{t:g}" for t in cold), *(f"landscape-{_slug(n)}" for n in (*MAPPED, *few)), "cooled", "kept", "propensities", "transfer", "calibration",
+        *(f"outputs-{t:g}" for t in cold), *(f"landscape-{_slug(n)}" for n in (*MAPPED, *few)), *(f"cooled-{t:g}" for t, _ in wanted.cooled.ways), "kept", "propensities", "transfer", "calibration",
     ])  # fmt: skip
     species = list(data.system.species)
     described: dict[str, Any] = {"species": species, "backend": options.backend}
@@ -130,36 +152,32 @@ def run(options: EnergyBarriers) -> Path:
     outputs = {
         f"{t:g}": study.stage(
             f"outputs-{t:g}", stages.outputs, frames=data.frames[t], classifier=classifier, fits=fits, hops=data.hops, lead=wanted.lead,
-            count=frames_at(wanted, t, data.temperatures[0]), **described,
+            count=frames_at(wanted, t, data.temperatures[0]), training=t == wanted.train, wavenumber=data.system.wavenumber, **described,
         )
         for t in cold
     }  # fmt: skip
     maps = {
         name: study.stage(
-            f"landscape-{_slug(name)}", softness_stages.mapped, version=2, scores=outputs, temperatures=cold, plane=name, low=QUANTILES[0], high=QUANTILES[1],
+            f"landscape-{_slug(name)}", softness_stages.mapped, scores=outputs, temperatures=cold, plane=name, low=QUANTILES[0], high=QUANTILES[1],
             bins=wanted.bins, least=wanted.least, resamples=wanted.resamples, seed=options.seed, label="csd" if name == "label csd" else "rearranges",
         )
         for name in (*MAPPED, *few)
     }  # fmt: skip
 
-    temperature, take, replicas, times, at = wanted.cooled
-    start = min(t for t in data.liquids if t >= temperature)
-    cooler = study.stage(
-        "cooled", stages.cooled, liquids=data.liquids[start], take=take, temperature=temperature, duration=times[-1], seed=options.seed,
-        accept=None if options.scale == "smoke" else "test", **engine,
-    )  # fmt: skip
+    far = wanted.cooled
+    alike: dict[str, Any] = {"system": gg.systems.kob_andersen(n=far.n), "backend": options.backend}
+    cooler: Result | None = None
+    for temperature, duration in far.ways:
+        cooler = study.stage(
+            f"cooled-{temperature:g}", equilibrated, before=cooler, temperature=temperature, duration=duration, configurations=far.liquids, seed=options.seed,
+            accept=None if options.scale == "smoke" else "test", **alike,
+        )  # fmt: skip
+    assert cooler is not None
     moved = study.stage(
-        "kept",
-        stages.kept_runs,
-        liquids=cooler,
-        temperature=temperature,
-        times=list(times),
-        replicas=replicas,
-        seed=options.seed + 2,
-        **engine,
-    )
-    found = study.stage("propensities", stages.propensities, liquids=cooler, runs=moved, **engine)
-    transfer = study.stage("transfer", stages.transferred, liquids=cooler, found=found, at=at, **described)
+        "kept", stages.kept_runs, liquids=cooler, temperature=far.temperature, times=list(far.times), replicas=far.replicas, seed=options.seed + 2, **alike,
+    )  # fmt: skip
+    found = study.stage("propensities", stages.propensities, liquids=cooler, runs=moved, **alike)
+    transfer = study.stage("transfer", stages.transferred, liquids=cooler, found=found, at=far.at, **described)
     calibration = study.stage("calibration", stages.calibrated, noises=list(wanted.noises), seeds=wanted.seeds)
     write(page, options.scale, wanted, data, runs, fits, classifier, explained, outputs, maps, transfer, calibration)
     return page.write({"scale": options.scale, **data.facts, **study.provenance()})

@@ -277,10 +277,10 @@ def _labels(
         "SVR trained and tested on p_hop, and on cumulative squared displacements. Compare TH, figure 3.7.",
     )
     verdicts.show(page, "labels")
-    temperature, _, replicas, times, at = wanted.cooled
+    far = wanted.cooled
     page.figure(
-        draw.transfer(transfer["times"], transfer["pearson"], transfer["ceiling"], times[at]), "transfer",
-        f"Liquids at T = {temperature:g}, {replicas} runs each: how well the propensity between inherent structures is guessed on liquids left out. Dotted: the time at which the thermal model is trained. "
+        draw.transfer(transfer["times"], transfer["pearson"], transfer["ceiling"], far.times[far.at]), "transfer",
+        f"Liquids of {far.n} particles at T = {far.temperature:g}, {far.replicas} runs each: how well the propensity between inherent structures is guessed on liquids left out. Dotted: the time at which the thermal model is trained. "
         "Compare TH, figure 3.8, which used other people's data.",
     )  # fmt: skip
     page.text(

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from glassgpu.experiments.softness_stages import AT_ONCE, C, of_a
+from glassgpu.experiments.softness_stages import AT_ONCE, C, of_a, relaxation_time
 from glassgpu.experiments.watched_liquids import opened
 from sklearn.feature_selection import RFE
 
 import glassgpu as gg
 from glassgpu import dynamics, landscape, models, structure
 from glassgpu.descriptors import Softness
+from glassgpu.descriptors.softness import RADIAL
 from glassgpu.dynamics import Hops
 from glassgpu.landscape import TrapModel, recover
 from glassgpu.study import Result
@@ -179,25 +180,29 @@ def _by_likelihood(x: np.ndarray, counts: np.ndarray, replicas: int) -> np.ndarr
 
 
 def with_classifier(columns: Result, examples: Result, structure: Result) -> dict[str, Any]:
-    """The classifier of softness on all columns, as the others are kept; released snapshots begin the trajectories of its
-    examples, so they are told by classifiers of the other liquids."""
+    """The classifier of softness on all columns, as the others are kept, and those that have not seen one of the liquids each:
+    they tell of its frames, and of the released snapshot that begins them."""
     table, x = examples["sets"]["thermal"], columns["columns"]["thermal"]
 
     def classified(rows: np.ndarray) -> Standardised:
         return Standardised(models.LinearSVC(C=C, loss="hinge"), x[rows], table["label"][rows])
 
-    snapshots = structure["columns"][:, :, :ORDINARY]
-    guesses = [classified(table["run"] != k).output(snapshot) for k, snapshot in enumerate(snapshots)]
-    return {"kept": classified(np.ones(len(x), bool)).kept(), "left_out": np.stack(guesses)}
+    others = {int(k): classified(table["run"] != k) for k in np.unique(table["run"])}
+    whole = classified(np.ones(len(x), bool))
+    guesses = [others.get(k, whole).output(snapshot) for k, snapshot in enumerate(structure["columns"][:, :, :ORDINARY])]
+    return {"kept": whole.kept(), "left_out": np.stack(guesses), "of_others": {str(k): m.kept() for k, m in others.items()}}
 
 
 def outputs(
-    frames: Result, classifier: Result, fits: Result, hops: Hops, lead: int, count: int, species: Sequence[str], backend: str
-) -> dict[str, Any]:
-    """What every model says of all A particles in some frames, and whether they rearrange ``lead`` frames later.
+    frames: Result, classifier: Result, fits: Result, hops: Hops, lead: int, count: int, training: bool, wavenumber: float,
+    species: Sequence[str], backend: str,
+) -> dict[str, Any]:  # fmt: skip
+    """What every model says of all A particles in some frames, and whether they rearrange ``lead`` frames later; in frames that
+    the classifier learned from (``training``), what the one says that has not seen the liquid.
 
     Returns:
-        ``projection`` (model, run, frame, A) float32, ``rearranges`` and ``csd`` (run, frame, A) bool, ``frames``, ``names``.
+        ``projection`` (model, run, frame, A) float32, ``rearranges`` and ``csd`` (run, frame, A) bool, ``frames``, ``names``,
+        ``tau_alpha``.
     """
     store, describe = opened(frames), Softness(species, generations=3, backend=backend)
     half = hops.half_window
@@ -208,6 +213,8 @@ def outputs(
     projection, rearranges, moved = [], [], []
     for run, (kept, p_hop) in enumerate(of_a(store)):
         parts = []
+        if training:
+            fitted["SVC"] = Standardised.from_kept(classifier["of_others"].get(str(run), classifier["kept"]))
         for first in range(0, len(chosen), AT_ONCE // 2):
             some = describe(store.snapshots(run, chosen[first : first + AT_ONCE // 2])).values[:, kept]
             flat = some.reshape(-1, some.shape[2])
@@ -222,7 +229,7 @@ def outputs(
         moved.append(csd[chosen + lead + half] > hops.squared_displacement)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "csd": np.stack(moved), "frames": chosen,
-        "names": list(fitted),
+        "names": list(fitted), "tau_alpha": relaxation_time(store, wavenumber),
     }  # fmt: skip
 
 
@@ -255,11 +262,6 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
 # ---------------------------------------------------------------- inherent and thermal propensity (TH figure 3.8)
 
 
-def cooled(liquids: Result, take: int, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    """A few liquids, cooled further."""
-    return {"snapshots": gg.equilibrate(start=list(liquids["snapshots"])[:take], checkpoint=checkpoint, **given)}
-
-
 def kept_runs(liquids: Result, checkpoint: Path, **given: Any) -> dict[str, Any]:
     """Positions of many runs of a few liquids, (configuration, replica, time, N, d) float32, as displacements."""
     start = list(liquids["snapshots"])
@@ -280,7 +282,9 @@ def propensities(liquids: Result, runs: Result, system: gg.System, checkpoint: P
         for r in range(replicas)
         for t in range(times)
     ]
-    settled = structure.inherent_structure(system, [*start, *later], force_tolerance=1e-3, checkpoint=checkpoint, backend=backend)
+    settled = structure.inherent_structure(
+        system, [*start, *later], force_tolerance=1e-2, precision="single", checkpoint=checkpoint, backend=backend
+    )
     assert isinstance(settled, list)
     first, rest = settled[:c], settled[c:]
     out: dict[str, list] = {name: [] for name in ("thermal", "thermal_variance", "inherent", "inherent_variance")}
@@ -303,12 +307,20 @@ def _nearest(apart: np.ndarray, box: np.ndarray) -> np.ndarray:
     return apart - box * np.rint(apart / box)
 
 
+def radial_for(box: np.ndarray) -> tuple[float, float, int, float]:
+    """The radial columns of ``Softness`` as far as they fit into a box: the outermost shell ends five widths beyond its centre."""
+    first, last, number, width = RADIAL
+    step = (last - first) / (number - 1)
+    fitting = min(number, int((box.min() / 2 - 5 * width - first) / step) + 1)
+    return first, first + (fitting - 1) * step, fitting, width
+
+
 def transferred(liquids: Result, found: Result, at: int, species: Sequence[str], backend: str) -> dict[str, Any]:
     """Pearson coefficients with the inherent propensity at every time, on liquids left out: of a regression of thermal columns on
     the thermal propensity at one time, and of regressions of either state's columns on each inherent propensity itself."""
     start = list(liquids["snapshots"])
     kept = np.stack([np.flatnonzero(s.types == 0) for s in start])
-    describe = Softness(species, backend=backend)
+    describe = Softness(species, radial=radial_for(start[0].box), backend=backend)
     columns = {
         name: np.take_along_axis(describe(s).values, kept[:, :, None], axis=1)
         for name, s in (("thermal", start), ("inherent", list(found["minima"])))

@@ -93,7 +93,6 @@ def run(options: Softness) -> Path:
         trained[name] = study.stage(
             f"classifiers-{name}",
             stages.classified,
-            version=2,
             columns=columns[name],
             examples=examples["cold"],
             curve=list(wanted.curve),
@@ -106,17 +105,18 @@ def run(options: Softness) -> Path:
         )
         columns[key] = study.stage(f"columns-{key}", stages.described, frames=data.frames[t], examples=examples[key], **common)
         trained[key] = study.stage(
-            f"classifiers-{key}", stages.classified, version=2, columns=columns[key], examples=examples[key], curve=[], seed=options.seed
+            f"classifiers-{key}", stages.classified, columns=columns[key], examples=examples[key], curve=[], seed=options.seed
         )
 
     soft = trained["thermal"]["thermal"]["plane"]
     planes = {"softness": soft, "softness late": trained["thermal"]["thermal late"]["plane"]}
     planes |= {f"fluidity {t:g}": trained[f"{t:g}"]["both tails"]["plane"] for t in wanted.hot}
     planes["random"] = dict(study.stage("random", _random, frames=data.frames[cold], plane=soft, seed=options.seed, **common))
+    unseen = {"softness": trained["thermal"]["thermal"]["of_others"], "softness late": trained["thermal"]["thermal late"]["of_others"]}
     scores = {
         f"{t:g}": study.stage(
             f"scores-{t:g}", stages.scored, frames=data.frames[t], planes=planes, hops=data.hops, lead=wanted.lead,
-            every=wanted.every[t != cold], **common,
+            every=wanted.every[t != cold], wavenumber=data.system.wavenumber, of_others=unseen if t == cold else None, **common,
         )
         for t in data.temperatures
     }  # fmt: skip
@@ -125,11 +125,11 @@ def run(options: Softness) -> Path:
         "scores": {f"{t:g}": scores[f"{t:g}"] for t in below_onset}, "temperatures": below_onset, "low": QUANTILES[0], "high": QUANTILES[1],
         "bins": wanted.bins, "least": wanted.least, "resamples": wanted.resamples, "seed": options.seed,
     }  # fmt: skip
-    maps = {name: study.stage(f"landscape-{name.replace(' ', '-')}", stages.mapped, version=2, plane=name, **given) for name in planes}
-    maps["shuffled"] = study.stage("landscape-shuffled", stages.mapped, version=2, plane="softness", shuffle=True, **given)
+    maps = {name: study.stage(f"landscape-{name.replace(' ', '-')}", stages.mapped, plane=name, **given) for name in planes}
+    maps["shuffled"] = study.stage("landscape-shuffled", stages.mapped, plane="softness", shuffle=True, **given)
     for name in ("softness", *(f"fluidity {t:g}" for t in wanted.hot)):
         maps[f"{name} below"] = study.stage(
-            f"landscape-{name.replace(' ', '-')}-below", stages.mapped, version=2, plane=name, below=wanted.colder, **given
+            f"landscape-{name.replace(' ', '-')}-below", stages.mapped, plane=name, below=wanted.colder, **given
         )
     transfer = study.stage("transfer", _transferred, columns=columns, examples=examples, trained=trained, hot=list(wanted.hot))
     write(page, options.scale, wanted, data, examples, trained, scores, maps, transfer)

@@ -33,7 +33,7 @@ def of_a(frames: gg.io.Frames) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def relaxation_time(frames: gg.io.Frames, wavenumber: float) -> float:
-    """When F_s(k, t) of A falls to 1 / e, over all origins; the length of the run where it does not."""
+    """When F_s(k, t) of A falls to 1 / e, over all origins: at least one interval, at most the length of the run."""
     lags = np.unique(np.geomspace(1, frames.frames - 1, 24).astype(int))
     values = np.zeros(len(lags))
     for run in range(frames.runs):
@@ -42,7 +42,10 @@ def relaxation_time(frames: gg.io.Frames, wavenumber: float) -> float:
             values[k] += dynamics.self_intermediate_scattering(
                 x[lag:][:: max(1, lag // 4)] - x[:-lag][:: max(1, lag // 4)], wavenumber
             ).mean()
-    found = dynamics.relaxation_time(lags * frames.interval, values / frames.runs)
+    values /= frames.runs
+    if values[0] < 1 / np.e:
+        return frames.interval
+    found = dynamics.relaxation_time(lags * frames.interval, values)
     return float(found) if np.isfinite(found) else float(frames.times[-1])
 
 
@@ -162,14 +165,18 @@ def kept_plane(plane: Hyperplane) -> dict[str, Any]:
     return {"mean": plane.mean, "deviation": plane.deviation, "weights": plane.weights, "bias": plane.bias}
 
 
-def left_out(x: np.ndarray, y: np.ndarray, run: np.ndarray, train_y: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Balanced accuracy on each run by a classifier of the others, and w.F of every example by the one that has not seen its run."""
-    accuracy, projection = [], np.zeros(len(y))
+def left_out(
+    x: np.ndarray, y: np.ndarray, run: np.ndarray, train_y: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, dict[str, Hyperplane]]:
+    """Balanced accuracy on each run by a classifier of the others, w.F of every example by the one that has not seen its run, and
+    these classifiers by run."""
+    accuracy, projection, planes = [], np.zeros(len(y)), {}
     for train, test in gg.evaluate.split(run, "by_configuration"):
         plane = classifier(x[train], (y if train_y is None else train_y)[train])
+        planes[str(run[test[0]])] = plane
         projection[test] = plane.projection(x[test])
         accuracy.append(balanced_accuracy_score(y[test], plane.score(x[test]) > 0))
-    return np.array(accuracy), projection
+    return np.array(accuracy), projection, planes
 
 
 def classified(columns: Result, examples: Result, curve: Sequence[int], seed: int, radial: bool = True) -> dict[str, Any]:
@@ -180,7 +187,7 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
         table = examples["sets"][name]
         y, run, frame = table["label"], table["run"], table["frame"]
         x = every[:, :RADIAL] if radial else every
-        accuracy, projection = left_out(x, y, run)
+        accuracy, projection, planes = left_out(x, y, run)
         early, late = frame < np.median(frame) - 10, frame > np.median(frame) + 10
         by_time = (
             balanced_accuracy_score(y[late], classifier(x[early], y[early]).score(x[late]) > 0)
@@ -199,6 +206,7 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
             "plane": kept_plane(classifier(x, y)), "accuracy": accuracy, "by_time": float(by_time), "learning": np.array(learning).reshape(-1, 3),
             "shuffled": np.mean([left_out(x, y, run, train_y=random.permutation(y))[0] for _ in range(SHUFFLES)], axis=0), "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
             "best_bias": scan.best_bias, "best_accuracy": scan.best_accuracy, "projection": projection,
+            "of_others": {k: kept_plane(plane) for k, plane in planes.items()},
         }  # fmt: skip
         if radial:
             out[name]["with_angular"] = left_out(every, y, run)[0]
@@ -210,24 +218,40 @@ def _both(y: np.ndarray) -> bool:
 
 
 def scored(
-    frames: Result, planes: Mapping[str, Mapping[str, Any]], hops: Hops, lead: int, every: int, species: Sequence[str], backend: str
-) -> dict[str, Any]:
+    frames: Result, planes: Mapping[str, Mapping[str, Any]], hops: Hops, lead: int, every: int, wavenumber: float, species: Sequence[str],
+    backend: str, of_others: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """w.F of every A particle in every so many-th frame by each hyperplane, and whether it rearranges ``lead`` frames later.
 
+    Args:
+        of_others: by name of plane and run, planes that have not seen the run, which take the place of those learned from it.
+
     Returns:
-        ``projection`` (plane, run, frame, A) float32, ``rearranges`` (run, frame, A) bool, ``frames`` (frame,), ``names``.
+        ``projection`` (plane, run, frame, A) float32, ``rearranges`` (run, frame, A) bool, ``frames`` (frame,), ``names``,
+        ``tau_alpha``.
     """
     store, describe = opened(frames), Softness(species, angular=False, backend=backend)
     chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
     names, projection, rearranges = list(planes), [], []
     for run, (kept, p_hop) in enumerate(of_a(store)):
         parts = []
+        mine = [plane_of((of_others or {}).get(name, {}).get(str(run), planes[name])) for name in names]
         for first in range(0, len(chosen), AT_ONCE):
             columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
-            parts.append(np.stack([plane_of(planes[name]).projection(columns) for name in names]).astype(np.float32))
+            parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
         projection.append(np.concatenate(parts, axis=1))
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
-    return {"projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names}
+    return {
+        "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names,
+        "tau_alpha": relaxation_time(store, wavenumber),
+    }  # fmt: skip
+
+
+def blocks(runs: int, frames: np.ndarray, memory: float) -> np.ndarray:
+    """(runs * frames,) int64: which block each frame of each run belongs to; a block lasts two relaxation times, or the whole run."""
+    stretches = max(1, int((frames[-1] - frames[0]) / (2 * memory)))
+    stretch = np.arange(len(frames)) * stretches // len(frames)
+    return (np.arange(runs)[:, None] * stretches + stretch).ravel()
 
 
 def mapped(
@@ -246,7 +270,8 @@ def mapped(
 ) -> dict[str, Any]:
     """P(R | S) of a hyperplane at several temperatures, the barriers, and the onset; S in units of w.F.
 
-    Bins are equally wide between two quantiles of w.F at the lowest temperature; errors are those between configurations.
+    Bins are equally wide between two quantiles of w.F at the lowest temperature; errors are those between blocks, which are
+    configurations times stretches of two relaxation times or more.
     """
     parts = []
     edges = None
@@ -258,7 +283,7 @@ def mapped(
             ends = np.quantile(s, [low, high])
             flat_model = ends[1] <= ends[0]  # one that says the same of everybody has no landscape, which the fits will tell
             edges = np.linspace(ends[0] - flat_model, ends[1] + flat_model, bins + 1)
-        block = np.repeat(np.arange(runs), frames * particles)
+        block = np.repeat(blocks(runs, result["frames"], result["tau_alpha"]), particles)
         flat = s.ravel()
         if shuffle:
             flat = landscape.shuffled(flat, np.repeat(np.arange(runs * frames), particles), seed)

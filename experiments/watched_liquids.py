@@ -47,14 +47,14 @@ class Liquids:
 
 
 LAPTOP = (
-    State(2.0, 20, 200), State(1.2, 20, 200), State(0.80, 20, 50), State(0.70, 40, 100), State(0.65, 40, 100), State(0.60, 60, 120),
-    State(0.55, 160, 150), State(0.50, 400, 310),
+    State(2.0, 20, 250), State(1.2, 20, 150), State(0.80, 20, 50), State(0.70, 30, 60), State(0.65, 40, 60), State(0.60, 60, 120),
+    State(0.55, 120, 150), State(0.50, 400, 580),
 )  # fmt: skip
 PAPER_HOT = tuple(State(t, 50, 1000) for t in (2.0, 1.8, 1.4, 1.2, 1.0))
 PAPER_COLD = tuple(State(t, 1000, 2000) for t in (0.86, 0.80, 0.70, 0.65, 0.60, 0.56, 0.53, 0.50, 0.47)) + (State(0.45, 5000, 4000),)
 SCALES = {
     "smoke": Liquids(2048, 2, (State(2.0, 1, 8), State(1.2, 1, 8), State(0.9, 1, 8), State(0.6, 2, 12))),
-    "laptop": Liquids(2048, 6, LAPTOP),
+    "laptop": Liquids(2048, 4, LAPTOP),
     "paper": Liquids(4096, 10, PAPER_HOT + PAPER_COLD),
 }
 SMOKE_HOPS = Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacement=0.05)
@@ -107,8 +107,12 @@ def opened(stage: Result) -> gg.io.Frames:
 STORE = "frames.zarr"
 
 
-def watched(options: Options, inherent: bool = False) -> Watched:
-    """Simulate, or load what was simulated before in the folder ``options.liquids``; ``inherent``: also quench the frames of the coldest state.
+def watched(options: Options, inherent: bool = False, between: tuple[float, float] = (0.0, np.inf)) -> Watched:
+    """Simulate, or load what was simulated before in the folder ``options.liquids``.
+
+    Args:
+        inherent: also quench the frames of the coldest state.
+        between: temperatures from and up to which frames are taken; liquids that are colder are not simulated.
 
     Raises:
         InvalidInput: no such scale.
@@ -116,20 +120,24 @@ def watched(options: Options, inherent: bool = False) -> Watched:
     scale, seed, backend = options.scale, options.seed, options.backend
     wanted = SCALES[validate.choice("scale", scale, tuple(SCALES))]
     hops = SMOKE_HOPS if scale == "smoke" else Hops()
-    names = [f"{kind}-{state.temperature:g}" for state in wanted.states for kind in ("liquid", "frames")]
+    states = [state for state in wanted.states if state.temperature >= between[0]]
+    framed = [state.temperature for state in states if state.temperature <= between[1]]
+    names = [f"{kind}-{s.temperature:g}" for s in states for kind in ("liquid", "frames") if kind == "liquid" or s.temperature in framed]
     study = Study(options.liquids, {"scale": scale, "seed": seed}, stages=[*names, *(["inherent"] if inherent else [])])
     system = gg.systems.kob_andersen(n=wanted.n)
     liquids: dict[float, Result] = {}
     frames: dict[float, Result] = {}
     before: Result | None = None
     accept = None if scale == "smoke" else "test"
-    for state in wanted.states:
+    for state in states:
         how: dict[str, Any] = {"system": system, "temperature": state.temperature, "backend": backend, "seed": seed}
         before = study.stage(
-            f"liquid-{state.temperature:g}", _equilibrated, before=before, duration=state.equilibration, configurations=wanted.configurations,
+            f"liquid-{state.temperature:g}", equilibrated, before=before, duration=state.equilibration, configurations=wanted.configurations,
             accept=accept, **how,
         )  # fmt: skip
         liquids[state.temperature] = before
+        if state.temperature not in framed:
+            continue
         length = (state.frames + 2 * hops.half_window) * hops.interval
         frames[state.temperature] = study.stage(
             f"frames-{state.temperature:g}", _watched, liquids=before, duration=length, hops=hops, **how
@@ -146,7 +154,8 @@ def watched(options: Options, inherent: bool = False) -> Watched:
     )
 
 
-def _equilibrated(checkpoint: Path, before: Result | None, **given: Any) -> dict[str, Any]:
+def equilibrated(checkpoint: Path, before: Result | None, **given: Any) -> dict[str, Any]:
+    """Liquids at a temperature, from those of a stage before."""
     start = None if before is None else list(before["snapshots"])
     return {"snapshots": gg.equilibrate(checkpoint=checkpoint, start=start, **given)}
 

@@ -3,7 +3,7 @@
 #include "forces.cuh"
 
 constexpr int WALK_STATE = 6;               // of run_walk.cu, whose first says whether it is done
-constexpr double ENERGY_ROUNDING = 1e-13; // relative, of a sum over the particles
+constexpr double ENERGY_ROUNDING = sizeof(real) == 8 ? 1e-13 : 1e-8;  // relative, of a sum over the particles
 
 // Puts the places where pair loops read them and builds the lists, which on the first call are for these places.
 GG_FUNCTION bool begin(const Workspace& w, const place_t* place, packed_t* reference, bool first) {

@@ -7,7 +7,7 @@
 // the forces.
 #include "descent.cuh"
 
-constexpr int PAIRS = 8;                  // steps remembered
+constexpr int PAIRS = 6;                  // steps remembered
 constexpr int QUENCH_STATE = 7 + PAIRS;
 constexpr int MOST_TRIES = 12;            // of one direction
 constexpr double FIRST_STEP = 1e-3;       // along the force, while nothing is known of the curvature
@@ -95,7 +95,7 @@ GG_FUNCTION void choose_direction(const Workspace& w, const Descent& descent, co
 
 // Adds an accepted step to what is remembered, unless the force did not fall along it.
 GG_FUNCTION void remember(const Workspace& w, Descent& descent, const Memory& memory, const place_t* place, const place_t* before, const real* force_before) {
-  auto step = [&](int k) { return static_cast<float>(place[k] - before[k]); };
+  auto step = [&](int k) { return static_cast<float>(length_of(static_cast<packed_t>(place[k] - before[k]), w.box, k / w.n)); };
   auto change = [&](int k) { return static_cast<float>(force_before[k] - w.force[k]); };
   const double curvature = over_coordinates(w.n, [&](int k) { return static_cast<double>(step(k)) * change(k); });
   const double square = over_coordinates(w.n, [&](int k) { return static_cast<double>(change(k)) * change(k); });

@@ -20,6 +20,7 @@ struct SoftnessArguments {
   int32 images;            // most near any cell, in whole vectors
   double split;            // where the second band begins, beyond all bonds
   double reach;            // where it ends
+  const int32* wanted;     // (configuration, particle) 0: its row is not computed; may be null
   const real* r_min;       // (shell)
   const real* r_max;       // (shell)
   real* image;             // (slot, D, images)
@@ -116,7 +117,9 @@ GG_FUNCTION void run_softness(const SoftnessArguments& a, int replica, int slot)
   const auto end = [&](int s) { return near.end[s]; };
   real* distance = m.inner + D * m.stride;
   each_particle(w, [&](int k) {
-    double* row = a.out + (int64(w.configuration) * w.n + w.order[k]) * a.columns;
+    const int64 particle = int64(w.configuration) * w.n + w.order[k];
+    if (a.wanted && !a.wanted[particle]) return;
+    double* row = a.out + particle * a.columns;
     real from[D];
     for (int d = 0; d < D; ++d) from[d] = apart(w.sorted[d * w.n + k], near.middle[d], w.box, d);
     int inner = 0;

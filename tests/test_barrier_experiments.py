@@ -99,16 +99,28 @@ def test_runs_left_out_are_not_learned_from():
     run, y = np.repeat(np.arange(5), 60), random.integers(0, 2, 300)
     told = np.zeros((300, 5))
     told[np.arange(300), run] = 2 * y - 1
-    accuracy, _ = stages.left_out(told + 0.01 * random.normal(size=(300, 5)), y, run)
+    accuracy, _, _ = stages.left_out(told + 0.01 * random.normal(size=(300, 5)), y, run)
     assert abs(accuracy.mean() - 0.5) < 0.1
     x = random.normal(size=(300, 3)) + y[:, None]
-    accuracy, projection = stages.left_out(x, y, run)
+    accuracy, projection, planes = stages.left_out(x, y, run)
     assert accuracy.mean() > 0.7 and gg.evaluate.pearson(projection, y) > 0.5
+    for k in range(5):
+        np.testing.assert_array_equal(planes[str(k)].projection(x[run == k]), projection[run == k])
+        again = stages.classifier(x[run != k], y[run != k])
+        np.testing.assert_array_equal(planes[str(k)].weights, again.weights)
+
+
+def test_blocks_last_two_relaxation_times():
+    frames = np.arange(5, 65, 2)
+    block = stages.blocks(3, frames, 10.0)  # 58 units of time: two blocks of each run
+    assert block.reshape(3, 30).tolist() == [[2 * run] * 15 + [2 * run + 1] * 15 for run in range(3)]
+    assert stages.blocks(2, frames, 100.0).reshape(2, 30).tolist() == [[0] * 30, [1] * 30]
 
 
 def test_a_model_that_says_the_same_of_everybody_has_no_landscape():
     result = {
         "projection": np.full((1, 3, 4, 50), 0.7, np.float32), "names": ["flat"], "rearranges": np.random.default_rng(0).random((3, 4, 50)) < 0.1,
+        "frames": np.arange(4), "tau_alpha": 10.0,
     }  # fmt: skip
     found = stages.mapped({"0.5": result, "0.6": result}, [0.5, 0.6], "flat", 0.03, 0.97, 5, 5, 10, 1)
     assert np.isnan(found["linear"]["e1"]) and np.isnan(found["onset"]["temperature"]) and found["onset"]["reason"]

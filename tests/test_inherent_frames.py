@@ -43,7 +43,7 @@ def test_every_frame_is_quenched_and_hops_are_those_of_the_minima(thermal, tmp_p
     assert told[-1] == 1 and (minima.done == 16).all() and minima.attrs["state"] == "inherent" and minima.attrs["temperature"] == 1.0
     for run in range(2):
         one_by_one = structure.inherent_structure(
-            system, frames.snapshots(run, range(16)), force_tolerance=module.TOLERANCE, backend="cpu", progress=False
+            system, frames.snapshots(run, range(16)), force_tolerance=module.TOLERANCE, precision="single", backend="cpu", progress=False
         )
         seen = minima.snapshots(run, range(16))
         for a, b in zip(seen, one_by_one, strict=True):
@@ -69,16 +69,16 @@ def test_continued(thermal, tmp_path, monkeypatch):
 
     original, calls = module._settle, []
 
-    def stopping(*given):
+    def stopping(*given, **how):
         if len(calls) == 3:
             raise KeyboardInterrupt
         calls.append(given[3:6])
-        original(*given)
+        original(*given, **how)
 
     monkeypatch.setattr(module, "_settle", stopping)
     with pytest.raises(gg.errors.Interrupted, match="continues"):
         structure.inherent_frames(system, frames, tmp_path / "other.zarr", backend="cpu", progress=False)
-    monkeypatch.setattr(module, "_settle", lambda *given: (calls.append(given[3:6]), original(*given)))
+    monkeypatch.setattr(module, "_settle", lambda *given, **how: (calls.append(given[3:6]), original(*given, **how)))
     again = structure.inherent_frames(system, frames, tmp_path / "other.zarr", backend="cpu", progress=False)
     assert calls == [(0, 0, 8), (0, 8, 16), (1, 0, 8), (1, 8, 16)]
     for run in range(2):

@@ -149,9 +149,37 @@ def test_not_converged_says_so_and_keeps_the_checkpoint(film, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.parametrize("which", ["liquid", "film"])
+def test_single_precision_ends_in_the_minimum_nearby(which, quenched):
+    """Found by all pairs in double precision; from there on the rest of the way is short."""
+    system, start, _ = quenched[which]
+    single = gg.simulate.quench(system, start, precision="single", force_tolerance=1e-3, backend="cpu", progress=False)
+    energy, force, _ = all_pairs(system, single.final.positions, start.types, start.box)
+    assert np.linalg.norm(force, axis=1).max() < 1.5e-3 and single.largest_force < 1e-3
+    assert single.potential == pytest.approx(np.sum(energy), rel=1e-6)
+    rest = gg.simulate.quench(system, single.final, backend="cpu", progress=False)
+    apart = rest.final.positions - single.final.positions
+    assert abs(apart - start.box * np.rint(apart / start.box)).max() < 0.02
+    assert single.potential == pytest.approx(rest.potential, rel=1e-6)
+
+
+def test_single_precision_has_the_same_bits_however_the_work_is_cut(film):
+    system, start = film
+    starts = [start, gg.Snapshot(start.positions + 0.1, start.types, start.box)]
+    how = {"precision": "single", "force_tolerance": 1e-2, "backend": "cpu", "progress": False}
+    whole = gg.simulate.quench(system, starts, **how)
+    for cut in ({"batch": 1}, {"threads": 1}, {"chunk": 7}):
+        other = gg.simulate.quench(system, starts, **how, **cut)
+        assert all(np.array_equal(a.positions, b.positions) for a, b in zip(whole.final, other.final, strict=True))
+        assert np.array_equal(whole.potential, other.potential)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"precision": "half"}, "precision"),
+        ({"precision": "single"}, "force_tolerance=1e-08 is below the rounding of forces in single precision; give 0.001"),
+        ({"precision": "single", "force_tolerance": 1e-2, "method": "steepest"}, "method='steepest' needs precision='double'"),
         ({"force_tolerance": 0}, "force_tolerance"),
         ({"force_tolerance": "small"}, "force_tolerance"),
         ({"most_steps": 0}, "most_steps"),

@@ -194,6 +194,14 @@ def test_no_order_reaches_a_column(states):
     assert np.array_equal(shuffled[0], alone[0])
 
 
+@pytest.mark.parametrize("generations", [1, 2])
+def test_rows_of_chosen_particles(states, columns, generations):
+    random = np.random.default_rng(3)
+    configuration, particle = random.integers(0, 2, 40), random.integers(0, 2000, 40)  # some of them twice
+    rows = Softness(generations=generations).rows(states, configuration, particle)
+    np.testing.assert_array_equal(rows, columns.values[configuration, particle][:, : 135 * generations])
+
+
 def test_one_lane_equals_many(states, columns):
     """The form that a GPU runs, on the CPU."""
     strict = Softness().compute_on(launch.Cpu(2, strict=True), states[:1])

@@ -76,6 +76,10 @@ class Descriptor(ABC):
             out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
         return out
 
+    def rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
+        """Columns of chosen particles alone, (rows, columns) float64: of ``particle[k]`` in ``snapshots[configuration[k]]``."""
+        return self.compute_all(snapshots)[configuration, particle]
+
     def check_all(self, snapshots: Sequence[Snapshot]) -> None:
         """``check`` of each; of several, the message says which."""
         for c, snapshot in enumerate(snapshots):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.descriptors.coarse_grain import fading_sums
 from glassgpu.errors import InvalidInput
-from glassgpu.launch import target
+from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.structure.cells import Cells
 from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
@@ -55,3 +56,14 @@ def average(cells: Cells, x: Any, out: Any, columns: int, first: int, out_first:
     """
     weights = fading_sums(cells, x, out, columns, first, out_first, r_max, np.array([length]))
     out[:, :, out_first : out_first + columns] /= weights[:, :, :, 0]
+
+
+def add_generations(
+    place: Cpu | Cuda, snapshots: Sequence[Snapshot], out: Any, width: int, generations: int, r_c: float, species: int
+) -> None:
+    """Fills the later generations of ``out``, (configuration, particle, generations * width), each an average of the one before."""
+    if generations == 1:
+        return
+    cells = Cells(snapshots, r_c, species, place, LONG_VECTORS=1)
+    for n in range(1, generations):
+        average(cells, out, out, width, (n - 1) * width, n * width, r_c, r_c)

@@ -10,7 +10,7 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
-from glassgpu.descriptors.shell_average import average
+from glassgpu.descriptors.shell_average import add_generations
 from glassgpu.descriptors.shells import shell_group, shell_table
 from glassgpu.launch import Cpu, Cuda
 from glassgpu.structure.cells import Cells
@@ -117,8 +117,5 @@ class ShellExpansion(Descriptor):
                 weight=(chunk, angular["slots"]), harmonic=(ROWS, chunk), sum=(ROWS, angular["slots"]),
             ),
         )  # fmt: skip
-        if self.generations > 1:
-            cells = Cells(snapshots, self.r_c, species, place, LONG_VECTORS=1)
-        for n in range(1, self.generations):
-            average(cells, out, out, width, (n - 1) * width, n * width, self.r_c, self.r_c)
+        add_generations(place, snapshots, out, width, self.generations, self.r_c, species)
         return out

@@ -10,10 +10,10 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
-from glassgpu.descriptors.shell_average import average
+from glassgpu.descriptors.shell_average import add_generations
 from glassgpu.descriptors.shells import shell_group
 from glassgpu.errors import InvalidInput
-from glassgpu.launch import Cpu, Cuda
+from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.structure.cells import PADDING, Cells
 from glassgpu.types import Snapshot
 
@@ -93,7 +93,24 @@ class Softness(Descriptor):
             first += [f"Q_{l}({r:.2f})" for l in range(2, L_MAX + 1, 2) for r in np.linspace(*self.shells[:3])]
         return [name + (f"[{n}]" if n else "") for n in range(self.generations) for name in first]
 
+    def rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
+        if self.generations > 1:  # an average needs all
+            return super().rows(snapshots, configuration, particle)
+        self.check_all(snapshots)
+        place = target(self.backend, self.threads)
+        wanted = np.zeros((len(snapshots), snapshots[0].n), np.int32)
+        wanted[configuration, particle] = 1
+        out = self._first_generation(place, snapshots, wanted)
+        return place.to_numpy(out[place.xp.asarray(configuration), place.xp.asarray(particle)])
+
     def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:
+        width = len(self.columns) // self.generations
+        out = self._first_generation(place, snapshots)
+        add_generations(place, snapshots, out, width, self.generations, self.r_c, len(self.species))
+        return out
+
+    def _first_generation(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot], wanted: np.ndarray | None = None) -> Any:
+        """(configuration, N, columns), of which all but the first generation are still empty, and rows that are not wanted."""
         species, width = len(self.species), len(self.columns) // self.generations
         xp = place.xp
         out = xp.empty((len(snapshots), snapshots[0].n, width * self.generations))
@@ -104,17 +121,13 @@ class Softness(Descriptor):
         cells.run(
             "run_softness", "SoftnessArguments",
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
-            reach=self._end, r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=_legendre(xp), images=images, out=out,
+            reach=self._end, wanted=None if wanted is None else xp.asarray(wanted), r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=_legendre(xp), images=images, out=out,
             **cells.scratch(
                 "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,), which=(capacity + SPARE,),
                 inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
                 sum=(len(r_min), SUMS + PADDING),
             ),
         )  # fmt: skip
-        if self.generations > 1:
-            cells = Cells(snapshots, self.r_c, species, place, LONG_VECTORS=1)
-        for n in range(1, self.generations):
-            average(cells, out, out, width, (n - 1) * width, n * width, self.r_c, self.r_c)
         return out
 
 

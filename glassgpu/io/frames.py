@@ -98,7 +98,7 @@ class Frames:
         return [Snapshot(turn * (self.box[run] / TURN), self.types[run], self.box[run]) for turn in turns]
 
     def columns(self, descriptor: Descriptor, run: np.ndarray, frame: np.ndarray, particle: np.ndarray) -> np.ndarray:
-        """What stands around particles at moments, such as those of ``dynamics.Examples``; each frame is described once.
+        """What stands around particles at moments, such as those of ``dynamics.Examples``; no frame is read twice.
 
         Args:
             descriptor: such as ``descriptors.Softness()``.
@@ -123,7 +123,7 @@ class Frames:
             for first in range(0, len(needed), FRAMES_PER_CHUNK):
                 some = needed[first : first + FRAMES_PER_CHUNK]
                 here = of_run[np.isin(frame[of_run], some)]
-                out[here] = descriptor(self.snapshots(int(k), some)).values[np.searchsorted(some, frame[here]), particle[here]]
+                out[here] = descriptor.rows(self.snapshots(int(k), some), np.searchsorted(some, frame[here]), particle[here])
         return out
 
     def p_hop(self, run: int) -> np.ndarray:
