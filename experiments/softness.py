@@ -32,7 +32,7 @@ class Scale:
         share: of all values, in each tail of p_hop.
         most: examples of each class.
         curve: examples of each class in the learning curve.
-        every: frames between those of which S is taken, by temperature: the coldest, and the others.
+        every: frames between those of which S is taken: at the coldest temperature, at others, and at those above the onset.
         bins, least: of S, and events that a point of a fit must have.
         resamples: of bootstraps.
         colder: temperature below which barriers are fitted again (TH section 2.4).
@@ -46,7 +46,7 @@ class Scale:
     share: float
     most: int
     curve: tuple[int, ...]
-    every: tuple[int, int]
+    every: tuple[int, int, int]
     bins: int
     least: int
     resamples: int
@@ -55,9 +55,11 @@ class Scale:
 
 GRID = tuple(events.QUIET_GRID.tolist())
 SCALES = {
-    "smoke": Scale((1.2, 2.0), 1, 3, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4), 5, 10, 20, 1.0),
-    "laptop": Scale((1.2, 2.0), 2, 6, 120.0, GRID, 0.00033, 3800, (125, 250, 500, 1000, 1500), (1, 2), 9, 100, 200, 0.8),
-    "paper": Scale((1.0, 1.2, 1.4, 1.8, 2.0), 2, 6, 120.0, GRID, 0.00033, 5200, (250, 500, 1000, 2000, 3000), (10, 10), 12, 100, 500, 0.8),
+    "smoke": Scale((1.2, 2.0), 1, 3, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4, 4), 5, 10, 20, 1.0),
+    "laptop": Scale((1.2, 2.0), 2, 6, 120.0, GRID, 0.00033, 3800, (125, 250, 500, 1000, 1500), (2, 2, 8), 9, 100, 200, 0.8),
+    "paper": Scale(
+        (1.0, 1.2, 1.4, 1.8, 2.0), 2, 6, 120.0, GRID, 0.00033, 5200, (250, 500, 1000, 2000, 3000), (10, 10, 10), 12, 100, 500, 0.8
+    ),
 }
 QUANTILES = (0.03, 0.97)  # of S at the lowest temperature, between which bins are equally wide
 
@@ -116,7 +118,7 @@ def run(options: Softness) -> Path:
     scores = {
         f"{t:g}": study.stage(
             f"scores-{t:g}", stages.scored, frames=data.frames[t], planes=planes, hops=data.hops, lead=wanted.lead,
-            every=wanted.every[t != cold], wavenumber=data.system.wavenumber, of_others=unseen if t == cold else None, **common,
+            every=wanted.every[2 if t in wanted.hot else t != cold], wavenumber=data.system.wavenumber, of_others=unseen if t == cold else None, **common,
         )
         for t in data.temperatures
     }  # fmt: skip

@@ -141,6 +141,9 @@ def _distributions(page: Page, verdicts: Verdicts, data: Watched, scores: dict[s
         for k, t in enumerate(data.temperatures)
     ]
     page.table(("T", "mean of softness", "deviation", "skewness", "excess kurtosis"), rows)
+    page.text(
+        f"At T = {data.temperatures[0]:g}, where softness was learned, each liquid's is told by a classifier that learned from the others. So it is in everything that follows."
+    )
     verdicts.show(page, "skewness", "kurtosis", "monotone")
 
 

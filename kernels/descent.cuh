@@ -51,19 +51,27 @@ GG_FUNCTION bool evaluate(const Workspace& w, double& energy) {
   return !unsound;
 }
 
-// The sum of f(k) over all coordinates k of all particles.
+// Calls f(k, d) for all coordinates k, of direction d, of all particles.
+template <class F>
+GG_FUNCTION void each_coordinate(int n, F f) {
+  phase(n, [&](int i) {
+    for (int d = 0; d < D; ++d) f(d * n + i, d);
+  });
+}
+
+// The sum of f(k, d) over them.
 template <class F>
 GG_FUNCTION double over_coordinates(int n, F f) {
   return block_sum(n, [&](int i) {
     double sum = 0;
-    for (int d = 0; d < D; ++d) sum += f(d * n + i);
+    for (int d = 0; d < D; ++d) sum += f(d * n + i, d);
     return sum;
   });
 }
 
 template <class A, class B>
 GG_FUNCTION double product(int n, A a, B b) {
-  return over_coordinates(n, [&](int k) { return static_cast<double>(a[k]) * b[k]; });
+  return over_coordinates(n, [&](int k, int) { return static_cast<double>(a[k]) * b[k]; });
 }
 
 GG_FUNCTION bool any_force_from(const Workspace& w, double limit) {

@@ -95,14 +95,14 @@ GG_FUNCTION void choose_direction(const Workspace& w, const Descent& descent, co
 
 // Adds an accepted step to what is remembered, unless the force did not fall along it.
 GG_FUNCTION void remember(const Workspace& w, Descent& descent, const Memory& memory, const place_t* place, const place_t* before, const real* force_before) {
-  auto step = [&](int k) { return static_cast<float>(length_of(static_cast<packed_t>(place[k] - before[k]), w.box, k / w.n)); };
+  auto step = [&](int k, int d) { return static_cast<float>(length_of(static_cast<packed_t>(place[k] - before[k]), w.box, d)); };
   auto change = [&](int k) { return static_cast<float>(force_before[k] - w.force[k]); };
-  const double curvature = over_coordinates(w.n, [&](int k) { return static_cast<double>(step(k)) * change(k); });
-  const double square = over_coordinates(w.n, [&](int k) { return static_cast<double>(change(k)) * change(k); });
+  const double curvature = over_coordinates(w.n, [&](int k, int d) { return static_cast<double>(step(k, d)) * change(k); });
+  const double square = over_coordinates(w.n, [&](int k, int) { return static_cast<double>(change(k)) * change(k); });
   if (!(curvature * STIFFEST > square)) return;
   const int slot = static_cast<int>(descent.next);
-  phase(w.n * D, [&](int k) {
-    memory.step_at(slot)[k] = step(k);
+  each_coordinate(w.n, [&](int k, int d) {
+    memory.step_at(slot)[k] = step(k, d);
     memory.change_at(slot)[k] = change(k);
   });
   descent.curvature[slot] = curvature;
@@ -150,7 +150,7 @@ GG_FUNCTION void run_quench(const QuenchArguments& a, int replica, int slot) {
     for (int tries = 0; !falls && !back; ++tries) {
       back = tries == MOST_TRIES;  // to where it came from; what is remembered was of no use
       if (back) length = 0, descent.known = 0;
-      phase(n * D, [&](int k) { place[k] = stepped(before[k], static_cast<real>(length) * direction[k], w.box, k / n); });
+      each_coordinate(n, [&](int k, int d) { place[k] = stepped(before[k], static_cast<real>(length) * direction[k], w.box, d); });
       if (!follow(w, place, reference, a.skin)) return stop(LIST_OVERFLOW);
       double energy_now;
       const bool sound = evaluate(w, energy_now);

@@ -165,7 +165,7 @@ GG_FUNCTION void run_walk(const WalkArguments& a, int replica, int slot) {
     } else if (sound && stage < count) {
       ++stage;
     } else {
-      const double square = over_coordinates(n, [&](int k) {
+      const double square = over_coordinates(n, [&](int k, int) {
         const double wrong = 0.8 * (start[k] - place[k]) + 0.4 * walk.time * (first_force[k] + w.force[k]);
         return wrong * wrong;
       });

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -30,8 +33,9 @@ def slow_spells(p_hop, below, least):
             u = t
             while u < len(p_hop) and p_hop[u, i] < below:
                 u += 1
-            if u - t >= least:
-                out.append(((t + u - 1) // 2, i))
+            pieces = (u - t) // least
+            for piece in range(pieces):  # of equal length, in fractions of a frame
+                out.append((math.floor(t + Fraction((2 * piece + 1) * (u - t), 2 * pieces) - Fraction(1, 2)), i))
             t = max(u, t + 1)
     return out
 
@@ -64,6 +68,8 @@ def test_a_stay_is_one_event_and_a_tie_its_first_frame():
     assert frame.tolist() == [4, 9]
     frame, _ = events.quiet_spells(p, 0.1, 3)
     assert frame.tolist() == [1]  # frames 0 1 2; 7 8 and 10 11 are too short
+    assert events.quiet_spells(np.zeros((12, 1)), 0.1, 3)[0].tolist() == [1, 4, 7, 10]  # as many as fit
+    assert events.quiet_spells(np.zeros((11, 1)), 0.1, 5)[0].tolist() == [2, 7]
 
 
 def test_particles_may_stand_in_any_order(p_hop):

@@ -36,7 +36,6 @@ STRUCTS = {
     "run_walk": "WalkArguments", "run_imbalance": "ImbalanceArguments", "check_philox": "PhiloxArguments",
 }  # fmt: skip
 DOUBLE_ONLY = (
-    "run_quench",
     "run_walk",
     "run_shells",
     "run_coarse_grain",

@@ -35,7 +35,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("kernel", "dimension", "law", "double", "lists"),
     [
-        ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("walk", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
+        ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("quench", 3, 0, 0, 0), ("walk", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
         ("coarse", 2, 0, 1, 1), ("coarse", 3, 0, 1, 0), ("symmetry", 2, 0, 1, 1), ("symmetry", 3, 0, 1, 0),
         ("softness", 3, 0, 1, 1), ("softness", 3, 0, 1, 0),
         ("elasticNet", 1, 0, 1, 1), ("elasticNet", 1, 0, 1, 0),

@@ -33,12 +33,14 @@ def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, n
 
 
 def quiet_spells(p_hop: np.ndarray, below: float, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spells in which p_hop stays below a limit for at least so many frames: their middles.
+    """Spells of so many frames in which p_hop stays below a limit: their middles.
+
+    A stay is cut into as many equal spells as fit into it, so that who stays twice as long counts twice.
 
     Args:
         p_hop: (frame, N) of one run; NaN ends a spell.
         below: [length^2].
-        least: frames.
+        least: frames of a spell.
 
     Returns:
         Middle frames and particles, each (spells,) int64, ordered by particle, then frame.
@@ -47,8 +49,11 @@ def quiet_spells(p_hop: np.ndarray, below: float, least: int) -> tuple[np.ndarra
     """
     validate.whole("least", least, least=1)
     particle, first, last = _stays(p_hop < below)
-    long = last - first >= least
-    return ((first + last - 1) // 2)[long], particle[long]
+    length = last - first
+    spells = length // least
+    which = np.arange(spells.sum()) - np.repeat(np.cumsum(spells) - spells, spells)  # of its stay
+    first, length, of = np.repeat(first, spells), np.repeat(length, spells), np.repeat(spells, spells)
+    return first + ((2 * which + 1) * length - of) // (2 * np.maximum(of, 1)), np.repeat(particle, spells)
 
 
 def quiet_limit(runs: Iterable[np.ndarray], wanted: int, least: int, grid: Sequence[float] | np.ndarray = QUIET_GRID) -> float | None:
