@@ -200,6 +200,13 @@ def test_rows_of_chosen_particles(states, columns, generations):
     configuration, particle = random.integers(0, 2, 40), random.integers(0, 2000, 40)  # some of them twice
     rows = Softness(generations=generations).rows(states, configuration, particle)
     np.testing.assert_array_equal(rows, columns.values[configuration, particle][:, : 135 * generations])
+    for wrong, message in (
+        (([2], [0]), "configuration holds 2 to 2; there are 2"),
+        (([0], [-1]), "particle holds -1"),
+        (([0, 1], [0]), "particle"),
+    ):
+        with pytest.raises(gg.errors.InvalidInput, match=message):
+            Softness().rows(states, *map(np.array, wrong))
 
 
 def test_one_lane_equals_many(states, columns):

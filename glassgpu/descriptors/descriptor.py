@@ -77,7 +77,27 @@ class Descriptor(ABC):
         return out
 
     def rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
-        """Columns of chosen particles alone, (rows, columns) float64: of ``particle[k]`` in ``snapshots[configuration[k]]``."""
+        """Columns of chosen particles alone: of ``particle[k]`` in ``snapshots[configuration[k]]``.
+
+        Args:
+            snapshots: of one shape.
+            configuration, particle: (rows,) int64.
+
+        Returns:
+            (rows, columns) float64.
+
+        Raises:
+            InvalidInput: no such snapshot or particle. As ``check``.
+        """
+        configuration = validate.array("configuration", configuration, np.int64, (None,))
+        particle = validate.array("particle", particle, np.int64, configuration.shape)
+        for name, which, number in (("configuration", configuration, len(snapshots)), ("particle", particle, snapshots[0].n)):
+            if len(which) and not 0 <= which.min() <= which.max() < number:
+                raise InvalidInput(f"{name} holds {which.min()} to {which.max()}; there are {number}, from 0 on")
+        return self.compute_rows(snapshots, configuration, particle)
+
+    def compute_rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
+        """The same for what is checked; by default all particles are computed."""
         return self.compute_all(snapshots)[configuration, particle]
 
     def check_all(self, snapshots: Sequence[Snapshot]) -> None:

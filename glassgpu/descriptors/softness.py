@@ -93,9 +93,9 @@ class Softness(Descriptor):
             first += [f"Q_{l}({r:.2f})" for l in range(2, L_MAX + 1, 2) for r in np.linspace(*self.shells[:3])]
         return [name + (f"[{n}]" if n else "") for n in range(self.generations) for name in first]
 
-    def rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
+    def compute_rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
         if self.generations > 1:  # an average needs all
-            return super().rows(snapshots, configuration, particle)
+            return super().compute_rows(snapshots, configuration, particle)
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
         wanted = np.zeros((len(snapshots), snapshots[0].n), np.int32)
@@ -121,7 +121,8 @@ class Softness(Descriptor):
         cells.run(
             "run_softness", "SoftnessArguments",
             radial=_equal_shells(self.radial, self._split, self._end, xp), columns=out.shape[2], shells=len(r_min), split=self._split,
-            reach=self._end, wanted=None if wanted is None else xp.asarray(wanted), r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness), legendre=_legendre(xp), images=images, out=out,
+            reach=self._end, wanted=None if wanted is None else xp.asarray(wanted), r_min=xp.asarray(r_min), r_max=xp.asarray(r_min + thickness),
+            legendre=_legendre(xp), images=images, out=out,
             **cells.scratch(
                 "SoftnessArguments", image=(3, images), where=(BANDS, images + 1), square=(images,), which=(capacity + SPARE,),
                 inner=(4, capacity + SPARE), outer=(capacity + SPARE,), bond=(BOND, capacity + SPARE), bell=(BANDS, self.radial[2], PADDING),
