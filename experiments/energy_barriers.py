@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from glassgpu.experiments import energy_barriers_stages as stages
 from glassgpu.experiments import softness_stages
 from glassgpu.experiments.energy_barriers_report import write
@@ -89,7 +88,7 @@ SCALES = {
         Cooled(0.6, 600, 2, 4, ((1.2, 1), (0.6, 1)), (0.1, 0.4), 1), (0.0,), 1,
     ),
     "laptop": Scale(
-        0.60, 0.55, {0.60: 2, 0.65: 1, 0.70: 1}, 100, 25.0, 2, 120.0, GRID, 3800, 24, 9, 100, 100, 60,
+        0.60, 0.55, {0.60: 2, 0.65: 1, 0.70: 1}, 100, 25.0, 2, 120.0, GRID, 3800, 12, 9, 100, 100, 60,
         Cooled(0.56, 600, 2, 32, ((1.2, 20), (0.7, 40), (0.56, 150)), LAPTOP_TIMES, 5), (0.0, 0.25, 0.5, 0.75, 1.0), 3,
     ),
     "paper": Scale(
@@ -185,7 +184,7 @@ def run(options: EnergyBarriers) -> Path:
 
 def frames_at(wanted: Scale, temperature: float, coldest: float) -> int:
     """Frames of each liquid: more where rearrangements are rare."""
-    return int(np.ceil(wanted.frames * (3 if temperature == coldest else 1)))
+    return wanted.frames * (4 if temperature == coldest else 1)
 
 
 def _slug(name: str) -> str:

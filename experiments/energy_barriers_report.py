@@ -33,6 +33,7 @@ def write(
     page.numbers = {
         "explained": {f"{t:g}": dict(found["models"]) for t, found in explained.items()},
         "reliability": {f"{t:g}": found["reliability"] for t, found in explained.items()},
+        "ceiling": {f"{t:g}": found["ceiling"] for t, found in explained.items()},
         "structural_variance": {f"{t:g}": found["structural_variance"] for t, found in explained.items()},
         "mean_p": {f"{t:g}": found["mean_p"] for t, found in explained.items()},
         "chosen": {name: found["chosen"] for name, found in fits["models"].items()},
@@ -116,8 +117,9 @@ def _regressions(
         ("model", "chosen", f"Pearson with logit p_r, T = {train:g}, snapshots left out", *(f"T = {t:g}" for t in explained if t != train)),
         rows,
     )
+    best = ", ".join(f"{found['ceiling']:.2f} at T = {t:g}" for t, found in explained.items())
     page.text(
-        f"The best that any model could reach with so many runs is {np.sqrt(np.maximum(explained[train]['reliability'], 0)).mean():.2f} at T = {train:g}. Parameters of models were chosen by snapshots "
+        f"The best that any model could reach with so many runs is {best}. Parameters of models were chosen by snapshots "
         "left out at the training temperature; other temperatures had no say.",
     )
     verdicts.show(page, "pearson", "alike", "nonlinear")
@@ -214,7 +216,7 @@ def _explained(page: Page, verdicts: Verdicts, explained: dict[float, Result]) -
     temperatures = sorted(explained)
     values = {name: [explained[t]["models"][name]["explained"] for t in temperatures] for name in MODELS}
     measured = {name: [explained[t]["models"][name]["measured"] for t in temperatures] for name in MODELS}
-    ceiling = [explained[t]["models"]["SVR"]["ceiling"] for t in temperatures]
+    ceiling = [explained[t]["ceiling"] ** 2 for t in temperatures]
     page.figure(
         draw.explained(temperatures, values, measured, ceiling), "explained",
         f"Share of the differences in logit p_r between particles that models explain, in {BINS} bins. The thesis shows the left one, without its ceiling. Compare TH, figure 3.4.",
@@ -255,7 +257,10 @@ def _columns(
     page.table(
         ("T", "explained, 135 columns", "explained, 405 columns"),
         [
-            [f"{t:g}", float(found["models"]["SVR"]["explained"]), float(found["models"]["higher orders"]["explained"])]
+            [
+                f"{t:g}",
+                *(f"{found['models'][name]['explained']:.2f} ± {found['models'][name]['error']:.2f}" for name in ("SVR", "higher orders")),
+            ]
             for t, found in explained.items()
         ],
     )

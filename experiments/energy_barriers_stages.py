@@ -250,11 +250,11 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
         spread = landscape.eta(guesses.ravel(), y.ravel(), v.ravel(), variance=variance) if variance > 0 else None
         out[name] = {
             "pearson": np.array([gg.evaluate.pearson(a, b) for a, b in zip(guesses, y, strict=True)]),
-            "explained": latent.value, "error": latent.standard_error, "by_moments": share.value, "measured": share.measured, "ceiling": share.ceiling,
+            "explained": latent.value, "error": latent.standard_error, "by_moments": share.value, "measured": share.measured,
             "eta": float("nan") if spread is None else spread.value, "reason": latent.reason,
         }  # fmt: skip
     return {
-        "models": out, "reliability": reliability, "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
+        "models": out, "reliability": reliability, "ceiling": dynamics.logit_ceiling(counts.ravel(), replicas), "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
         "csd_over_p_hop": float(runs["counts"]["csd"].sum() / max(1, counts.sum())), "any_over_p_hop": float(runs["counts"]["any"].sum() / max(1, counts.sum())),
     }  # fmt: skip
 

@@ -8,7 +8,15 @@ import sklearn.linear_model
 from scipy.stats import binom, binomtest
 
 import glassgpu as gg
-from glassgpu.dynamics import logit, logit_normal, logit_reliability, logit_variance, probability_interval, structural_variance
+from glassgpu.dynamics import (
+    logit,
+    logit_ceiling,
+    logit_normal,
+    logit_reliability,
+    logit_variance,
+    probability_interval,
+    structural_variance,
+)
 from glassgpu.models.binomial import binomial_fit
 
 
@@ -111,6 +119,30 @@ def test_likelihood_of_normal_logits_equals_a_sum():
             assert log_likelihood(*other) < best
 
 
+@pytest.mark.parametrize(("mean", "replicas"), [(-4.0, 100), (-1.0, 400)])
+def test_ceiling_of_a_guess_that_knows_the_truth(mean, replicas):
+    """By sums over all counts and latents; with few events the simple reliability says that nothing is left to guess."""
+    random = np.random.default_rng(4)
+    p = 1 / (1 + np.exp(-random.normal(mean, 0.4, 20000)))
+    count = random.binomial(replicas, p)
+    latent = np.linspace(mean - 2.4, mean + 2.4, 201)
+    weight = np.exp(-(((latent - mean) / 0.4) ** 2) / 2)
+    weight /= weight.sum()
+    k = np.arange(replicas + 1)
+    chance = binom.pmf(k, replicas, 1 / (1 + np.exp(-latent[:, None])))
+    y = logit(k, replicas)
+    told = chance @ y
+    spread = weight @ chance @ y**2 - (weight @ told) ** 2
+    exact = np.sqrt((weight @ told**2 - (weight @ told) ** 2) / spread)
+    assert logit_ceiling(count, replicas) == pytest.approx(exact, abs=0.02)
+    assert gg.evaluate.pearson(logit(count, replicas), np.interp(np.log(p / (1 - p)), latent, told)) == pytest.approx(exact, abs=0.02)
+    if mean < -2:
+        assert logit_reliability(count, replicas) < 0 < 0.4 < exact
+    else:
+        assert np.sqrt(logit_reliability(count, replicas)) == pytest.approx(exact, abs=0.02)
+    assert logit_ceiling([1, 1, 1, 1], 4) == 0.0
+
+
 def test_no_structural_variance_left():
     random = np.random.default_rng(2)
     same = random.binomial(100, 0.3, 2000)
@@ -195,6 +227,8 @@ def test_bad_input():
     for count in ([0, 0], [4, 4], [[1, 2]]):
         with pytest.raises(gg.errors.InvalidInput, match="some of the runs and not in all"):
             logit_normal(count, 4)
+    with pytest.raises(gg.errors.InvalidInput, match="replicas"):
+        logit_ceiling([1, 2], [4, 4])
     for level in (0.0, 1.0, "x"):
         with pytest.raises(gg.errors.InvalidInput, match="level"):
             probability_interval(1, 4, level)

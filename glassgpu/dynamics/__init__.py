@@ -17,6 +17,7 @@ from glassgpu.dynamics.observables import (
 )
 from glassgpu.dynamics.rearrangement import (
     logit,
+    logit_ceiling,
     logit_normal,
     logit_reliability,
     logit_variance,
@@ -46,6 +47,7 @@ __all__ = [
     "hop_events",
     "initial_neighbors",
     "logit",
+    "logit_ceiling",
     "logit_normal",
     "logit_reliability",
     "logit_variance",

@@ -20,6 +20,9 @@ TOLERANCE = 1e-14  # what a step still promises, of the log-likelihood
 TINY = 1e-300
 
 
+DRAWN = 1_000_000  # particles, by which a coefficient is right to 1e-3
+
+
 def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     """ln((k + 1/2) / (R - k + 1/2)): the log-odds of p_r from counts, finite also for k = 0 and k = R.
 
@@ -101,8 +104,9 @@ def structural_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 def logit_reliability(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     """1 - <v> / Var(logit p): the share of the variance of the logit over particles that is not the noise of finite R.
 
-    Its square root is the largest Pearson coefficient of any function of the structure with the logit. Same arguments
-    and shape as ``structural_variance``; not positive where no structural variance is left, NaN where all logits are equal.
+    Its square root is the largest Pearson coefficient of any function of the structure with the logit, where each particle
+    has some ten events or more (else ``logit_ceiling``). Same arguments and shape as ``structural_variance``; not positive
+    where no structural variance is left, NaN where all logits are equal.
     """
     spread, noise = _spread_and_noise(count, replicas)
     return 1 - noise / np.where(spread > 0, spread, np.nan)
@@ -132,6 +136,34 @@ def logit_normal(count: ArrayLike, replicas: ArrayLike) -> tuple[float, float]:
     (events, runs), times = np.unique(np.stack([k, r]), axis=1, return_counts=True)
     found = normal_logits(events, runs, np.zeros(len(events), int), times)
     return float(found.mean[0]), found.variance
+
+
+def logit_ceiling(count: ArrayLike, replicas: int) -> float:
+    """The largest Pearson coefficient that any function of the structure can have with ``logit(count)``.
+
+    That of two ensembles with each other, under the root, if logit p is normal with ``logit_normal``'s mean and variance:
+    drawn, a million particles twice. Right also with few events a particle, where ``logit_reliability`` is not.
+
+    Args:
+        count: (N,) whole numbers k, of particles of one species.
+        replicas: R.
+
+    Returns:
+        0 where counts vary no more than those of one p.
+
+    Raises:
+        InvalidInput: as ``logit_normal``.
+
+    Source: spec section 2 (a ceiling beside every coefficient).
+    """
+    validate.whole("replicas", replicas, least=1)
+    mean, variance = logit_normal(count, replicas)
+    if variance == 0:
+        return 0.0
+    random = np.random.default_rng([replicas, 19])
+    p = 1 / (1 + np.exp(-random.normal(mean, np.sqrt(variance), DRAWN)))
+    one, other = (logit(random.binomial(replicas, p), replicas) for _ in range(2))
+    return float(np.sqrt(max(np.corrcoef(one, other)[0, 1], 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
