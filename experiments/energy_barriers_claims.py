@@ -16,6 +16,7 @@ from glassgpu.study import Result
 
 REGRESSIONS = ("SVR", "ridge", "RBF SVR", "MLP")
 EDGES = np.linspace(-5, 5, 41)  # of z-scored outputs
+TOLD = 0.3  # error of a share of the variance beyond which it tells nothing
 LATE = 5.0  # time from which on inherent propensities are compared
 
 
@@ -37,7 +38,11 @@ def judged(
     compared = {name: transfer["pearson"][name][late].mean() for name in ("thermal model", "inherent model")} if late.any() else None
     best = max(pearson["SVR"], pearson["ridge"])
     few = [slopes[f"{m} columns"] for m in FEWER if m <= 16]
-    gains = [m["higher orders"]["explained"] - m["SVR"]["explained"] for m in others]
+    gains = [
+        m["higher orders"]["explained"] - m["SVR"]["explained"]
+        for m in others
+        if max(m["higher orders"]["error"], m["SVR"]["error"]) < TOLD
+    ]
     return {
         "pearson": [pearson["SVR"], pearson["ridge"]], "alike": pearson["ridge"] - pearson["SVR"],
         "nonlinear": [pearson[name] - best for name in ("RBF SVR", "MLP")], "explained": float(np.max(measured)) if measured else None,

@@ -44,17 +44,20 @@ def predictions(by_temperature: Mapping[float, np.ndarray], softness: np.ndarray
 
 
 def explained(
-    temperatures: Sequence[float], values: Mapping[str, Sequence[float]], measured: Mapping[str, Sequence[float]], ceiling: Sequence[float]
-):
+    temperatures: Sequence[float], values: Mapping[str, Sequence[tuple[float, float]]], measured: Mapping[str, Sequence[float]],
+    ceiling: Sequence[tuple[float, float]],
+):  # fmt: skip
     """Explained variance against temperature: as measured beside its ceiling, and corrected for noise (TH figure 3.4)."""
     figure, (left, right) = new_figure(2, 5.2, 3.9)
-    for axis, table, title in ((left, measured, "as measured, noise included"), (right, values, "of the variance without noise")):
-        for k, (name, y) in enumerate(table.items()):
-            axis.plot(temperatures, y, MARKS[k % 8] + "-", color=COLOURS[k % 6], lw=1, label=name)
-        axis.set(title=title, xlabel="T")
-        axis.axhline(0.5, color="#999999", ls=":", lw=1)
-    left.plot(temperatures, ceiling, "k--", lw=1.4, label="ceiling of finite runs")
-    left.set(ylabel="explained share of Var(logit $p_r$)")
+    for k, (name, y) in enumerate(measured.items()):
+        style = {"marker": MARKS[k % 8], "color": COLOURS[k % 6], "lw": 1, "label": name}
+        left.plot(temperatures, y, **style)
+        beside = np.asarray(temperatures) + 0.02 * np.ptp(temperatures) * (k - (len(measured) - 1) / 2)
+        right.errorbar(beside, *np.transpose(values[name]), capsize=2, **style)
+    left.errorbar(temperatures, *np.transpose(ceiling), fmt="k--", lw=1.4, capsize=3, label="ceiling of finite runs")
+    left.set(title="as measured, noise included", xlabel="T", ylabel="explained share of Var(logit $p_r$)")
+    right.set(title="of the variance without noise", xlabel="T", ylim=(-0.2, 1.3))
+    right.axhline(0.5, color="#999999", ls=":", lw=1)
     left.legend(frameon=False, fontsize=8)
     return figure
 
@@ -67,6 +70,9 @@ def elimination(columns: Sequence[int], slopes: Sequence[float], errors: Sequenc
     for k, (name, y) in enumerate(shares.items()):
         right.plot(columns, y, MARKS[k] + "-", color=COLOURS[k], label=name)
     right.set(xscale="log", xlabel="columns M", ylabel="share of the true variance")
+    for axis in (left, right):
+        axis.set_xticks(columns, [str(m) for m in columns])
+        axis.minorticks_off()
     right.legend(frameon=False)
     return figure
 

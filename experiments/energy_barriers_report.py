@@ -11,6 +11,7 @@ from glassgpu.experiments import softness_figures
 from glassgpu.experiments.energy_barriers_claims import REGRESSIONS, cosine, deviation, divergence, judged, log_probability, slope
 from glassgpu.experiments.energy_barriers_stages import BINS, FEWER
 from glassgpu.experiments.softness_claims import of_plane
+from glassgpu.experiments.softness_report import words
 from glassgpu.experiments.watched_liquids import Watched
 
 import glassgpu as gg
@@ -33,7 +34,7 @@ def write(
     page.numbers = {
         "explained": {f"{t:g}": dict(found["models"]) for t, found in explained.items()},
         "reliability": {f"{t:g}": found["reliability"] for t, found in explained.items()},
-        "ceiling": {f"{t:g}": found["ceiling"] for t, found in explained.items()},
+        "ceiling": {f"{t:g}": (found["ceiling"], found["ceiling_error"]) for t, found in explained.items()},
         "structural_variance": {f"{t:g}": found["structural_variance"] for t, found in explained.items()},
         "mean_p": {f"{t:g}": found["mean_p"] for t, found in explained.items()},
         "chosen": {name: found["chosen"] for name, found in fits["models"].items()},
@@ -43,9 +44,15 @@ def write(
     }  # fmt: skip
     page.text(
         "Release the same crowd from the same photograph a hundred times, each time with fresh whims, and count in how many of these replays each person squeezes past a "
-        "neighbour. That share, p_r, is as much as can ever be known about a person from the photograph. Here the crowd is a liquid close to becoming a glass, and five kinds of model "
+        f"neighbour at one moment, {wanted.time:g} tau later. That share, p_r, is as much as can ever be known about a person from the photograph. Here the crowd is a liquid close to becoming a glass, and five kinds of model "
         "guess p_r from how many neighbours everybody has at every distance and in which directions: a classifier, two linear regressions, and two that may bend.",
         "Then each model's guess is read as the height of a barrier. If they were seeing different things, they would find different barriers.",
+    )
+    words(page, data)
+    page.text(
+        "Models. SVC: the classifier of softness, trained anew at this temperature. SVR and ridge: linear regressions of logit p_r. RBF SVR: a regression by Gaussians about the training examples. MLP: a "
+        "network of five hidden layers with as many parameters as examples, half, or twice as many. Other labels: csd, a large cumulative squared displacement; bonds, the share of first neighbours that "
+        "stay; propensity, the mean displacement. Eta: the spread of the predictions over the true one. x is a model's output less its mean, over its deviation, at the training temperature."
     )
     _probability(page, verdicts, wanted, runs, explained)
     _regressions(page, verdicts, train, fits, classifier, explained, outputs)
@@ -82,7 +89,7 @@ def _probability(page: Page, verdicts: Verdicts, wanted: Any, runs: dict[float, 
             "snapshots",
             "label",
             "mean p_r",
-            "95 % of a typical particle",
+            "95 % interval for a particle with the mean count",
             "reliability of logit p_r",
             "its variance without noise",
             "the same by likelihood",
@@ -91,7 +98,7 @@ def _probability(page: Page, verdicts: Verdicts, wanted: Any, runs: dict[float, 
     )
     more = ", ".join(f"{found['csd_over_p_hop']:.2f} (T = {t:g})" for t, found in explained.items())
     page.text(
-        "Reliability is the share of the differences between particles that would show again in new runs. The labels count a hop at that instant (p_hop), at any instant up to it (any), or a large "
+        "Reliability is the share of the differences between particles that would show again in new runs; below 0, nothing of them is told from chance by this simple estimate, which needs some ten hops a particle. The labels count a hop at that instant (p_hop), at any instant up to it (any), or a large "
         f"cumulative squared displacement (csd); the last counts {more} times as many as the first.",
     )
 
@@ -117,9 +124,9 @@ def _regressions(
         ("model", "chosen", f"Pearson with logit p_r, T = {train:g}, snapshots left out", *(f"T = {t:g}" for t in explained if t != train)),
         rows,
     )
-    best = ", ".join(f"{found['ceiling']:.2f} at T = {t:g}" for t, found in explained.items())
+    best = ", ".join(f"{found['ceiling']:.2f} ± {found['ceiling_error']:.2f} at T = {t:g}" for t, found in explained.items())
     page.text(
-        f"The best that any model could reach with so many runs is {best}. Parameters of models were chosen by snapshots "
+        f"The best that any model could reach with so many runs is estimated at {best}. Parameters of models were chosen by snapshots "
         "left out at the training temperature; other temperatures had no say.",
     )
     verdicts.show(page, "pearson", "alike", "nonlinear")
@@ -140,7 +147,7 @@ def _regressions(
     ]
     page.table(("model", "cosine to softness", "deviation of ln p_r (softness: of w.F)", "Jensen-Shannon divergence from softness"), table)
     page.text(
-        f"Between SVR and ridge the cosine is {cosine(classifier, fits, 'SVR', 'ridge'):.2f}: directions differ far more than what the models say, because columns go together."
+        f"The cosine between softness and SVR is {cosine(classifier, fits, 'SVC', 'SVR'):.2f}, while what the two say correlates at {gg.evaluate.pearson(soft, guess):.2f}: columns go together, so different directions may say nearly the same."
     )
     verdicts.show(page, "cosines", "not_orthogonal", "sigma", "gaussian", "divergence")
     mean = {name: np.array([of_plane(outputs, name, t).mean(dtype=float) for t in temperatures]) for name in MODELS}
@@ -194,10 +201,10 @@ def _barriers(page: Page, verdicts: Verdicts, train: float, outputs: dict[str, R
                 name,
                 f"{slope(maps, outputs, name, train):.3f} ± {line['errors'][1] * sigma:.3f}",
                 f"{maps[name]['reduced_chi2']:.2f}",
-                f"{onset['temperature']:.3f} ± {onset['error']:.3f}",
+                f"{onset['temperature']:.3f} ± {onset['error']:.3f}" if np.isfinite(onset["temperature"]) else onset["reason"],
             ]
         )
-    page.table(("model", "fall of Delta E per training deviation", "reduced chi²", "onset"), rows)
+    page.table(("model", "fall of Delta E per training deviation", "reduced chi²", "onset, or why none"), rows)
     verdicts.show(page, "collapse")
     _curves(
         page,
@@ -214,17 +221,20 @@ def _barriers(page: Page, verdicts: Verdicts, train: float, outputs: dict[str, R
 def _explained(page: Page, verdicts: Verdicts, explained: dict[float, Result]) -> None:
     page.heading("How much of the truth is that?")
     temperatures = sorted(explained)
-    values = {name: [explained[t]["models"][name]["explained"] for t in temperatures] for name in MODELS}
+    values = {
+        name: [(explained[t]["models"][name]["explained"], explained[t]["models"][name]["error"]) for t in temperatures] for name in MODELS
+    }
     measured = {name: [explained[t]["models"][name]["measured"] for t in temperatures] for name in MODELS}
-    ceiling = [explained[t]["ceiling"] ** 2 for t in temperatures]
+    ceiling = [(explained[t]["ceiling"] ** 2, 2 * explained[t]["ceiling"] * explained[t]["ceiling_error"]) for t in temperatures]
     page.figure(
         draw.explained(temperatures, values, measured, ceiling), "explained",
-        f"Share of the differences in logit p_r between particles that models explain, in {BINS} bins. The thesis shows the left one, without its ceiling. Compare TH, figure 3.4.",
+        f"Share of the differences in logit p_r between particles that models explain, in {BINS} bins. The thesis shows the left one, without its ceiling; dotted: half. Compare TH, figure 3.4.",
     )  # fmt: skip
     reasons = [f"T = {t:g}: {found['models']['SVR']['reason']}" for t, found in explained.items() if found["models"]["SVR"]["reason"]]
     page.text(
         "Finite runs scatter, and no model can explain chance; the dashed line is the most that could be explained. In the right picture chance is taken out by the likelihood of the counts themselves "
         "(landscape.explained_by_likelihood): with few events for each particle the simpler correction of log-odds is badly wrong.",
+        "Where the bars span the picture, so few runs leave no difference between particles to explain: there the share says nothing.",
         *reasons,
     )
     verdicts.show(page, "explained")
@@ -289,7 +299,7 @@ def _labels(
         "Compare TH, figure 3.8, which used other people's data.",
     )  # fmt: skip
     page.text(
-        f"With {transfer['pearson']['thermal model'].shape[1]} liquids, each model learns from {transfer['pearson']['thermal model'].shape[1] - 1} and is tested on the others; shades span the liquids."
+        f"With {transfer['pearson']['thermal model'].shape[1]} liquids, each model learns from {transfer['pearson']['thermal model'].shape[1] - 1} and is tested on what is left; shades span the liquids."
     )
     verdicts.show(page, "inherent_propensity")
 
@@ -302,7 +312,7 @@ def _traps(page: Page, verdicts: Verdicts, calibration: Result) -> None:
     )  # fmt: skip
     page.text(
         "Particles are invented whose barriers are a known function of a few of their columns. The whole chain, from hops to barriers, is then asked to find them again. Where nothing but the columns "
-        "decides, it does. Where barriers also depend on things that no column holds, it finds the mean slope and misses the rest: the true landscape is rougher than what the model shows, which is "
+        "decides, it does. Where barriers also depend on things that no column holds, it finds the mean slope, a little too small where noise is strong, and misses the rest: the true landscape is rougher than what the model shows, which is "
         "the worry of the thesis' reference 92.",
     )
     verdicts.show(page, "traps_slope", "traps_underestimated")

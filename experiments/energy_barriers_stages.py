@@ -28,6 +28,7 @@ LIKELIHOOD = 0.01  # penalty a sample of the fit of counts
 FEWER = (2, 4, 8, 16, 32, 64)  # columns kept by recursive elimination
 BINS, FEW_BINS = 40, 10  # TH figure 3.4; and where fewer events fall into each of so many than ...
 EVENTS_PER_BIN = 200
+RESAMPLED = 12  # for the error of a ceiling
 
 
 def released(liquids: Result, take: int, time: float, hops: Hops, checkpoint: Path, **given: Any) -> dict[str, Any]:
@@ -253,8 +254,10 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
             "explained": latent.value, "error": latent.standard_error, "by_moments": share.value, "measured": share.measured,
             "eta": float("nan") if spread is None else spread.value, "reason": latent.reason,
         }  # fmt: skip
+    random = np.random.default_rng(0)
+    again = [dynamics.logit_ceiling(random.choice(counts.ravel(), counts.size), replicas) for _ in range(RESAMPLED)]
     return {
-        "models": out, "reliability": reliability, "ceiling": dynamics.logit_ceiling(counts.ravel(), replicas), "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
+        "models": out, "reliability": reliability, "ceiling": dynamics.logit_ceiling(counts.ravel(), replicas), "ceiling_error": float(np.std(again, ddof=1)), "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
         "csd_over_p_hop": float(runs["counts"]["csd"].sum() / max(1, counts.sum())), "any_over_p_hop": float(runs["counts"]["any"].sum() / max(1, counts.sum())),
     }  # fmt: skip
 

@@ -9,12 +9,15 @@ import numpy as np
 
 from glassgpu.report.figures import COLOURS, new_figure
 
+OPAQUE: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}  # a legend that lines do not cross
+UNCERTAIN = 1.0  # error of a barrier beyond which a point only stretches the picture
+
 
 def temperatures_in_colour(temperatures: Sequence[float]) -> list:
-    """From cold (blue) to warm (red)."""
+    """From cold (dark) to warm (bright)."""
     import matplotlib
 
-    return [matplotlib.colormaps["coolwarm"](x) for x in np.linspace(0, 1, len(temperatures))]
+    return [matplotlib.colormaps["plasma"](x) for x in np.linspace(0, 0.88, len(temperatures))]
 
 
 def hops(times: np.ndarray, traces: Mapping[str, np.ndarray], threshold: float, histograms: Mapping[float, np.ndarray]):
@@ -24,14 +27,14 @@ def hops(times: np.ndarray, traces: Mapping[str, np.ndarray], threshold: float, 
         left.plot(times, values, "-", color=colour, lw=1.3, label=name)
     left.axhline(threshold, color="#999999", ls="--", lw=1)
     left.set(yscale="log", xlabel="time  [$\\tau$]", ylabel="$p_{hop}$  [$\\sigma^2$]")
-    left.legend(frameon=False)
+    left.legend(**OPAQUE)
     for (t, values), colour in zip(histograms.items(), temperatures_in_colour(list(histograms)), strict=True):
         density, edges = np.histogram(np.log10(values), bins=80, density=True)
         keep = density > 0
         right.plot(10 ** (0.5 * (edges[1:] + edges[:-1]))[keep], density[keep], "-", color=colour, lw=1.5, label=f"T = {t:g}")
     right.axvline(threshold, color="#999999", ls="--", lw=1)
     right.set(xscale="log", yscale="log", xlabel="$p_{hop}$  [$\\sigma^2$]", ylabel="density of $\\log_{10} p_{hop}$")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(**OPAQUE, fontsize=8)
     return figure
 
 
@@ -43,7 +46,10 @@ def learning(curves: Mapping[str, np.ndarray]):
             axis.errorbar(rows[:, 0], rows[:, 1], rows[:, 2], fmt="o-", color=colour, capsize=2, label=name)
     axis.axhline(0.5, color="#999999", ls="--", lw=1)
     axis.set(xscale="log", xlabel="examples of each class", ylabel="balanced accuracy, unseen liquids")
-    axis.legend(frameon=False)
+    ticks = sorted({int(x) for rows in curves.values() for x in rows[:, 0]})
+    axis.set_xticks(ticks, [str(x) for x in ticks], minor=False)
+    axis.minorticks_off()
+    axis.legend(**OPAQUE)
     return figure
 
 
@@ -84,7 +90,7 @@ def kramers(found: Mapping[str, Mapping[str, Any]]):
         if np.isfinite(onset):
             axis.axvline(1 / onset, color="#999999", lw=0.8, ls="--")
         axis.set(title=title, xlabel="1 / T", ylabel="ln [ T P(R | S) ]")
-        axis.legend(frameon=False, fontsize=7, title="$w \\cdot F$", title_fontsize=8, loc="lower left")
+        axis.legend(**OPAQUE, fontsize=7, title="score", title_fontsize=8, loc="lower left")
     return figure
 
 
@@ -93,7 +99,8 @@ def barriers(found: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     figure, (left, right) = new_figure(2, 5.2, 4.0)
     marks = "osD^vPX*"
     for k, (name, (x, energy, energy_error, entropy, entropy_error)) in enumerate(found.items()):
-        colour = COLOURS[k % len(COLOURS)]
+        colour, sure = COLOURS[k % len(COLOURS)], energy_error < UNCERTAIN
+        x, energy, energy_error, entropy, entropy_error = (values[sure] for values in (x, energy, energy_error, entropy, entropy_error))
         left.errorbar(x, energy, energy_error, fmt=marks[k % len(marks)] + "-", ms=5, lw=0.8, color=colour, capsize=2, label=name)
         right.errorbar(x, entropy, entropy_error, fmt=marks[k % len(marks)] + "-", ms=5, lw=0.8, color=colour, capsize=2, label=name)
     left.set(xlabel=xlabel, ylabel="$\\Delta E$  [$\\epsilon$]")
@@ -103,13 +110,14 @@ def barriers(found: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 def bias_scans(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], xlabels: Sequence[str]):
-    """Accuracy against bias, one panel for each question."""
+    """Accuracy against bias, one panel for each question, on one scale."""
     figure, axes = new_figure(len(panels), 5.2, 3.8)
+    highest = max(accuracy.max() for curves in panels.values() for _, accuracy in curves.values())
     for axis, (title, curves), xlabel in zip(axes, panels.items(), xlabels, strict=True):
         for (name, (bias, accuracy)), colour in zip(curves.items(), COLOURS, strict=False):
             axis.plot(bias, accuracy, "-", color=colour, lw=1.5, label=name)
         axis.axhline(0.5, color="#999999", ls="--", lw=1)
-        axis.set(title=title, xlabel=xlabel)
+        axis.set(title=title, xlabel=xlabel, ylim=(0.48, max(highest, 0.52) + 0.02))
         axis.legend(frameon=False, fontsize=8)
     axes[0].set(ylabel="balanced accuracy")
     return figure

@@ -48,6 +48,7 @@ def write(
         "The surprise of the method is what comes next: the number that was learned as a yes or no turns out to measure how high a barrier a particle must climb. And a "
         "classifier trained in the hot liquid, where no barriers are left, finds the same barriers in the cold one.",
     )
+    words(page, data)
     _labels(page, verdicts, data, examples["cold"])
     _accuracy(page, verdicts, data, examples, trained)
     _distributions(page, verdicts, data, scores)
@@ -57,16 +58,30 @@ def write(
     verdicts.show_rest(page)
 
 
+def words(page: Page, data: Watched) -> None:
+    """What both reports take for granted."""
+    page.text(
+        f"Words. TH is the thesis of T. M. Obadiya (Correlating Structure with Dynamics in Supercooled Liquids Using Machine Learning Tools, Emory University, 2025), whose figures are made again here. Eight particles in ten are large (A) and two small (B); only A are judged. Lengths are in diameters of A, "
+        f"times in tau, the Lennard-Jones unit; frames are {data.hops.interval:g} tau apart. Columns are the numbers that describe a particle's surroundings: neighbours of each kind at each "
+        "distance, and the order of their directions. Softness is w · F - b, a weighted sum of columns F less a bias b; fluidity is the same, learned in a hot liquid. Lead: how long before the "
+        "hop the surroundings are taken. Balanced accuracy: the mean of the shares of both classes that are told right, 0.5 by guessing.",
+        "Verdicts. Each table of claims says what was expected, by whom, and what is found here. Agree: within the tolerance given, or three standard errors. Differs: not. Not reachable: the claim "
+        "is about a larger or colder study than this one, and is not judged, even where the numbers look close.",
+    )
+
+
 def _labels(page: Page, verdicts: Verdicts, data: Watched, cold: Result) -> None:
     """Who hops."""
     page.heading("What counts as moving")
     t = data.temperatures[0]
     store = opened(data.frames[t])
     (_, p), *_ = of_a(store)
-    most = np.nan_to_num(p, nan=-1).max(axis=0)
+    known = np.nan_to_num(p, nan=-1)
+    most, at = known.max(axis=0), known.argmax(axis=0) / len(p)
+    inner = (at > 0.2) & (at < 0.8)  # its hop can be seen whole
     picks = {
-        "one that rearranges": int(np.argsort(most)[-3]),
-        "one that just does": int(np.abs(most - 1.2 * data.hops.threshold).argmin()),
+        "one that rearranges": int(np.argsort(np.where(inner, most, 0))[-3]),
+        "one that barely does": int(np.abs(most - 1.2 * data.hops.threshold).argmin()),
         "one that stays": int(most.argmin()),
     }
     histograms = {}
@@ -142,7 +157,7 @@ def _distributions(page: Page, verdicts: Verdicts, data: Watched, scores: dict[s
     ]
     page.table(("T", "mean of softness", "deviation", "skewness", "excess kurtosis"), rows)
     page.text(
-        f"At T = {data.temperatures[0]:g}, where softness was learned, each liquid's is told by a classifier that learned from the others. So it is in everything that follows."
+        f"At T = {data.temperatures[0]:g}, where softness was learned, each liquid's softness is computed by a classifier trained on the other liquids, here and in everything that follows."
     )
     verdicts.show(page, "skewness", "kurtosis", "monotone")
 
@@ -157,11 +172,11 @@ def _landscape(page: Page, verdicts: Verdicts, wanted: Any, maps: dict[str, Resu
         "(P > 0.2, or too few events). Dashed: where the lines cross. Compare TH, figures 1.6 and 2.4.",
     )  # fmt: skip
     soft = maps["softness"]
-    onset = soft["onset"]
+    onset, below = soft["onset"], maps["softness below"]["onset"]
     page.text(
         "If a particle has to climb a barrier Delta E, its chance to move falls as exp(-Delta E / T) when the liquid cools: a straight line in this picture. Particles of equal "
-        f"softness do follow lines, steeper the harder they are; the reduced chi^2 is {soft['reduced_chi2']:.2f} if bins are held to err independently, and {soft['shared_chi2']:.2f} if a liquid that is slow in all bins is counted once. Extended, the lines meet near T = {onset['temperature']:.2f} ± {onset['error']:.2f}: "
-        "above it, softness no longer matters. Points with P > 0.2 are left out, because a probability that cannot exceed 1 makes all lines meet, whatever softness means."
+        f"softness do follow lines, steeper the harder they are; the reduced chi^2 is {soft['reduced_chi2']:.2f} if the errors of bins are taken as independent, and {soft['shared_chi2']:.2f} if a liquid that is slow in all bins is counted once. Extended, the lines meet near T = {onset['temperature']:.2f} ± {onset['error']:.2f} "
+        f"(of temperatures below {wanted.colder:g} alone: {below['temperature']:.2f} ± {below['error']:.2f}): above it they predict no effect of softness on the chance to move. Points with P > 0.2 are left out, because a probability that cannot exceed 1 makes all lines meet, whatever softness means."
     )
     verdicts.show(page, "events_per_bin", "kramers", "kramers_shared", "onset")
     names = {
@@ -183,7 +198,7 @@ def _landscape(page: Page, verdicts: Verdicts, wanted: Any, maps: dict[str, Resu
                 name,
                 f"{line['e1']:.3g} ± {line['errors'][1]:.2g}",
                 f"{maps[name]['reduced_chi2']:.2f}",
-                f"{crossing['temperature']:.3f} ± {crossing['error']:.3f}",
+                f"{crossing['temperature']:.3f} ± {crossing['error']:.3f}" if np.isfinite(crossing["temperature"]) else "-",
                 crossing["reason"] or "-",
             ]
         )
@@ -222,14 +237,30 @@ def _fluidity(
     for t in hot:
         for name in trained[t]:
             found = transfer["cold"][f"{t} {name}"]
-            rows.append([t, name, f"{trained[t][name]['accuracy'].mean():.3f}", f"{np.mean(found['accuracy']):.3f}", f"{found['low']:.3f}"])
+            rows.append(
+                [
+                    t,
+                    name,
+                    len(trained[t][name]["projection"]) // 2,
+                    f"{trained[t][name]['accuracy'].mean():.3f}",
+                    f"{np.mean(found['accuracy']):.3f}",
+                    f"{found['low']:.3f}",
+                ]
+            )
     page.table(
-        ("trained at T", "classes", "accuracy on its own extremes", "on cold rearrangements, bias from other liquids", "lower 95 % bound"),
+        (
+            "trained at T",
+            "classes",
+            "examples of each",
+            "accuracy on its own extremes",
+            "on cold rearrangements, bias from other liquids",
+            "lower 95 % bound",
+        ),
         rows,
     )
     page.text(
         f"Fluidity is learned from the {100 * wanted.share:.2g} % that moved most and least in a liquid so hot that everybody moves. Where to draw the line between soft and hard must be "
-        "chosen anew in the cold; the direction need not. The thesis asks whether it is enough to know the extremely slow, or the extremely fast: the rows of one tail show it.",
+        "chosen anew in the cold; the direction need not. On its own extremes it is hardly better than a coin, and yet it tells who will rearrange in the cold. The thesis asks whether it is enough to know the extremely slow, or the extremely fast: the rows of one tail show it.",
     )
     verdicts.show(page, "transfer", "both_tails", "softness_above_onset")
     soft = plane_of(trained["thermal"]["thermal"]["plane"])
@@ -266,7 +297,7 @@ def _fluidity(
     page.figure(
         draw.barriers(below, CHAPTER_2),
         "collapse_below",
-        "The same from temperatures below 0.8 alone, which the thesis had too little data for.",
+        f"The same from temperatures below {wanted.colder:g} alone, of which the thesis had few data. Soft bins hardly change: their points at {wanted.colder:g} have P > 0.2 and are never fitted.",
     )
     verdicts.show(page, "collapse", "onset_of_fluidity")
 
