@@ -19,6 +19,7 @@ from glassgpu.study import Result, Study
 
 WARM_REPLICAS = 10_000  # TH section 3.2.1: at T >= 0.6, where rearrangements are not rare
 WARM = 0.6
+WARMEST = 0.95  # at which barriers are looked for: below the onset
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def run(options: EnergyBarriers) -> Path:
     """Run the stages that have not been run yet, and write the report; returns its path."""
     wanted = SCALES[validate.choice("scale", options.scale, tuple(SCALES))]
     page = Page("How high are the barriers, and who can tell", options.out)
-    data = watched(options, between=(wanted.coldest, 1.0))
+    data = watched(options, between=(wanted.coldest, WARMEST))
     cold = data.temperatures
     few = [f"{m} columns" for m in stages.FEWER]
     study = Study(options.out, options, stages=[

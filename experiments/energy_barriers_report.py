@@ -16,6 +16,7 @@ from glassgpu.experiments.watched_liquids import Watched
 
 import glassgpu as gg
 from glassgpu import dynamics
+from glassgpu.descriptors.softness import RADIAL
 from glassgpu.evaluate import Verdicts
 from glassgpu.report.page import Page
 from glassgpu.study import Result
@@ -225,7 +226,7 @@ def _explained(page: Page, verdicts: Verdicts, explained: dict[float, Result]) -
         name: [(explained[t]["models"][name]["explained"], explained[t]["models"][name]["error"]) for t in temperatures] for name in MODELS
     }
     measured = {name: [explained[t]["models"][name]["measured"] for t in temperatures] for name in MODELS}
-    ceiling = [(explained[t]["ceiling"] ** 2, 2 * explained[t]["ceiling"] * explained[t]["ceiling_error"]) for t in temperatures]
+    ceiling = [(explained[t]["ceiling_share"], explained[t]["ceiling_share_error"]) for t in temperatures]
     page.figure(
         draw.explained(temperatures, values, measured, ceiling), "explained",
         f"Share of the differences in logit p_r between particles that models explain, in {BINS} bins. The thesis shows the left one, without its ceiling; dotted: half. Compare TH, figure 3.4.",
@@ -299,7 +300,10 @@ def _labels(
         "Compare TH, figure 3.8, which used other people's data.",
     )  # fmt: skip
     page.text(
-        f"With {transfer['pearson']['thermal model'].shape[1]} liquids, each model learns from {transfer['pearson']['thermal model'].shape[1] - 1} and is tested on what is left; shades span the liquids."
+        f"In so small a box columns reach {transfer['reach']:.2g} diameters instead of {RADIAL[1]:g}: {transfer['columns']} of them. "
+        if transfer["reach"] < RADIAL[1]
+        else "",
+        f"With {transfer['pearson']['thermal model'].shape[1]} liquids, each model learns from {transfer['pearson']['thermal model'].shape[1] - 1} and is tested on what is left; shades span the liquids.",
     )
     verdicts.show(page, "inherent_propensity")
 

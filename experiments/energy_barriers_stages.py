@@ -203,11 +203,14 @@ def outputs(
 
     Returns:
         ``projection`` (model, run, frame, A) float32, ``rearranges`` and ``csd`` (run, frame, A) bool, ``frames``, ``names``,
-        ``tau_alpha``.
+        ``tau_alpha`` in frames.
     """
     store, describe = opened(frames), Softness(species, generations=3, backend=backend)
-    half = hops.half_window
-    possible = np.arange(max(0, half - lead), store.frames - half - lead)
+    half, tau = hops.half_window, relaxation_time(store, wavenumber) / store.interval
+    first, end = max(0, half - lead), store.frames - half - lead
+    if training:  # regressions know the snapshots that the first two runs begin with: those must be forgotten
+        first = max(first, min(int(np.ceil(2 * tau)), end // 2))
+    possible = np.arange(first, end)
     chosen = possible[np.unique(np.linspace(0, len(possible) - 1, min(count, len(possible))).astype(int))]
     fitted = {"SVC": Standardised.from_kept(classifier["kept"])}
     fitted |= {name: Standardised.from_kept(found["kept"]) for name, found in fits["models"].items()}
@@ -230,7 +233,7 @@ def outputs(
         moved.append(csd[chosen + lead + half] > hops.squared_displacement)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "csd": np.stack(moved), "frames": chosen,
-        "names": list(fitted), "tau_alpha": relaxation_time(store, wavenumber),
+        "names": list(fitted), "tau_alpha": tau,
     }  # fmt: skip
 
 
@@ -255,9 +258,14 @@ def explained(runs: Result, columns: Result, classifier: Result, fits: Result, r
             "eta": float("nan") if spread is None else spread.value, "reason": latent.reason,
         }  # fmt: skip
     random = np.random.default_rng(0)
-    again = [dynamics.logit_ceiling(random.choice(counts.ravel(), counts.size), replicas) for _ in range(RESAMPLED)]
+    ceiling, pooled = [], []
+    for k in range(1 + RESAMPLED):
+        drawn = random.integers(0, counts.shape[1], counts.shape[1]) if k else slice(None)
+        ceiling.append(np.mean([dynamics.logit_ceiling(c[drawn], replicas) for c in counts]))
+        pooled.append(dynamics.logit_ceiling(counts[:, drawn].ravel(), replicas) ** 2)
     return {
-        "models": out, "reliability": reliability, "ceiling": dynamics.logit_ceiling(counts.ravel(), replicas), "ceiling_error": float(np.std(again, ddof=1)), "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
+        "models": out, "reliability": reliability, "ceiling": float(ceiling[0]), "ceiling_error": float(np.std(ceiling[1:], ddof=1)),
+        "ceiling_share": pooled[0], "ceiling_share_error": float(np.std(pooled[1:], ddof=1)), "structural_variance": dynamics.structural_variance(counts, replicas), "mean_p": counts.mean() / replicas,
         "csd_over_p_hop": float(runs["counts"]["csd"].sum() / max(1, counts.sum())), "any_over_p_hop": float(runs["counts"]["any"].sum() / max(1, counts.sum())),
     }  # fmt: skip
 
@@ -354,6 +362,8 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
         "ceiling": np.array(ceiling[0]),
         "thermal_ceiling": np.array(ceiling[1]),
         "times": found["times"],
+        "columns": len(describe.columns),
+        "reach": describe.radial[1],
     }
 
 

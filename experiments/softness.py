@@ -55,7 +55,7 @@ class Scale:
 
 GRID = tuple(events.QUIET_GRID.tolist())
 SCALES = {
-    "smoke": Scale((1.2, 2.0), 1, 3, 0.6, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4, 4), 5, 10, 20, 1.0),
+    "smoke": Scale((1.2, 2.0), 1, 3, 0.8, (0.005, 0.01, 0.02, 0.04, 0.08), 0.01, 200, (50, 100), (4, 4, 4), 5, 10, 20, 1.0),
     "laptop": Scale((1.2, 2.0), 2, 6, 120.0, GRID, 0.00033, 3800, (125, 250, 500, 1000, 1500), (2, 2, 8), 9, 100, 200, 0.8),
     "paper": Scale(
         (1.0, 1.2, 1.4, 1.8, 2.0), 2, 6, 120.0, GRID, 0.00033, 5200, (250, 500, 1000, 2000, 3000), (10, 10, 10), 12, 100, 500, 0.8
@@ -114,11 +114,14 @@ def run(options: Softness) -> Path:
     planes = {"softness": soft, "softness late": trained["thermal"]["thermal late"]["plane"]}
     planes |= {f"fluidity {t:g}": trained[f"{t:g}"]["both tails"]["plane"] for t in wanted.hot}
     planes["random"] = dict(study.stage("random", _random, frames=data.frames[cold], plane=soft, seed=options.seed, **common))
-    unseen = {"softness": trained["thermal"]["thermal"]["of_others"], "softness late": trained["thermal"]["thermal late"]["of_others"]}
+    unseen = {
+        cold: {"softness": trained["thermal"]["thermal"]["of_others"], "softness late": trained["thermal"]["thermal late"]["of_others"]}
+    }
+    unseen |= {t: {f"fluidity {t:g}": trained[f"{t:g}"]["both tails"]["of_others"]} for t in wanted.hot}
     scores = {
         f"{t:g}": study.stage(
             f"scores-{t:g}", stages.scored, frames=data.frames[t], planes=planes, hops=data.hops, lead=wanted.lead,
-            every=wanted.every[2 if t in wanted.hot else t != cold], wavenumber=data.system.wavenumber, of_others=unseen if t == cold else None, **common,
+            every=wanted.every[2 if t in wanted.hot else t != cold], wavenumber=data.system.wavenumber, of_others=unseen.get(t), **common,
         )
         for t in data.temperatures
     }  # fmt: skip

@@ -175,7 +175,7 @@ def _landscape(page: Page, verdicts: Verdicts, wanted: Any, maps: dict[str, Resu
     onset, below = soft["onset"], maps["softness below"]["onset"]
     page.text(
         "If a particle has to climb a barrier Delta E, its chance to move falls as exp(-Delta E / T) when the liquid cools: a straight line in this picture. Particles of equal "
-        f"softness do follow lines, steeper the harder they are; the reduced chi^2 is {soft['reduced_chi2']:.2f} if the errors of bins are taken as independent, and {soft['shared_chi2']:.2f} if a liquid that is slow in all bins is counted once. Extended, the lines meet near T = {onset['temperature']:.2f} ± {onset['error']:.2f} "
+        f"softness do follow lines, steeper the harder they are; the reduced chi^2 is {soft['reduced_chi2']:.2f} if the errors of bins are taken as independent, and {soft['shared_chi2']:.2f} if a stretch of a liquid that is slow in all bins is counted once. Extended, the lines meet near T = {onset['temperature']:.2f} ± {onset['error']:.2f} "
         f"(of temperatures below {wanted.colder:g} alone: {below['temperature']:.2f} ± {below['error']:.2f}): above it they predict no effect of softness on the chance to move. Points with P > 0.2 are left out, because a probability that cannot exceed 1 makes all lines meet, whatever softness means."
     )
     verdicts.show(page, "events_per_bin", "kramers", "kramers_shared", "onset")

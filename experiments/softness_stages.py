@@ -142,7 +142,7 @@ def hot_examples(frames: Result, lead: int, share: float, seed: int) -> dict[str
 
 
 def described(frames: Result, examples: Result, species: Sequence[str], backend: str, of: str = "") -> dict[str, Any]:
-    """Columns of the sets of a stage whose names begin with ``of``; frames that several sets need are described once."""
+    """Columns of the sets of a stage whose names begin with ``of``; frames that several sets need are read once."""
     sets = {name: e for name, e in examples["sets"].items() if name.startswith(of)}
     ends = np.cumsum([0, *(len(e["run"]) for e in sets.values())])
     every = {part: np.concatenate([e[part] for e in sets.values()]) for part in ("run", "frame", "particle")}
@@ -185,10 +185,10 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
     random = np.random.default_rng([seed, 11])
     for name, every in columns["columns"].items():
         table = examples["sets"][name]
-        y, run, frame = table["label"], table["run"], table["frame"]
+        y, run = table["label"], table["run"]
         x = every[:, :RADIAL] if radial else every
         accuracy, projection, planes = left_out(x, y, run)
-        early, late = frame < np.median(frame) - 10, frame > np.median(frame) + 10
+        early, late = apart_in_time(table)
         by_time = (
             balanced_accuracy_score(y[late], classifier(x[early], y[early]).score(x[late]) > 0)
             if _both(y[early]) and _both(y[late])
@@ -213,6 +213,14 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
     return out
 
 
+def apart_in_time(table: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Which examples are early and which are late; of a particle that stays all along only the early ones."""
+    frame, quiet = table["frame"], table["label"] == 0
+    early, late = frame < np.median(frame) - 10, frame > np.median(frame) + 10
+    who = table["run"] * (table["particle"].max() + 1) + table["particle"]
+    return early, late & ~(quiet & np.isin(who, who[early & quiet]))
+
+
 def _both(y: np.ndarray) -> bool:
     return 0 < y.sum() < len(y)
 
@@ -228,7 +236,7 @@ def scored(
 
     Returns:
         ``projection`` (plane, run, frame, A) float32, ``rearranges`` (run, frame, A) bool, ``frames`` (frame,), ``names``,
-        ``tau_alpha``.
+        ``tau_alpha`` in frames.
     """
     store, describe = opened(frames), Softness(species, angular=False, backend=backend)
     chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
@@ -243,12 +251,17 @@ def scored(
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names,
-        "tau_alpha": relaxation_time(store, wavenumber),
+        "tau_alpha": relaxation_time(store, wavenumber) / store.interval,
     }  # fmt: skip
 
 
 def blocks(runs: int, frames: np.ndarray, memory: float) -> np.ndarray:
-    """(runs * frames,) int64: which block each frame of each run belongs to; a block lasts two relaxation times, or the whole run."""
+    """(runs * frames,) int64: which block each frame of each run belongs to; a block lasts two relaxation times, or the whole run.
+
+    Args:
+        frames: their numbers, ascending.
+        memory: the relaxation time, in frames.
+    """
     stretches = max(1, int((frames[-1] - frames[0]) / (2 * memory)))
     stretch = np.arange(len(frames)) * stretches // len(frames)
     return (np.arange(runs)[:, None] * stretches + stretch).ravel()

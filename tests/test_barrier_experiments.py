@@ -110,9 +110,20 @@ def test_runs_left_out_are_not_learned_from():
         np.testing.assert_array_equal(planes[str(k)].weights, again.weights)
 
 
+def test_who_stays_all_along_is_not_both_early_and_late():
+    frame = np.array([5, 100, 5, 100, 5, 100, 50])
+    particle, run = np.array([1, 1, 2, 3, 4, 4, 9]), np.array([0, 0, 0, 0, 0, 1, 0])
+    table = {"frame": frame, "particle": particle, "run": run, "label": np.zeros(7, int)}
+    early, late = stages.apart_in_time(table)
+    assert early.tolist() == [True, False, True, False, True, False, False]
+    assert late.tolist() == [False, False, False, True, False, True, False]
+    early, late = stages.apart_in_time({**table, "label": np.ones(7, int)})  # hops are different hops
+    assert late.tolist() == [False, True, False, True, False, True, False]
+
+
 def test_blocks_last_two_relaxation_times():
     frames = np.arange(5, 65, 2)
-    block = stages.blocks(3, frames, 10.0)  # 58 units of time: two blocks of each run
+    block = stages.blocks(3, frames, 10.0)  # 58 frames: two blocks of each run
     assert block.reshape(3, 30).tolist() == [[2 * run] * 15 + [2 * run + 1] * 15 for run in range(3)]
     assert stages.blocks(2, frames, 100.0).reshape(2, 30).tolist() == [[0] * 30, [1] * 30]
 

@@ -13,7 +13,7 @@ from scipy.special import sph_harm_y
 import glassgpu as gg
 from glassgpu import compile as compiling
 from glassgpu import launch
-from glassgpu.descriptors import Softness, softness
+from glassgpu.descriptors import Softness, descriptor, softness
 from glassgpu.structure import neighbors
 
 CENTRES, DELTA = np.arange(50) * 0.1, 0.2
@@ -195,11 +195,14 @@ def test_no_order_reaches_a_column(states):
 
 
 @pytest.mark.parametrize("generations", [1, 2])
-def test_rows_of_chosen_particles(states, columns, generations):
+def test_rows_of_chosen_particles(states, columns, generations, monkeypatch):
     random = np.random.default_rng(3)
     configuration, particle = random.integers(0, 2, 40), random.integers(0, 2000, 40)  # some of them twice
     rows = Softness(generations=generations).rows(states, configuration, particle)
     np.testing.assert_array_equal(rows, columns.values[configuration, particle][:, : 135 * generations])
+    monkeypatch.setattr(descriptor, "CHUNK_BYTES", 1)  # one snapshot after the other
+    np.testing.assert_array_equal(Softness(generations=generations).rows(states, configuration, particle), rows)
+    assert Softness().rows(states, configuration[:0], particle[:0]).shape == (0, 135)
     for wrong, message in (
         (([2], [0]), "configuration holds 2 to 2; there are 2"),
         (([0], [-1]), "particle holds -1"),

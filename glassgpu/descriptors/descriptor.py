@@ -21,6 +21,11 @@ CHUNK_BYTES = 512 << 20  # at work at once
 WORKING = 7  # bytes at work for each byte of columns, at most, as measured for SLO
 
 
+def at_once(size: int) -> int:
+    """How many snapshots, each of columns of so many bytes, memory should hold."""
+    return max(1, CHUNK_BYTES // (WORKING * size))
+
+
 class Descriptor(ABC):
     """A function from a snapshot to named columns per particle.
 
@@ -71,7 +76,7 @@ class Descriptor(ABC):
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
         out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
-        some = max(1, CHUNK_BYTES // (WORKING * out[0].nbytes))
+        some = at_once(out[0].nbytes)
         for first in range(0, len(snapshots), some):
             out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
         return out
@@ -89,6 +94,7 @@ class Descriptor(ABC):
         Raises:
             InvalidInput: no such snapshot or particle. As ``check``.
         """
+        snapshots, _ = as_snapshots(snapshots)
         configuration = validate.array("configuration", configuration, np.int64, (None,))
         particle = validate.array("particle", particle, np.int64, configuration.shape)
         for name, which, number in (("configuration", configuration, len(snapshots)), ("particle", particle, snapshots[0].n)):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.descriptors.descriptor import Descriptor
+from glassgpu.descriptors.descriptor import Descriptor, at_once
 from glassgpu.descriptors.shell_average import add_generations
 from glassgpu.descriptors.shells import shell_group
 from glassgpu.errors import InvalidInput
@@ -98,10 +98,17 @@ class Softness(Descriptor):
             return super().compute_rows(snapshots, configuration, particle)
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
-        wanted = np.zeros((len(snapshots), snapshots[0].n), np.int32)
-        wanted[configuration, particle] = 1
-        out = self._first_generation(place, snapshots, wanted)
-        return place.to_numpy(out[place.xp.asarray(configuration), place.xp.asarray(particle)])
+        rows = np.empty((len(particle), len(self.columns)))
+        some = at_once(snapshots[0].n * rows[:1].nbytes) if len(rows) else 1
+        for first in range(0, len(snapshots), some):
+            part = snapshots[first : first + some]
+            here = np.flatnonzero((configuration >= first) & (configuration < first + some))
+            where = configuration[here] - first, particle[here]
+            wanted = np.zeros((len(part), part[0].n), np.int32)
+            wanted[where] = 1
+            out = self._first_generation(place, part, wanted)
+            rows[here] = place.to_numpy(out[tuple(place.xp.asarray(x) for x in where)])
+        return rows
 
     def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:
         width = len(self.columns) // self.generations

@@ -53,7 +53,7 @@ def quiet_spells(p_hop: np.ndarray, below: float, least: int) -> tuple[np.ndarra
     spells = length // least
     which = np.arange(spells.sum()) - np.repeat(np.cumsum(spells) - spells, spells)  # of its stay
     first, length, of = np.repeat(first, spells), np.repeat(length, spells), np.repeat(spells, spells)
-    return first + ((2 * which + 1) * length - of) // (2 * np.maximum(of, 1)), np.repeat(particle, spells)
+    return first + ((2 * which + 1) * length - of) // (2 * of), np.repeat(particle, spells)
 
 
 def quiet_limit(runs: Iterable[np.ndarray], wanted: int, least: int, grid: Sequence[float] | np.ndarray = QUIET_GRID) -> float | None:

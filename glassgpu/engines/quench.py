@@ -231,18 +231,18 @@ class QuenchRun:
             self.state["walk"] = xp.zeros((count, WALK_STATE))
             self.state["stiffest"] = xp.zeros(shape)
 
-    def _run_chunk(self) -> tuple[np.ndarray, np.ndarray]:
-        """Advance a copy of the state and keep it; which configurations are done, and their steps."""
+    def _run_chunk(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Advance a copy of the state by at most so many tries of a step and keep it; which configurations are done, and their steps."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
         slots = self.target.slots(count, "run_quench", problem.constants, n)
         # A kernel, its argument struct, its steps in this chunk, and what it needs of scratch and state; one after another.
         shared = ("place", "reference")
         kernels: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [
-            ("run_quench", "QuenchArguments", self.chunk, ("before", "force_before", "direction"), (*shared, "step", "change", "descent"))
+            ("run_quench", "QuenchArguments", most, ("before", "force_before", "direction"), (*shared, "step", "change", "descent"))
         ]
         if self.method == "steepest":
-            steps = max(1, self.chunk // WALK_COSTS)
+            steps = max(1, most // WALK_COSTS)
             kernels.insert(0, ("run_walk", "WalkArguments", steps, ("start", "first_force", "previous"), (*shared, "stiffest", "walk")))
         real = element_dtype("QuenchArguments", "force", problem.constants)
         while True:
@@ -307,8 +307,9 @@ class QuenchRun:
                         self._start_batch()
                     tried, done_before = 0, 0
                     while True:
-                        done, steps = self._run_chunk()
-                        tried += self.chunk
+                        most = min(self.chunk, self.most_steps - tried)
+                        done, steps = self._run_chunk(most)
+                        tried += most
                         advance(int(done.sum()) - done_before)
                         done_before = int(done.sum())
                         if done.all():

@@ -55,7 +55,7 @@ def inherent_frames(
         Frames.
 
     Raises:
-        InvalidInput: incomplete frames.
+        InvalidInput: incomplete frames; a tolerance below 1e-3 without ``precision="double"``.
         CheckpointMismatch, OutputNotWritable: something else at the path.
         NotConverged, Interrupted: with what is done kept.
     """
@@ -74,7 +74,7 @@ def inherent_frames(
         code=(__version__, source_key()),
         **system.physics(),
     )
-    about = {**frames.attrs, "state": "inherent", "cage_relative": 0, "force_tolerance": force_tolerance}
+    about = {**frames.attrs, "state": "inherent", "cage_relative": 0, "force_tolerance": force_tolerance, "precision": precision}
     how: dict[str, Any] = {"precision": precision, "backend": backend, "threads": threads}
     writer = FrameWriter(Path(path), identity, starts, frames.frames, frames.interval, frames.window, about)
     done = np.where(writer.done > 1, writer.done, 0)  # a new store begins with the first frame as it was given

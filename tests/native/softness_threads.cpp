@@ -18,7 +18,7 @@ int main() {
   std::vector<double> out(n * columns);
   const SoftnessArguments a = {
       m.arguments(), {number, 0.05, narrow, centre.data(), edge.data(), range.data(), middle.data(), factor.data()},
-      {b.data(), c.data(), scale.data()}, m.replicas, columns, shells, images, split, reach, r_min.data(), r_max.data(), image.data(), where.data(),
+      {b.data(), c.data(), scale.data()}, m.replicas, columns, shells, images, split, reach, nullptr, r_min.data(), r_max.data(), image.data(), where.data(),
       square.data(), which.data(), inner.data(), outer.data(), bond.data(), bell.data(), sum.data(), out.data()};
   run_softness_entry(&a, 1);
   return report(out, 500);
