@@ -53,7 +53,7 @@ def explained(
         style = {"marker": MARKS[k % 8], "color": COLOURS[k % 6], "lw": 1, "label": name}
         left.plot(temperatures, y, **style)
         beside = np.asarray(temperatures) + 0.02 * np.ptp(temperatures) * (k - (len(measured) - 1) / 2)
-        right.errorbar(beside, *np.transpose(values[name]), capsize=2, **style)
+        right.errorbar(beside, *np.transpose(values[name]), capsize=2, **{**style, "ls": "none"})
     left.errorbar(temperatures, *np.transpose(ceiling), fmt="k--", lw=1.4, capsize=3, label="ceiling of finite runs")
     left.set(title="as measured, noise included", xlabel="T", ylabel="explained share of Var(logit $p_r$)")
     right.set(title="of the variance without noise", xlabel="T", ylim=(-0.2, 1.3))

@@ -34,7 +34,7 @@ def hops(times: np.ndarray, traces: Mapping[str, np.ndarray], threshold: float, 
         right.plot(10 ** (0.5 * (edges[1:] + edges[:-1]))[keep], density[keep], "-", color=colour, lw=1.5, label=f"T = {t:g}")
     right.axvline(threshold, color="#999999", ls="--", lw=1)
     right.set(xscale="log", yscale="log", xlabel="$p_{hop}$  [$\\sigma^2$]", ylabel="density of $\\log_{10} p_{hop}$")
-    right.legend(**OPAQUE, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
