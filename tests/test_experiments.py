@@ -151,7 +151,9 @@ def test_information_imbalance_smoke(tmp_path, liquids):
     assert before == (unchanged(tmp_path), unchanged(liquids))
 
 
-@pytest.mark.parametrize("experiment", [interpretability.Interpretability, information_imbalance.InformationImbalance])
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(interpretability.Interpretability, marks=pytest.mark.validate), information_imbalance.InformationImbalance]
+)
 def test_both_run_on_another_system(tmp_path, liquids, experiment):
     page = sys.modules[experiment.__module__].run(
         experiment(out=tmp_path, scale="smoke", system="kob_andersen", liquids=liquids, backend="cpu")
