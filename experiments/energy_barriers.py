@@ -106,6 +106,8 @@ class EnergyBarriers(Options):
 
     out: Path = Path("out/energy_barriers")
     """folder for the report"""
+    scale: str = "laptop"
+    """smoke, laptop (2 cores, trained at T = 0.60) or paper (one GPU, trained at T = 0.45)"""
 
 
 def run(options: EnergyBarriers) -> Path:
