@@ -116,6 +116,7 @@ class Cpu:
     def __init__(self, threads: int | None = None, strict: bool = False, shuffled: bool = False):
         self.threads = threads or threads_available()
         self.constants = {"STRICT": int(strict), **({"READER_SHUFFLED": 1} if shuffled else {})}
+        self.lists = "runs" if strict else "mixed"  # vectors of neighbours hold whole lists; strict sums go in the GPU's order
 
     def slots(self, replicas: int, kernel: str, constants: compiling.Constants, particles: int) -> int:
         """How many replicas are in work at once."""
@@ -167,6 +168,7 @@ class Cuda:
         self.device = cupy.cuda.Device()
         self.threads = threads
         self.constants = {"STRICT": int(strict)}
+        self.lists = "runs"
 
     def multiprocessors(self) -> int:
         return int(self.device.attributes["MultiProcessorCount"])

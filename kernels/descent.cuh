@@ -13,6 +13,7 @@ GG_FUNCTION bool begin(const Workspace& w, const place_t* place, packed_t* refer
       w.packed[packed_at(w, i, d)] = now;
       if (first) reference[d * w.n + i] = now;
     }
+    note_species(w, i);
   });
   return build_lists(w, reference);
 }

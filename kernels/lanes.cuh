@@ -16,11 +16,8 @@ typedef uint32 index_t;
 #else
 typedef unsigned short index_t;
 #endif
-#define GG_VECTOR_BITS(x)
 #else
 typedef uint32 index_t;
-#define GG_PRAGMA(text) _Pragma(#text)
-#define GG_VECTOR_BITS(x) GG_PRAGMA(omp simd reduction(| : x))
 #endif
 
 #if GG_DOUBLE
@@ -169,7 +166,10 @@ GG_FUNCTION int keep_marked(uint32 marks, const int32* values, int scale, index_
 typedef real loose_lanes __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 GG_FUNCTION lanes load_lanes(const real* at) { return *reinterpret_cast<const loose_lanes*>(at); }
 GG_FUNCTION void store_lanes(real* at, lanes x) { *reinterpret_cast<loose_lanes*>(at) = x; }
+typedef packed_t loose_packed __attribute__((vector_size(VECTOR), aligned(sizeof(packed_t)), may_alias));
+GG_FUNCTION packed_lanes load_packed(const packed_t* at) { return *reinterpret_cast<const loose_packed*>(at); }
 #else
+GG_FUNCTION packed_lanes load_packed(const packed_t* at) { return *at; }
 GG_FUNCTION lanes load_lanes(const real* at) { return *at; }
 GG_FUNCTION void store_lanes(real* at, lanes x) { *at = x; }
 #endif
@@ -219,6 +219,12 @@ GG_FUNCTION bool none_of(mask_t x) { return !x; }
 // Bit l says whether a < b in lane l.
 #if GG_VECTORS && GG_WIDE && GG_DOUBLE
 GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ); }
+#elif GG_VECTORS && GG_WIDE
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
+#elif GG_VECTORS && GG_DOUBLE && defined(__AVX__)
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return static_cast<uint32>(_mm256_movemask_pd((__m256d)(a < b))); }
+#elif GG_VECTORS && defined(__AVX__)
+GG_FUNCTION uint32 marks_below(lanes a, lanes b) { return static_cast<uint32>(_mm256_movemask_ps((__m256)(a < b))); }
 #elif GG_VECTORS
 GG_FUNCTION uint32 marks_below(lanes a, lanes b) {
   uint32 marks = 0;

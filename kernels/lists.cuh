@@ -52,24 +52,26 @@ GG_FUNCTION bool add_neighbours(const Workspace& w, int k, const Reach2& reach, 
   const int row = w.n + SCAN, stride = list_stride(w), capacity = w.capacity;
   const packed_t *X = w.sorted, *Y = w.sorted + row, *Z = w.sorted + (D - 1) * row;
   [[maybe_unused]] const packed_t* K = w.sorted + D * row;
-  const packed_t xi = X[k], yi = Y[k], zi = Z[k];
+  const packed_lanes xi = everywhere_packed(X[k]), yi = everywhere_packed(Y[k]), zi = everywhere_packed(Z[k]);
   const Box box = w.box;
   const int32* order = w.order;
   index_t* entry = list_entry(w, order[k], 0);
   int end = count;
   for (int base = first; base < last; base += SCAN) {
     uint32 near = 0;
-    GG_VECTOR_BITS(near)
-    for (int l = 0; l < SCAN; ++l) {  // past `last` it reads other particles, masked below
-      const real dx = apart(X[base + l], xi, box, 0);
-      const real dy = apart(Y[base + l], yi, box, 1);
-      const real dz = D == 3 ? apart(Z[base + l], zi, box, D - 1) : real(0);
-      real r2 = fused(dy, dy, dx * dx);
-      if (D == 3) r2 = fused(dz, dz, r2);
-      real cut2 = reach.of[0];
+    for (int part = 0; part < SCAN; part += LANES) {  // past `last` it reads other particles, masked below
+      const int at = base + part;
+      const lanes dx = apart(load_packed(X + at), xi, box, 0), dy = apart(load_packed(Y + at), yi, box, 1);
+      lanes r2 = fused(dy, dy, dx * dx);
+      if (D == 3) {
+        const lanes dz = apart(load_packed(Z + at), zi, box, D - 1);
+        r2 = fused(dz, dz, r2);
+      }
+      lanes cut2 = everywhere(reach.of[0]);
       if (LISTS == 1)
-        for (int s = 1; s < SPECIES; ++s) cut2 = K[base + l] == static_cast<packed_t>(s) ? reach.of[LISTS == 1 ? s : 0] : cut2;
-      near |= r2 < cut2 ? uint32(1) << l : uint32(0);
+        for (int s = 1; s < SPECIES; ++s)
+          cut2 = select(load_packed(K + at) == everywhere_packed(static_cast<packed_t>(s)), everywhere(reach.of[LISTS == 1 ? s : 0]), cut2);
+      near |= marks_below(r2, cut2) << part;
     }
     const int width = least(SCAN, last - base);
     if (width < SCAN) near &= (uint32(1) << width) - 1;

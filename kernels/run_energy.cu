@@ -24,6 +24,7 @@ GG_FUNCTION void run_energy(const EnergyArguments& a, int replica, int slot) {
       reference[d * n + i] = pack(a.place[offset * D + d * n + i]);
       w.packed[packed_at(w, i, d)] = reference[d * n + i];
     }
+    note_species(w, i);
   });
   if (!build_lists(w, reference)) {
     phase(1, [&](int) { a.status[replica] |= LIST_OVERFLOW; });

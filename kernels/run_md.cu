@@ -118,6 +118,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
       w.packed[packed_at(w, i, d)] = now;
       if (a.fresh) reference[d * n + i] = now;
     }
+    note_species(w, i);
   });
   if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
   if (a.draw_velocities) draw_velocities(w, v, a.key[replica], bath.temperature);

@@ -13,6 +13,9 @@ HERE = Path(__file__).parent
 KERNELS = Path(compiling.__file__).parent.parent / "kernels"
 
 
+IN_LANES = ("md", "quench", "walk")  # whose mixed lists vectors read; the others read them entry by entry
+
+
 def build(source: str, output: Path, sanitizer: str, *defines: str, reader: str = "threads") -> Path:
     words = [
         *compiling.compiler(), "-std=c++17", "-O0", "-g1", "-march=native", "-Wno-psabi", *([f"-fsanitize={sanitizer}"] if sanitizer else []), "-pthread", f"-I{KERNELS}",
@@ -35,7 +38,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("kernel", "dimension", "law", "double", "lists"),
     [
-        ("md", 3, 0, 0, 0), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 0), ("quench", 3, 0, 1, 0), ("quench", 3, 0, 0, 0), ("walk", 3, 0, 1, 0), ("shells", 3, 0, 1, 0),
+        ("md", 3, 0, 0, 1), ("md", 2, 1, 0, 0), ("md", 3, 1, 1, 1), ("quench", 3, 0, 1, 1), ("quench", 3, 0, 0, 1), ("walk", 3, 0, 1, 1), ("shells", 3, 0, 1, 0),
         ("coarse", 2, 0, 1, 1), ("coarse", 3, 0, 1, 0), ("symmetry", 2, 0, 1, 1), ("symmetry", 3, 0, 1, 0),
         ("softness", 3, 0, 1, 1), ("softness", 3, 0, 1, 0),
         ("elasticNet", 1, 0, 1, 1), ("elasticNet", 1, 0, 1, 0),
@@ -45,7 +48,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
 )  # fmt: skip
 def test_the_real_kernel_is_clean(tmp_path, kernel, dimension, law, double, lists):
     defines = [
-        f"-DGG_STRICT={int(lists > 0)}",
+        f"-DGG_STRICT={int(lists > 0 and kernel not in IN_LANES)}",
         f"-DGG_LISTS={lists}",
         "-DGG_SCALED=0",
         f"-DGG_DIMENSION={dimension}",

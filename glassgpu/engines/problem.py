@@ -93,8 +93,8 @@ class Problem:
         precision: ``"single"`` or ``"double"``.
         skin: added to the cut-offs in neighbour lists [length].
         capacity: entries of a particle's list to begin with; estimated when None.
-        lists: ``"runs"``, ``"mixed"`` or ``"blind"``: what the kernel's lists look like (kernels/workspace.cuh).
-        long_vectors: on the CPU ask for the longest there are (kernels/lanes.cuh).
+        lists: ``"runs"``, ``"mixed"`` or ``"blind"``: what the kernel's lists look like (kernels/workspace.cuh); by default
+            what the target reads fastest.
 
     Raises:
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap
@@ -109,8 +109,7 @@ class Problem:
         skin: float,
         capacity: int | None = None,
         allow_overlap: bool = False,
-        lists: str = "runs",
-        long_vectors: bool = False,
+        lists: str | None = None,
     ):
         as_system(system)
         for k, snapshot in enumerate(snapshots):
@@ -124,10 +123,9 @@ class Problem:
         self.system, self.target = system, target
         self.n, self.d = snapshots[0].positions.shape
         self.configurations = len(snapshots)
-        self.skin, self.lists = skin, lists
+        self.skin, self.lists = skin, lists or target.lists
         self.double = precision == "double"
-        constants = kernel_constants(system, precision, lists)
-        self.constants = target.compile_constants(self.n, {**constants, "LONG_VECTORS": 1} if long_vectors else constants)
+        self.constants = target.compile_constants(self.n, kernel_constants(system, precision, self.lists))
         self.boxes = np.stack([s.box for s in snapshots])
         self.order = np.stack([morton_order(s.positions, s.box) for s in snapshots])
         self.rank = np.argsort(self.order, axis=1)
@@ -141,7 +139,7 @@ class Problem:
             "pairs": _upload(xp, pair_table(system, skin, self.constants)),
             "mass": xp.asarray(system.mass),
         }
-        self.bins = int((len(system.species) if lists == "runs" else 1) * grid.prod(axis=1).max())
+        self.bins = int((len(system.species) if self.lists == "runs" else 1) * grid.prod(axis=1).max())
         self.places = self._places(snapshots)
         self.capacity = capacity or self._estimate(reach)
         self._scratch: dict[str, Any] = {}

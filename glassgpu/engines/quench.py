@@ -210,7 +210,7 @@ class QuenchRun:
         return np.arange(self.first, min(self.first + self.batch, len(self.snapshots)))
 
     def _problem_of(self, snapshots: Sequence[Snapshot]) -> Problem:
-        return Problem(self.system, snapshots, self.target, self.precision, SKIN, self.capacity, long_vectors=True)
+        return Problem(self.system, snapshots, self.target, self.precision, SKIN, self.capacity)
 
     def _make_problem(self) -> None:
         rows = self._rows()

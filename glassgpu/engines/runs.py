@@ -156,9 +156,9 @@ class Run(ABC):
     def check(self) -> None:
         """Raise if these dynamics cannot be run from these snapshots."""
 
-    def lists(self) -> str:
+    def lists(self) -> str | None:
         """Which neighbour lists the kernel reads (``Problem``)."""
-        return "runs"
+        return None
 
     def more_inputs(self) -> dict[str, Any]:
         """What fixes the run beside plan, system, places and types, for its fingerprint."""
