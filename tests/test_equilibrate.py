@@ -117,7 +117,7 @@ def test_blocked_error_of_a_series_with_memory():
 def windows(random, change_f=0.0, change_e=0.0, last=0.1):
     f = np.linspace(0.9, last, 10)
     first, second = (
-        Window(-7 + e + random.normal(0, 0.01, (4, 50)), f + d + random.normal(0, 0.02, (32, 10)))
+        Window(-7 + e + random.normal(0, 0.01, (4, 50)), f + d + random.normal(0, 0.02, (32, 10)), np.zeros(32))
         for d, e in ((0, 0), (change_f, change_e))
     )
     return compare(first, second, 0.0)
@@ -133,6 +133,28 @@ def test_verdicts():
     assert Stationarity(True, 1.0, 1.0, 0.95).accepted
     assert not Stationarity(True, 1.0, 1.0, float("nan")).accepted
     assert not Stationarity(True, float("nan"), 1.0, 0.0).accepted
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_configurations_that_relax_as_a_whole_are_not_taken_for_ageing(told):
+    """Octants share half of the variance of their configuration: as if they were independent, one test in five is failed."""
+    random = np.random.default_rng(4)
+    owner = np.repeat(np.arange(4), 8)
+
+    def judged(change):
+        pair = [
+            Window(
+                -7 + random.normal(0, 0.01, (4, 50)),
+                np.linspace(0.9, 0.1, 10) + d + random.normal(0, 0.02, (32, 10)) + random.normal(0, 0.01, 4)[owner, None],
+                owner if told else np.zeros(32),
+            )
+            for d in (0, change)
+        ]
+        return compare(*pair, 0.0).accepted
+
+    still, ageing = np.mean([judged(0.0) for _ in range(300)]), np.mean([judged(0.06) for _ in range(100)])
+    assert ageing < 0.05
+    assert still > 0.9 if told else still < 0.85
 
 
 def test_octants():

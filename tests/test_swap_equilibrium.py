@@ -120,7 +120,8 @@ def test_two_starts_meet(figures):
         for begin in (first, middle):  # four origins in each half, which share no motion but the last of the one before
             origins = begin + half * np.arange(4) // 5
             f = np.concatenate([scattering(system, at[o], x[o], x[o + 1 : o + 1 + half * 3 // 10]) for o in origins])
-            windows.append(Window(energy[None, c, begin : begin + half], f[:, np.unique(np.geomspace(1, f.shape[1], 12).astype(int)) - 1]))
+            kept = np.unique(np.geomspace(1, f.shape[1], 12).astype(int)) - 1
+            windows.append(Window(energy[None, c, begin : begin + half], f[:, kept], np.zeros(len(f))))
             tau.append(float(gg.dynamics.relaxation_time(times[: f.shape[1]], f.mean(axis=0))))
         order = [long_range_order(system, at[k]) for k in frames]
         verdict = compare(*windows, max(o.excess for o in order))

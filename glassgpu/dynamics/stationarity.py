@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,12 @@ class Window:
         energy: (configuration, sample) potential energy per particle, evenly in time.
         scattering: (block, time) F_s(k, t) since the window's start, in blocks of particles that
             stand together.
+        owner: (block,) int, the configuration of each block.
     """
 
     energy: np.ndarray
     scattering: np.ndarray
+    owner: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,26 @@ def _within(means: np.ndarray) -> float:
     return float(np.sqrt(variance / (runs * blocks)))
 
 
+def _shared_motion(windows: Sequence[Window]) -> float:
+    """By how much errors from blocks are too small because those of one configuration relax together, 1 or more.
+
+    Slow regions are as large as an octant. Configurations tell, where there are several: one factor for all times, since they are few.
+    """
+    ratios = []
+    for w in windows:
+        owners = np.unique(w.owner)
+        if len(owners) < 2:
+            return 1.0
+        means = np.stack([w.scattering[w.owner == c].mean(axis=0) for c in owners])
+        ratios.append(means.var(axis=0, ddof=1) / len(owners) / (w.scattering.var(axis=0, ddof=1) / len(w.scattering)))
+    return float(np.sqrt(max(1.0, np.mean(ratios))))
+
+
 def compare(first: Window, second: Window, order: float) -> Stationarity:
     """The verdict on two consecutive windows of equal length."""
     means = [w.scattering.mean(axis=0) for w in (first, second)]
     errors = [w.scattering.std(axis=0, ddof=1) / np.sqrt(len(w.scattering)) for w in (first, second)]
-    ageing = np.abs(means[0] - means[1]) / np.hypot(*errors)
+    ageing = np.abs(means[0] - means[1]) / (np.hypot(*errors) * _shared_motion((first, second)))
     change = abs(first.energy.mean() - second.energy.mean()) / np.hypot(blocked_error(first.energy), blocked_error(second.energy))
     return Stationarity(bool(max(m[-1] for m in means) < np.exp(-1)), float(ageing.max()), float(change), order)
 

@@ -172,7 +172,7 @@ class _Run:
             if self.states[0].velocities is not None:
                 arrays["velocities"] = np.stack([s.velocities for s in self.states if s.velocities is not None])
             if self.last:
-                arrays |= {"energy": self.last.energy, "scattering": self.last.scattering}
+                arrays |= {"energy": self.last.energy, "scattering": self.last.scattering, "owner": self.last.owner}
             if self.verdict:
                 arrays["verdict"] = np.array(dataclasses.astuple(self.verdict), float)
             checkpoints.save(self.path, self.key, arrays)
@@ -187,7 +187,7 @@ class _Run:
         self.states = [Snapshot(x, t, b, v) for x, t, b, v in parts]
         windows, doublings, self.total, done = found["counters"].tolist()
         self.windows, self.doublings, self.done = int(windows), int(doublings), bool(done)
-        self.last = Window(found["energy"], found["scattering"]) if "energy" in found else None
+        self.last = Window(found["energy"], found["scattering"], found["owner"]) if "energy" in found else None
         if "verdict" in found:
             relaxed, *rest = found["verdict"].tolist()
             self.verdict = Stationarity(bool(relaxed), *rest)
@@ -225,7 +225,8 @@ class _Run:
             assert run.positions is not None
             kept = np.unique(np.round(np.geomspace(1, len(even), SCATTERINGS)).astype(int)) - 1
             scattering = [self._scattering(s, x[0, kept]) for s, x in zip(origin, run.positions, strict=True)]
-            last = Window(run.potential[:, 0] / origin[0].n, np.concatenate(scattering))
+            owner = np.repeat(np.arange(len(scattering)), [len(s) for s in scattering])
+            last = Window(run.potential[:, 0] / origin[0].n, np.concatenate(scattering), owner)
         with uninterrupted():
             self.states = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in as_snapshots(run.final)[0]]
             self.windows += 1
