@@ -47,7 +47,7 @@ class Liquids:
 
 
 LAPTOP = (
-    State(2.0, 20, 310), State(1.2, 20, 100), State(0.80, 20, 40), State(0.70, 30, 50), State(0.65, 40, 50), State(0.60, 60, 100),
+    State(2.0, 20, 400), State(1.2, 20, 100), State(0.80, 20, 40), State(0.70, 30, 50), State(0.65, 40, 50), State(0.60, 60, 100),
     State(0.55, 120, 120), State(0.50, 400, 450),
 )  # fmt: skip
 PAPER_HOT = tuple(State(t, 50, 1000) for t in (2.0, 1.8, 1.4, 1.2, 1.0))
