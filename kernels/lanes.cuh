@@ -2,8 +2,8 @@
 //
 // The pair loop treats LANES neighbours at a time: one on the GPU, where a warp already runs in
 // lanes, and a vector on the CPU (the vector extension of GCC and Clang): of 32 bytes, or of 64 where
-// the processor has them and a list is one run, so that little of them is padding. A strict build
-// has one lane on both, so that both sum in list order.
+// the processor has them and a list mixes the species, so that little of them is padding. A strict
+// build has one lane on both, so that both sum in list order.
 // Lists: with one lane neighbour k of particle i stands at list[k * n + i], so that a warp of particles
 // reads one line; with several, or where a warp reads one list, at list[i * capacity + k], a run of
 // entries padded to whole vectors with i itself, which every pair law ignores.
