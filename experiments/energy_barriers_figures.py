@@ -25,6 +25,7 @@ def counts(by_temperature: Mapping[float, np.ndarray], replicas: Mapping[float, 
         whole = np.arange(int(edges[-1]) + 1)
         axis.plot(whole, scipy.stats.binom.pmf(whole, r, k.mean() / r), "k--", lw=1, label="if all were alike")
         axis.set(title=f"T = {t:g}, {r} runs", xlabel="runs in which it rearranges", yscale="log", ylim=(1e-4, None))
+        axis.locator_params(axis="x", integer=True)
     axes[0].set(ylabel="share of the A particles")
     axes[0].legend(frameon=False, fontsize=8)
     return figure
