@@ -47,8 +47,8 @@ class Liquids:
 
 
 LAPTOP = (
-    State(2.0, 20, 400), State(1.2, 20, 100), State(0.80, 20, 30), State(0.70, 30, 30), State(0.65, 40, 40), State(0.60, 60, 100),
-    State(0.55, 120, 120), State(0.50, 300, 450),
+    State(2.0, 20, 310), State(1.2, 20, 100), State(0.80, 20, 30), State(0.70, 30, 30), State(0.65, 40, 40), State(0.60, 60, 100),
+    State(0.55, 120, 120), State(0.50, 300, 600),
 )  # fmt: skip
 PAPER_HOT = tuple(State(t, 50, 1000) for t in (2.0, 1.8, 1.4, 1.2, 1.0))
 PAPER_COLD = tuple(State(t, 1000, 2000) for t in (0.86, 0.80, 0.70, 0.65, 0.60, 0.56, 0.53, 0.50, 0.47)) + (State(0.45, 5000, 4000),)
