@@ -99,6 +99,7 @@ def run(options: Softness) -> Path:
             examples=examples["cold"],
             curve=list(wanted.curve),
             seed=options.seed,
+            version=2,
         )
     for t in wanted.hot:
         key = f"{t:g}"
@@ -107,7 +108,7 @@ def run(options: Softness) -> Path:
         )
         columns[key] = study.stage(f"columns-{key}", stages.described, frames=data.frames[t], examples=examples[key], **common)
         trained[key] = study.stage(
-            f"classifiers-{key}", stages.classified, columns=columns[key], examples=examples[key], curve=[], seed=options.seed
+            f"classifiers-{key}", stages.classified, columns=columns[key], examples=examples[key], curve=[], seed=options.seed, version=2
         )
 
     soft = trained["thermal"]["thermal"]["plane"]

@@ -19,7 +19,7 @@ from glassgpu.study import Result
 C = 0.01  # TH section 2.2.3
 INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # spec section 4, rule (a)
 AT_ONCE = 16  # frames described together
-SHUFFLES = 10  # of labels: one alone is a random direction, which may go with softness by chance
+SHUFFLES = 10  # of all labels: a judge that had seen what it judges would know them too
 RADIAL = 100  # the columns of TH chapter 2, which stand first
 
 
@@ -165,14 +165,12 @@ def kept_plane(plane: Hyperplane) -> dict[str, Any]:
     return {"mean": plane.mean, "deviation": plane.deviation, "weights": plane.weights, "bias": plane.bias}
 
 
-def left_out(
-    x: np.ndarray, y: np.ndarray, run: np.ndarray, train_y: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, dict[str, Hyperplane]]:
+def left_out(x: np.ndarray, y: np.ndarray, run: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Hyperplane]]:
     """Balanced accuracy on each run by a classifier of the others, w.F of every example by the one that has not seen its run, and
     these classifiers by run."""
     accuracy, projection, planes = [], np.zeros(len(y)), {}
     for train, test in gg.evaluate.split(run, "by_configuration"):
-        plane = classifier(x[train], (y if train_y is None else train_y)[train])
+        plane = classifier(x[train], y[train])
         planes[str(run[test[0]])] = plane
         projection[test] = plane.projection(x[test])
         accuracy.append(balanced_accuracy_score(y[test], plane.score(x[test]) > 0))
@@ -204,7 +202,7 @@ def classified(columns: Result, examples: Result, curve: Sequence[int], seed: in
         scan = landscape.bias_scan(projection, y)
         out[name] = {
             "plane": kept_plane(classifier(x, y)), "accuracy": accuracy, "by_time": float(by_time), "learning": np.array(learning).reshape(-1, 3),
-            "shuffled": np.mean([left_out(x, y, run, train_y=random.permutation(y))[0] for _ in range(SHUFFLES)], axis=0), "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
+            "shuffled": np.mean([left_out(x, random.permutation(y), run)[0] for _ in range(SHUFFLES)], axis=0), "scan_bias": scan.bias, "scan_accuracy": scan.accuracy,
             "best_bias": scan.best_bias, "best_accuracy": scan.best_accuracy, "projection": projection,
             "of_others": {k: kept_plane(plane) for k, plane in planes.items()},
         }  # fmt: skip
