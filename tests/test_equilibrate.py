@@ -137,7 +137,7 @@ def test_verdicts():
 
 @pytest.mark.parametrize("told", [True, False])
 def test_configurations_that_relax_as_a_whole_are_not_taken_for_ageing(told):
-    """Octants share half of the variance of their configuration: as if they were independent, one test in five is failed."""
+    """Two thirds of the variance of a configuration's mean are shared by its octants; taken as independent, they fail one test in six or more."""
     random = np.random.default_rng(4)
     owner = np.repeat(np.arange(4), 8)
 
