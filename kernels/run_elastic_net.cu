@@ -203,7 +203,7 @@ GG_FUNCTION int move_members(Path& p) {
 // blame: it is made afresh, and then with more and more jitter, which makes it exact and the way a little longer.
 GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) {
   int round = 0, joined = -1;
-  double last = 0, smallest = 0, jitter = p.jitter;  // objective and gap
+  double last = 1e300, smallest = 1e300, jitter = p.jitter;  // objective and gap, of nothing yet
   bool fresh = true;
   while (round < most_rounds) {
     const int left = move_members(p);
@@ -212,10 +212,10 @@ GG_FUNCTION int minimise(Path& p, int most_rounds, double enough, Worth& worth) 
     if (left < 0) {
       worth = worth_of(p);
       if (worth.gap <= enough) break;
-      const bool better = !round || worth.objective < last || worth.gap < 0.5 * smallest;
+      const bool better = worth.objective < last || worth.gap < 0.9 * smallest;
       stuck = !better && worth.residual >= worth.pull;
       fresh = fresh && !better;
-      last = worth.objective, smallest = round && smallest < worth.gap ? smallest : worth.gap;
+      last = worth.objective, smallest = smallest < worth.gap ? smallest : worth.gap;
       joined = worth.pull > worth.residual ? worth.column : -1;
       stuck = stuck || (joined >= 0 && !admit(p, joined));
     }

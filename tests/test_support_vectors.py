@@ -281,3 +281,9 @@ def test_bad_input():
     for model, target in ((LinearSVC(loss="hinge", max_iter=2), classes), (LinearSVC(max_iter=1), classes), (LinearSVR(max_iter=2), y)):
         with pytest.raises(gg.errors.NotConverged, match="max_iter"):
             model.fit(x, target)
+
+
+def test_a_step_from_the_exact_minimum_goes_nowhere():
+    """There gradient, direction and curvature are exactly zero: on some processors rounding ends there."""
+    nothing = np.zeros(3)
+    assert squared_losses._step_length(0.0, 0.0, np.array([1.0, 0.0, -1.0]), nothing, nothing, np) == 0

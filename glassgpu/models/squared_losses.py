@@ -52,7 +52,8 @@ def _step_length(slope: Any, curvature: Any, beyond: Any, speed: Any, gains: Any
     curved = curvature + xp.where(counted, gains, 0).sum() + xp.concatenate([xp.zeros(1), xp.cumsum(change)])
     slopes = slope + xp.concatenate([xp.zeros(1), xp.cumsum(curved[:-1] * xp.diff(at))])
     k = xp.maximum((slopes < 0).sum() - 1, 0)
-    return at[k] - slopes[k] / curved[k]
+    bent = curved[k] > 0  # not where the gradient is exactly 0 and nothing moves
+    return at[k] - xp.where(bent, slopes[k] / xp.where(bent, curved[k], 1), 0)
 
 
 def _solve(algebra: Any, rows: Any, counted: Any, signs: Any, thresholds: Any, cost: Any, most_rounds: Any, width: Any = None) -> _State:
