@@ -179,6 +179,8 @@ class Cuda:
 
     def _shared_bytes(self, particles: int, constants: compiling.Constants) -> int:
         """Dynamic shared memory for the packed positions, 0 where they do not fit."""
+        if constants.get("ALONE"):  # what reads no packed positions, and wants many blocks side by side
+            return 0
         needed = particles * constants["DIMENSION"] * (8 if constants.get("DOUBLE") else 4)
         spare = 4096  # the static arrays of block_sum and block_scan
         return needed if needed + spare <= int(self.device.attributes["MaxSharedMemoryPerBlockOptin"]) else 0

@@ -1,4 +1,4 @@
-"""Simulations that users start, of any number of replicas: molecular dynamics, Monte Carlo, quenches."""
+"""Simulations that users start, of any number of replicas: molecular dynamics, Monte Carlo, collisions, quenches."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
 from glassgpu.engines.options import (
     DT,
+    EDMD_DT,
+    EDMD_SKIN,
     MC_SKIN,
     SKIN,
     STEP,
     SWAP_FRACTION,
     choose_target,
+    edmd_plan,
     hops_of,
     mc_plan,
     md_plan,
@@ -38,7 +42,7 @@ from glassgpu.progress import Progress
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-__all__ = ["Quench", "Trajectory", "mc", "md", "quench", "swap_mc"]
+__all__ = ["Quench", "Trajectory", "edmd", "mc", "md", "quench", "swap_mc"]
 explain_missing(globals())
 
 
@@ -120,6 +124,69 @@ def md(
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    system.warn_if_unlike(snapshots)
+    _write_to(frames, run)
+    return trajectory_of(run.run(), many, asked)
+
+
+def edmd(
+    system: System,
+    snapshot: Snapshot | Sequence[Snapshot],
+    *,
+    temperature: float | None = None,
+    duration: float | None = None,
+    times: Sequence[float] | None = None,
+    dt: float = EDMD_DT,
+    replicas: int = 1,
+    seed: int = 0,
+    skin: float = EDMD_SKIN,
+    keep_positions: bool = False,
+    observe: Observe | None = None,
+    cage_relative: bool | None = None,
+    frames: str | Path | None = None,
+    hops: Hops | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Progress = True,
+    backend: str = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+    chunk: int | None = None,
+) -> Trajectory:
+    """Event-driven molecular dynamics of hard spheres: free flight from one collision to the next, in double precision.
+
+    Nothing is discretised. ``dt`` is only what times are counted in, and samples leave no trace in a run. Long
+    runs of few particles cost what their collisions cost: about 40 of each particle in a unit of time at a packing
+    fraction of 0.50, and 80 at 0.58.
+
+    Args:
+        system: of hard spheres.
+        snapshot: start, or a sequence of starts, run side by side; spheres may overlap by 1e-6 of a diameter,
+            which single precision in a file leaves.
+        temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero; None continues with the
+            snapshot's own. Energy is conserved either way.
+        duration, times: as for ``md``, in units of tau = sqrt(m sigma^2 / k_B T) for ``temperature=1``.
+        dt: all times are whole multiples of it.
+        skin: added to the diameters in neighbour lists [length]; changes speed, not physics.
+        replicas, seed, keep_positions, observe, cage_relative, frames, hops, checkpoint, progress, backend, threads,
+            batch, chunk: as for ``md``.
+
+    Returns:
+        Trajectory with ``collisions``; its pressure is that of the collisions between one time and the next.
+
+    Raises, Warns: as ``md``.
+
+    Source: Alder and Wainwright, J. Chem. Phys. 31, 459 (1959); CMP section II.A.
+    """
+    dt = validate.number("dt", dt, above=0, most=1)
+    snapshots, many = as_snapshots(snapshot)
+    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
+    plan = edmd_plan(
+        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, precision="double", skin=skin, replicas=replicas,
+        seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
+        cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
+    )  # fmt: skip
+    place = choose_target(backend, replicas * len(snapshots), threads, EdmdRun.SIDE_BY_SIDE)
+    run = EdmdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
     _write_to(frames, run)
     return trajectory_of(run.run(), many, asked)

@@ -96,3 +96,20 @@ GG_FUNCTION Force force_on(const Workspace& w, int i) {
   out.virial = real(0.5) * sum_of(virial);
   return out;
 }
+
+// The potential energy and virial of all particles, as they stand.
+struct Interaction {
+  double potential, virial;
+};
+
+GG_FUNCTION Interaction total_interaction(const Workspace& w) {
+  phase(w.n, [&](int i) {
+    const Force f = force_on<true>(w, i);
+    w.energy[i] = f.energy;
+    w.virial[i] = f.virial;
+  });
+  Interaction total;
+  total.potential = block_sum(w.n, [&](int i) { return static_cast<double>(w.energy[i]); });
+  total.virial = block_sum(w.n, [&](int i) { return static_cast<double>(w.virial[i]); });
+  return total;
+}

@@ -358,3 +358,5 @@ GG_FUNCTION void team_sums(int rows, int columns, F f, Out out) {
 #include "host_entry.cuh"
 
 #endif
+
+#include "least.cuh"

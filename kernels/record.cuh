@@ -3,8 +3,7 @@
 //
 // Sums over replicas are integers, so that no order of replicas, batches or workers changes them.
 #pragma once
-#include "forces.cuh"
-#include "rng.cuh"
+#include "workspace.cuh"
 
 constexpr int LOG_COLUMNS = 4;  // potential, kinetic, virial, bath
 constexpr int OBSERVABLES = 4;  // sums over particles of |dr|^2, |dr|^4, F_s and the overlap
@@ -41,6 +40,11 @@ GG_FUNCTION double displaced(const Workspace& w, int relative, int i) {
   }
   return square;
 }
+
+// Of a whole replica at a sampled step.
+struct Totals {
+  double potential, kinetic, virial, bath;
+};
 
 // One particle's share of an observable. F_s is averaged over all directions of the wave vector.
 GG_FUNCTION double observed(const Record& r, int which, double square) {
@@ -98,20 +102,13 @@ GG_FUNCTION void measure_displacements(const Workspace& w, const Record& r, int 
 }
 
 GG_FUNCTION bool record(const Workspace& w, const Record& r, int replica, int configuration, int sample,
-                        const place_t* place, double kinetic, double bath_energy) {
+                        const place_t* place, const Totals& totals) {
   const int n = w.n;
   const int64 row = static_cast<int64>(replica) * r.samples + sample;
 
-  phase(n, [&](int i) {
-    const Force f = force_on<true>(w, i);
-    w.energy[i] = f.energy;
-    w.virial[i] = f.virial;
-  });
-  const double potential = block_sum(n, [&](int i) { return static_cast<double>(w.energy[i]); });
-  const double virial = block_sum(n, [&](int i) { return static_cast<double>(w.virial[i]); });
   phase(1, [&](int) {
     double* line = r.log + row * LOG_COLUMNS;
-    line[0] = potential, line[1] = kinetic, line[2] = virial, line[3] = bath_energy;
+    line[0] = totals.potential, line[1] = totals.kinetic, line[2] = totals.virial, line[3] = totals.bath;
   });
 
   if (r.position)

@@ -134,7 +134,8 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
       }
     }
     if (sample < a.record.samples && a.record.step[sample] == sweep) {
-      if (!record(w, a.record, replica, configuration, sample, place, 0.0, 0.0)) return stop(LABEL_RANGE);
+      const Interaction total = total_interaction(w);
+      if (!record(w, a.record, replica, configuration, sample, place, {total.potential, 0.0, total.virial, 0.0})) return stop(LABEL_RANGE);
       ++sample;
     }
     if (a.hops.every && sweep % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, sweep / a.hops.every, frame++, place);

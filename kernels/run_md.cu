@@ -5,8 +5,10 @@
 // State (copied, advanced, and kept only if no status bit is set): place, velocity, reference,
 // chain. Lists and forces are recomputed from it at the start of every chunk, so that where a
 // chunk ends changes no bit.
+#include "forces.cuh"
 #include "hops.cuh"
 #include "thermostat.cuh"
+#include "velocities.cuh"
 
 struct MdArguments {
   Problem problem;
@@ -33,28 +35,6 @@ struct MdArguments {
   int32* status;               // (replica)
   int32* rebuilds;             // (replica) list builds in this chunk
 };
-
-GG_FUNCTION double kinetic_energy(const Workspace& w, const real* v) {
-  return 0.5 * block_sum(w.n, [&](int i) {
-           double square = 0;
-           for (int d = 0; d < D; ++d) square += static_cast<double>(v[d * w.n + i]) * v[d * w.n + i];
-           return w.mass[w.types[i]] * square;
-         });
-}
-
-GG_FUNCTION void draw_velocities(const Workspace& w, real* v, uint64 key, double temperature) {
-  phase(w.n, [&](int i) {
-    double normal[4];
-    four_normals(philox(key, 0, 0, static_cast<uint32>(i), 0), normal);
-    const double width = sqrt(temperature / w.mass[w.types[i]]);
-    for (int d = 0; d < D; ++d) v[d * w.n + i] = static_cast<real>(width * normal[d]);
-  });
-  const double total_mass = block_sum(w.n, [&](int i) { return w.mass[w.types[i]]; });
-  for (int d = 0; d < D; ++d) {
-    const double momentum = block_sum(w.n, [&](int i) { return w.mass[w.types[i]] * v[d * w.n + i]; });
-    phase(w.n, [&](int i) { v[d * w.n + i] = static_cast<real>(v[d * w.n + i] - momentum / total_mass); });
-  }
-}
 
 // Half a kick and a drift of particle i; true when the lists may no longer hold, which a step
 // too large or not a number always implies.
@@ -121,14 +101,15 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     note_species(w, i);
   });
   if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
-  if (a.draw_velocities) draw_velocities(w, v, a.key[replica], bath.temperature);
+  auto velocity = [&](int d, int i) -> real& { return v[d * n + i]; };
+  if (a.draw_velocities) draw_velocities(w, a.key[replica], bath.temperature, velocity);
   if (block_any(n, [&](int i) { return push(w, i, 0, v); })) return stop(OVERLAP);
 
   Chain chain = load_chain(a.chain + static_cast<int64>(replica) * CHAIN_STATE);
   if (a.fresh) {
     chain = Chain{};
     chain.scale = 1;
-    chain.kinetic = kinetic_energy(w, v);
+    chain.kinetic = kinetic_energy(w, velocity);
   }
 
   int sample = 0, frame = 0;
@@ -144,13 +125,15 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     if (block_any(n, [&](int i) { return push(w, i, dt, v); })) return stop(OVERLAP);
     chain.scale = 1;
     if (a.thermostat) {
-      chain.kinetic = kinetic_energy(w, v);
+      chain.kinetic = kinetic_energy(w, velocity);
       chain.scale = advance_chain(chain, bath, 0.5 * a.dt);
     }
     if (sample < a.record.samples && a.record.step[sample] == step) {
-      if (!a.thermostat) chain.kinetic = kinetic_energy(w, v);
+      if (!a.thermostat) chain.kinetic = kinetic_energy(w, velocity);
       const double bath_energy = a.thermostat ? chain_energy(chain, bath) : 0.0;
-      if (!record(w, a.record, replica, configuration, sample, place, chain.kinetic, bath_energy)) return stop(LABEL_RANGE);
+      const Interaction total = total_interaction(w);
+      const Totals totals{total.potential, chain.kinetic, total.virial, bath_energy};
+      if (!record(w, a.record, replica, configuration, sample, place, totals)) return stop(LABEL_RANGE);
       ++sample;
     }
     if (a.hops.every && step % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, step / a.hops.every, frame++, place);

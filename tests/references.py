@@ -165,3 +165,44 @@ def information_imbalance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
         forward += int(of_b[of_a == 1].sum())
         backward += int(of_a[of_b == 1].sum())
     return 2 * forward / n**2, 2 * backward / n**2
+
+
+def contact_order(s: Snapshot, radius: np.ndarray, events: int) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Event-driven dynamics of N hard spheres of equal mass that foresees every pair anew after every collision:
+    partners and times of the first collisions. Each pair meets where |x + v t| is the sum of the radii."""
+    x, v, n = s.positions.copy(), s.velocities.copy(), s.n
+    i, j = np.triu_indices(n, 1)
+    reach2 = (radius[i] + radius[j]) ** 2
+    partners, times, now = [], [], 0.0
+    for _ in range(events):
+        apart = x[j] - x[i]
+        apart -= s.box * np.rint(apart / s.box)
+        fast = v[j] - v[i]
+        a, b, c = (fast * fast).sum(1), (apart * fast).sum(1), (apart * apart).sum(1) - reach2
+        meet = (b < 0) & (b * b >= a * c)
+        until = np.where(meet, (-b - np.sqrt(np.where(meet, b * b - a * c, 0))) / a, np.inf)
+        k = int(until.argmin())
+        x += v * until[k]
+        now += until[k]
+        p, q = i[k], j[k]
+        line = x[q] - x[p]
+        line -= s.box * np.rint(line / s.box)
+        line /= np.linalg.norm(line)
+        exchanged = line * (line @ (v[q] - v[p]))
+        v[p] += exchanged
+        v[q] -= exchanged
+        partners.append((int(p), int(q)))
+        times.append(now)
+    return partners, np.array(times)
+
+
+def mixture_contacts(packing: float, sigma: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, float]:
+    """Contact values g_ab and compressibility factor of a mixture of additive hard spheres (Boublik, J. Chem. Phys. 53, 471
+    (1970); Mansoori, Carnahan, Starling and Leland, J. Chem. Phys. 54, 1523 (1971)); diameters ``sigma``, shares of the number."""
+    density = packing / (np.pi / 6 * (share * sigma**3).sum())
+    moment = [np.pi / 6 * density * (share * sigma**k).sum() for k in range(4)]
+    free = 1 - moment[3]
+    mean = np.outer(sigma, sigma) / (sigma[:, None] + sigma)
+    contact = 1 / free + 3 * moment[2] / free**2 * mean + 2 * moment[2] ** 2 / free**3 * mean**2
+    diameter = (sigma[:, None] + sigma) / 2
+    return contact, float(1 + 2 * np.pi / 3 * density * (np.outer(share, share) * diameter**3 * contact).sum())

@@ -19,6 +19,7 @@ from glassgpu.descriptors.behler_parrinello import ANGULAR, angular_tables
 SPILLS = {
     "run_md": 256,
     "run_mc": 0,
+    "run_edmd": 0,
     "run_energy": 0,
     "run_quench": 384,
     "run_walk": 256,
@@ -31,11 +32,12 @@ SPILLS = {
     "check_philox": 0,
 }
 STRUCTS = {
-    "run_md": "MdArguments", "run_mc": "McArguments", "run_energy": "EnergyArguments", "run_quench": "QuenchArguments", "run_shells": "ShellsArguments",
+    "run_md": "MdArguments", "run_mc": "McArguments", "run_edmd": "EdmdArguments", "run_energy": "EnergyArguments", "run_quench": "QuenchArguments", "run_shells": "ShellsArguments",
     "run_coarse_grain": "CoarseArguments", "run_symmetry": "SymmetryArguments", "run_softness": "SoftnessArguments", "run_elastic_net": "ElasticNetArguments",
     "run_walk": "WalkArguments", "run_imbalance": "ImbalanceArguments", "check_philox": "PhiloxArguments",
 }  # fmt: skip
 DOUBLE_ONLY = (
+    "run_edmd",
     "run_walk",
     "run_shells",
     "run_coarse_grain",
@@ -76,11 +78,13 @@ def builds_of(kernel):
     kinds = [(double, {"THREADS": 256}) for double in ((1,) if kernel in DOUBLE_ONLY else (0, 1))]
     if kernel == "run_mc":  # without and with exchanges
         kinds = [(0, {"LISTS": 1, "SCALED": 1, "THREADS": 32}), (1, {"LISTS": 2, "SCALED": 0, "THREADS": 32})]
+    if kernel == "run_edmd":
+        kinds = [(1, {"LISTS": 1, "SCALED": 1, "THREADS": 32, "ALONE": 1, "SHARED_POSITIONS": 0})]
     if kernel == "run_symmetry":
         kinds = [(1, {"THREADS": 32, **angular_tables(ANGULAR)})]
     if kernel == "run_softness":
         kinds = [(1, {"THREADS": 32})]
-    shapes = ((3, 2, 0), (2, 3, 1))[: 1 if kernel == "run_softness" else 2]
+    shapes = {"run_softness": [(3, 2, 0)], "run_edmd": [(3, 2, 2)]}.get(kernel, [(3, 2, 0), (2, 3, 1)])
     return [
         {
             "DIMENSION": dimension, "SPECIES": species, "LAW": law, "DOUBLE": double, "STRICT": 0, "WIDE_INDEX": 0, "SHARED_POSITIONS": 1,

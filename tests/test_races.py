@@ -44,6 +44,7 @@ def run(program: Path) -> subprocess.CompletedProcess:
         ("elasticNet", 1, 0, 1, 1), ("elasticNet", 1, 0, 1, 0),
         ("imbalance", 1, 0, 1, 1), ("imbalance", 1, 0, 1, 0),
         ("mc", 2, 1, 0, 1), ("mc", 3, 0, 1, 1), ("mc", 2, 1, 0, 2),
+        ("edmd", 3, 2, 1, 1),
     ],
 )  # fmt: skip
 def test_the_real_kernel_is_clean(tmp_path, kernel, dimension, law, double, lists):

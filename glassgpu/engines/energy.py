@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.engines.problem import Problem
+from glassgpu.engines.problem import COINCIDENT, Problem
 from glassgpu.launch import element_dtype, target
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots
@@ -54,7 +54,7 @@ def energy(
     validate.choice("precision", precision, ("single", "double"))
     snapshots, many = as_snapshots(snapshot)
     place = target(backend, threads)
-    problem = Problem(system, snapshots, place, precision, skin=0.0, allow_overlap=True)
+    problem = Problem(system, snapshots, place, precision, skin=0.0, least=COINCIDENT)
     c, n, d, xp = len(snapshots), problem.n, problem.d, place.xp
     real, packed = (element_dtype("EnergyArguments", f, problem.constants) for f in ("energy", "reference"))
     per_particle, force = xp.zeros((c, n), real), xp.zeros((c, d, n), real)

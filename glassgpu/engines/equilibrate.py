@@ -17,15 +17,16 @@ from glassgpu.dynamics.displacement import displacements
 from glassgpu.dynamics.observables import self_intermediate_scattering
 from glassgpu.dynamics.stationarity import Stationarity, Window, compare, octants
 from glassgpu.engines import checkpoint as checkpoints
-from glassgpu.engines.options import DT
+from glassgpu.engines.options import DT, EDMD_DT, precision_of
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
 from glassgpu.progress import Progress, uninterrupted
-from glassgpu.simulate import mc, md, swap_mc
+from glassgpu.simulate import edmd, mc, md, swap_mc
 from glassgpu.structure.bond_order import long_range_order
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
+SIMULATED: dict[str, Any] = {"md": md, "mc": mc, "swap_mc": swap_mc, "edmd": edmd}
 # A random start holds far more potential energy than the liquid. Rounds of short runs, each
 # with fresh velocities, carry it away before the time step of the liquid can be used.
 MELT_ROUNDS, MELT_STEPS, MELT_DT = 20, 50, 0.001
@@ -45,7 +46,7 @@ def equilibrate(
     accept: str | None = "test",
     dynamics: str | None = None,
     dt: float | None = None,
-    precision: str = "single",
+    precision: str | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress = True,
     backend: str = "auto",
@@ -55,8 +56,8 @@ def equilibrate(
 
     The run is cut into windows, at first half of ``duration`` long. The state is accepted when
     two consecutive windows agree (``dynamics.stationarity``): F_s(k, t) of the majority species at
-    ``system.wavenumber`` has fallen below 1/e and does not age, the potential energy is stationary,
-    both within 3 standard errors, and there is no order: in three dimensions the largest crystalline
+    ``system.wavenumber`` has fallen below 1/e and does not age, the potential energy (of hard spheres the
+    pressure) is stationary, both within 3 standard errors, and there is no order: in three dimensions the largest crystalline
     cluster holds less than 2 % of the particles, in two ``structure.long_range_order`` sees none.
     Otherwise another window follows, twice as long when F_s had not yet fallen to 1/e. In two
     dimensions F_s is that of cage-relative displacements.
@@ -69,10 +70,11 @@ def equilibrate(
         configurations: more than one gives a list, run side by side.
         start: begin here instead of at ``system.random_snapshot``.
         accept: ``"test"``, or None to run for ``duration`` and return without a test.
-        dynamics: ``"md"``, ``"mc"`` or ``"swap_mc"``; by default ``"md"`` for systems that move by it,
-            ``"swap_mc"`` for those of Monte Carlo, which relaxes them fastest.
+        dynamics: ``"md"``, ``"mc"``, ``"swap_mc"`` or ``"edmd"``; by default the system's own, but ``"swap_mc"`` for
+            those of Monte Carlo, which relaxes them fastest.
         dt: of molecular dynamics.
-        precision, checkpoint, progress, backend, threads: as for ``simulate.md``.
+        precision: ``"single"`` or ``"double"``; by default single, but double for event-driven dynamics.
+        checkpoint, progress, backend, threads: as for ``simulate.md``.
 
     Returns:
         Snapshot, or a list of them, with velocities after molecular dynamics.
@@ -90,16 +92,20 @@ def equilibrate(
     validate.whole("seed", seed, least=0)
     validate.choice("accept", accept, ("test", None))
     configurations = validate.whole("configurations", configurations, least=1)
-    dynamics = validate.choice("dynamics", dynamics or ("md" if system.dynamics == "md" else "swap_mc"), ("md", "mc", "swap_mc"))
-    if dynamics != "md" and dt is not None:
+    dynamics = validate.choice("dynamics", dynamics or ("swap_mc" if system.dynamics == "mc" else system.dynamics), tuple(SIMULATED))
+    if dynamics in ("mc", "swap_mc") and dt is not None:
         raise InvalidInput(
             f"dt= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics='md'"
         )
-    dt = 1.0 if dynamics != "md" else DT if dt is None else validate.number("dt", dt, above=0, most=0.1)
+    usual, longest = {"md": (DT, 0.1), "edmd": (EDMD_DT, 1.0)}.get(dynamics, (1.0, 1.0))
+    dt = validate.number("dt", usual if dt is None else dt, above=0, most=longest)
+    precision = precision_of(dynamics, precision)
     if not (start is None or isinstance(start, Snapshot)) and configurations not in (1, len(as_snapshots(start)[0])):
         raise InvalidInput(f"configurations={configurations} beside {len(start)} snapshots as start=: leave configurations out")
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
-    options = {"precision": precision, "backend": backend, "threads": threads, "progress": progress}
+    options: dict[str, Any] = {"backend": backend, "threads": threads, "progress": progress}
+    if dynamics != "edmd":
+        options["precision"] = precision
     run = _Run(system, temperature, seed, dynamics, dt, options)
     path = checkpoints.checkpoint_path(checkpoint)
     if path:
@@ -214,9 +220,8 @@ class _Run:
         even = np.unique(np.round(np.linspace(0, steps, ENERGIES + 1)[1:]).astype(int)) if watch else np.array([steps])
         part = self.path.with_name(f"{self.path.name}.window{self.windows}") if self.path else None
         origin = self.states
-        simulate: Any = {"md": md, "mc": mc, "swap_mc": swap_mc}[self.dynamics]
-        more = {"dt": self.dt} if self.dynamics == "md" else {}
-        run = simulate(
+        more = {"dt": self.dt} if self.dynamics in ("md", "edmd") else {}
+        run = SIMULATED[self.dynamics](
             self.system, origin, temperature=self.temperature, times=(self.dt * even).tolist(),
             seed=_part_seed(self.seed, MELT_ROUNDS + self.windows), keep_positions=watch, checkpoint=part, **more, **self.options,
         )  # fmt: skip
@@ -226,7 +231,8 @@ class _Run:
             kept = np.unique(np.round(np.geomspace(1, len(even), SCATTERINGS)).astype(int)) - 1
             scattering = [self._scattering(s, x[0, kept]) for s, x in zip(origin, run.positions, strict=True)]
             owner = np.repeat(np.arange(len(scattering)), [len(s) for s in scattering])
-            last = Window(run.potential[:, 0] / origin[0].n, np.concatenate(scattering), owner)
+            energy = run.pressure if self.system.law == "hard" else run.potential / origin[0].n
+            last = Window(energy[:, 0], np.concatenate(scattering), owner)
         with uninterrupted():
             self.states = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in as_snapshots(run.final)[0]]
             self.windows += 1

@@ -15,12 +15,29 @@ from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
 from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.hop_records import LABELS as HOP_LABELS
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
-from glassgpu.engines.options import DT, MC_SKIN, SKIN, STEP, choose_target, hops_of, mc_plan, md_plan, provenance, steps_of, sweeps_of
+from glassgpu.engines.options import (
+    DT,
+    EDMD_DT,
+    EDMD_SKIN,
+    MC_SKIN,
+    SKIN,
+    STEP,
+    choose_target,
+    edmd_plan,
+    hops_of,
+    mc_plan,
+    md_plan,
+    precision_of,
+    provenance,
+    steps_of,
+    sweeps_of,
+)
 from glassgpu.engines.records import LENGTH_UNIT, square_unit
-from glassgpu.engines.runs import Run
+from glassgpu.engines.runs import Plan, Run
 from glassgpu.engines.trajectory import observables_of
 from glassgpu.errors import InvalidInput
 from glassgpu.progress import Progress
@@ -30,6 +47,8 @@ from glassgpu.types import Ensemble, Snapshot, as_snapshots
 if TYPE_CHECKING:
     import xarray
 
+ENGINES: dict[str, type[Run]] = {"md": MdRun, "mc": McRun, "edmd": EdmdRun}
+BELONGS = {"md": ("dt", "thermostat", "thermostat_time"), "mc": ("step",), "edmd": ("dt",)}  # which options are whose
 LABELS = ("propensity", "mean_displacement", "bond_breaking", "rearrangement")
 
 
@@ -46,7 +65,7 @@ def isoconfigurational(
     thermostat: str | None = "default",
     thermostat_time: float | None = None,
     step: float | None = None,
-    precision: str = "single",
+    precision: str | None = None,
     skin: float | None = None,
     labels: Sequence[str] = ("propensity",),
     observe: Observe | None = None,
@@ -70,9 +89,10 @@ def isoconfigurational(
         times: ascending, no two on one step: each at least ``dt``, or whole sweeps [time, or sweeps].
         replicas: runs per snapshot, 2 to 2^20.
         seed: replica r of configuration c gets the same numbers whatever else is run.
-        dynamics: ``"md"``: fresh Maxwell-Boltzmann velocities; ``"mc"``: Metropolis dynamics with fresh
-            random numbers. By default the system's own.
-        dt, thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``, whose defaults they have.
+        dynamics: ``"md"`` or ``"edmd"``: fresh Maxwell-Boltzmann velocities; ``"mc"``: Metropolis dynamics with
+            fresh random numbers. By default the system's own.
+        dt: molecular dynamics and event-driven dynamics, as for ``simulate.md`` and ``simulate.edmd``.
+        thermostat, thermostat_time: molecular dynamics, as for ``simulate.md``, whose defaults they have.
         step: Monte Carlo, as for ``simulate.mc``.
         labels: ``"propensity"``, <|dr_i|>, always; ``"mean_displacement"``, <dr_i>,
             ``"bond_breaking"``, <n_i(t) / n_i(0)>, and ``"rearrangement"``, in how many runs a particle rearranges
@@ -85,7 +105,8 @@ def isoconfigurational(
             ``times`` that fall on its frames and have a window before them; runs go on for the window after.
         checkpoint: file to save to every half minute and to continue from after an interruption; of a
             finished run it holds the result, and the same call returns at once.
-        precision, skin, progress, backend, threads, batch, chunk: as there.
+        precision: ``"single"`` or ``"double"``; by default single, but double for event-driven dynamics.
+        skin, progress, backend, threads, batch, chunk: as there.
 
     Returns:
         Ensemble. A sequence of snapshots gives a leading ``configuration`` axis.
@@ -102,40 +123,39 @@ def isoconfigurational(
     validate.number("temperature", temperature, above=0)
     labels = validate.names("labels", labels, LABELS)
     system = as_system(system)
-    dynamics = validate.choice("dynamics", system.dynamics if dynamics is None else dynamics, ("md", "mc"))
-    given = {"dt": dt is not None, "thermostat": thermostat != "default", "thermostat_time": thermostat_time is not None}
-    foreign = [name for name, is_given in ({"step": step is not None} if dynamics == "md" else given).items() if is_given]
+    dynamics = validate.choice("dynamics", system.dynamics if dynamics is None else dynamics, tuple(ENGINES))
+    given = {
+        "dt": dt is not None, "thermostat": thermostat != "default", "thermostat_time": thermostat_time is not None, "step": step is not None,
+    }  # fmt: skip
+    foreign = [name for name, is_given in given.items() if is_given and name not in BELONGS[dynamics]]
     if foreign:
         name = foreign[0]
         raise InvalidInput(
             f"{name}= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics="
         )
     snapshots, many = as_snapshots(snapshot)
-    dt = 1.0 if dynamics == "mc" else validate.number("dt", DT if dt is None else dt, above=0, most=0.1)
+    usual, longest = {"md": (DT, 0.1), "mc": (1.0, 1.0), "edmd": (EDMD_DT, 1.0)}[dynamics]
+    dt = validate.number("dt", usual if dt is None else dt, above=0, most=longest)
     steps = sweeps_of(times) if dynamics == "mc" else steps_of(times, dt)
     watched = _watched(hops, labels, steps, dt)
     common: dict[str, Any] = {
-        "temperature": temperature, "precision": precision, "replicas": replicas, "seed": seed, "samples": steps, **watched,
+        "temperature": temperature, "precision": precision_of(dynamics, precision), "replicas": replicas, "seed": seed, "samples": steps, **watched,
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
         "observe": observe, "cage_relative": cage_relative,
     }  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads, (McRun if dynamics == "mc" else MdRun).SIDE_BY_SIDE)
+    place = choose_target(backend, replicas * len(snapshots), threads, ENGINES[dynamics].SIDE_BY_SIDE)
     cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
-    run: Run
+    plan: Plan
     if dynamics == "mc":
-        run = McRun(
-            system,
-            snapshots,
-            mc_plan(system, step=STEP if step is None else step, skin=MC_SKIN if skin is None else skin, **common),
-            place,
-            **cut,
-        )
+        plan = mc_plan(system, step=STEP if step is None else step, skin=MC_SKIN if skin is None else skin, **common)
+    elif dynamics == "edmd":
+        plan = edmd_plan(system, dt=dt, skin=EDMD_SKIN if skin is None else skin, **common)
     else:
-        how: dict[str, Any] = {
-            "dt": dt, "thermostat": "nose_hoover" if thermostat == "default" else thermostat,
-            "thermostat_time": 0.5 if thermostat_time is None else thermostat_time, "skin": SKIN if skin is None else skin,
-        }  # fmt: skip
-        run = MdRun(system, snapshots, md_plan(system, **how, **common), place, **cut)
+        plan = md_plan(
+            system, dt=dt, thermostat="nose_hoover" if thermostat == "default" else thermostat,
+            thermostat_time=0.5 if thermostat_time is None else thermostat_time, skin=SKIN if skin is None else skin, **common,
+        )  # fmt: skip
+    run = ENGINES[dynamics](system, snapshots, plan, place, **cut)
     system.warn_if_unlike(snapshots)
     return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))
 

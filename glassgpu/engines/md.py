@@ -30,6 +30,18 @@ class MdPlan(Plan):
         return f"t = {step * self.dt:g}"
 
 
+def require_velocities(run: Run) -> None:
+    """Raise if a run is to go on with velocities that the snapshots do not have."""
+    if not run.plan.draw_velocities and any(s.velocities is None for s in run.snapshots):
+        raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+
+
+def given_velocities(run: Run) -> dict[str, Any]:
+    """The velocities that a run goes on with, for its fingerprint."""
+    given = [None if s.velocities is None else s.velocities.tobytes() for s in run.snapshots]
+    return {"velocities": "" if run.plan.draw_velocities else repr(given)}
+
+
 class MdRun(Run):
     """One run of all replicas of all configurations.
 
@@ -47,12 +59,10 @@ class MdRun(Run):
     }
 
     def check(self) -> None:
-        if not self.plan.draw_velocities and any(s.velocities is None for s in self.snapshots):
-            raise InvalidInput("temperature=None continues with the snapshot's velocities, but it has none; give temperature=")
+        require_velocities(self)
 
     def more_inputs(self) -> dict[str, Any]:
-        given = [None if s.velocities is None else s.velocities.tobytes() for s in self.snapshots]
-        return {"velocities": "" if self.plan.draw_velocities else repr(given)}
+        return given_velocities(self)
 
     def empty_final(self) -> dict[str, np.ndarray]:
         return {name: np.zeros((self.rows, self.problem.n, self.problem.d)) for name in ("places", "velocities")}

@@ -12,6 +12,7 @@ from glassgpu import __version__, validate
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import fingerprint
+from glassgpu.engines.edmd import EdmdPlan
 from glassgpu.engines.mc import McPlan
 from glassgpu.engines.md import MdPlan
 from glassgpu.errors import InvalidInput, warn_user
@@ -20,11 +21,14 @@ from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
 TIME_UNIT = "sqrt(m sigma^2 / epsilon)"
+EDMD_TIME_UNIT = "sqrt(m sigma^2 / k_B T)"  # at temperature 1
 DT = 0.005
 SKIN = 0.5  # the fastest of 0.3 to 0.7 for N = 800 at T = 0.6 and N = 4096 at T = 0.44 on a CPU
 STEP = 0.12  # papers II and LIN
 MC_SKIN = 0.75  # the fastest of 0.4 to 0.9 for the ternary mixture, N = 4000 at T = 0.3 on a CPU
 SWAP_FRACTION = 0.2
+EDMD_DT = 0.01  # nothing depends on it but which times can be asked for
+EDMD_SKIN = 0.45
 MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
 MOST_STEPS = 2**53
 THERMOSTATS = ("nose_hoover", None)
@@ -182,7 +186,25 @@ def mc_plan(system: System, *, step: float, exchange: float | None = None, **com
     return plan
 
 
-def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan, place: Cpu | Cuda) -> dict[str, Any]:
+def edmd_plan(system: System, *, dt: float, draw_velocities: bool = True, **common: Any) -> EdmdPlan:
+    """A checked plan of event-driven molecular dynamics; ``common`` as for ``common_of``."""
+    return EdmdPlan(**common_of(system, **common), dt=dt, draw_velocities=draw_velocities)
+
+
+def precision_of(dynamics: str, asked: str | None) -> str:
+    """Single, unless asked otherwise, but for event-driven dynamics.
+
+    Raises:
+        InvalidInput: collisions in single precision.
+    """
+    if dynamics != "edmd":
+        return "single" if asked is None else asked
+    if asked not in (None, "double"):
+        raise InvalidInput(f"precision={asked!r}: collisions are foreseen in double precision only; leave it out")
+    return "double"
+
+
+def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan | EdmdPlan, place: Cpu | Cuda) -> dict[str, Any]:
     """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
 
     ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
@@ -196,6 +218,8 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
             "dt": plan.dt,
             "time_unit": TIME_UNIT,
         }
+    elif isinstance(plan, EdmdPlan):
+        how = {"dynamics": "edmd", "dt": plan.dt, "time_unit": EDMD_TIME_UNIT}
     else:
         how = {"dynamics": "mc" if plan.exchange is None else "swap_mc", "step": plan.step_size, "time_unit": "sweeps"}
         if plan.exchange is not None:
@@ -205,7 +229,7 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
         "law": system.law,
         "physics": hashlib.sha256(fingerprint(**system.physics()).encode()).hexdigest()[:12],
         "density": float(np.mean([s.density for s in snapshots])),
-        "temperature": float("nan") if isinstance(plan, MdPlan) and not plan.draw_velocities else plan.temperature,
+        "temperature": float("nan") if not getattr(plan, "draw_velocities", True) else plan.temperature,
         "cage_relative": int(plan.cage_relative),
         "skin": plan.skin,
         "replicas": plan.replicas,

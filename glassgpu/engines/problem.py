@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu.errors import ParticlesOverlap
+from glassgpu.errors import InvalidInput, ParticlesOverlap
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill, struct_dtype
 from glassgpu.systems.starts import closest_pair
 from glassgpu.systems.system import LAWS, System, as_system, smooth_coefficients
@@ -19,6 +19,9 @@ from glassgpu.types import Snapshot
 
 TOO_CLOSE = 0.5  # r / sigma_ab below which no dynamics starts
 COINCIDENT = 1e-6  # and below which not even an energy is asked for
+TOUCHING = 1 - 1e-6  # hard spheres may overlap by what single precision in a file leaves
+NO_FORCES = "hard spheres have no energies and forces; their dynamics is simulate.edmd, or dynamics='edmd'"
+FORCES = "event-driven dynamics is for hard spheres; where there are forces take simulate.md or simulate.mc"
 SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
 
 
@@ -32,6 +35,7 @@ def kernel_constants(system: System, precision: str, lists: str = "runs") -> dic
         "SPECIES": len(system.species),
         "LAW": LAWS.index(system.law),
         "DOUBLE": int(precision == "double"),
+        **({"ALONE": 1} if system.law == "hard" else {}),
     }
     if lists == "runs":
         return constants
@@ -84,6 +88,21 @@ def grid_of(box: np.ndarray, reach: float) -> np.ndarray:
     return cells.astype(np.int32)
 
 
+def require_no_overlap(system: System, snapshot: Snapshot, configuration: int, least: float) -> None:
+    """Raise ``ParticlesOverlap`` if a pair is nearer than ``least`` in units of its sigma."""
+    pair = closest_pair(system, snapshot, least) if least > 0 else None
+    if not pair:
+        return
+    what = f"particles {pair[0]} and {pair[1]} of configuration {configuration} are {pair[2]:.8g} sigma apart"
+    if system.law == "hard":
+        raise ParticlesOverlap(
+            f"{what}, but {system.name} cannot overlap; check box, diameters and units, or start from system.random_snapshot"
+        )
+    raise ParticlesOverlap(
+        f"{what}; dynamics starts from {TOO_CLOSE} sigma on, energies from {COINCIDENT}; check box and units, or start from system.random_snapshot"
+    )
+
+
 class Problem:
     """Snapshots of one System on a target, ready for kernels.
 
@@ -93,8 +112,10 @@ class Problem:
         precision: ``"single"`` or ``"double"``.
         skin: added to the cut-offs in neighbour lists [length].
         capacity: entries of a particle's list to begin with; estimated when None.
+        least: distance of two particles, in units of their sigma, that is allowed.
         lists: ``"runs"``, ``"mixed"`` or ``"blind"``: what the kernel's lists look like (kernels/workspace.cuh); by default
             what the target reads fastest.
+        hard: whether the kernel is one of hard spheres.
 
     Raises:
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap
@@ -108,18 +129,15 @@ class Problem:
         precision: str,
         skin: float,
         capacity: int | None = None,
-        allow_overlap: bool = False,
+        least: float = TOO_CLOSE,
         lists: str | None = None,
+        hard: bool = False,
     ):
-        as_system(system)
+        if (as_system(system).law == "hard") != hard:
+            raise InvalidInput(f"{system.name}: {NO_FORCES if not hard else FORCES}")
         for k, snapshot in enumerate(snapshots):
             system.check(snapshot)
-            pair = closest_pair(system, snapshot, COINCIDENT if allow_overlap else TOO_CLOSE)
-            if pair:
-                raise ParticlesOverlap(
-                    f"particles {pair[0]} and {pair[1]} of configuration {k} are {pair[2]:.3g} sigma apart; dynamics starts "
-                    f"from {TOO_CLOSE} sigma on, energies from {COINCIDENT}; check box and units, or start from system.random_snapshot"
-                )
+            require_no_overlap(system, snapshot, k, least)
         self.system, self.target = system, target
         self.n, self.d = snapshots[0].positions.shape
         self.configurations = len(snapshots)

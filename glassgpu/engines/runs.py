@@ -23,7 +23,7 @@ from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
-from glassgpu.engines.problem import Problem
+from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
 from glassgpu.errors import Interrupted, InvalidInput, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
@@ -99,6 +99,7 @@ class Run(ABC):
     WHAT: ClassVar[str]  # for the progress bar
     BYTES: ClassVar[tuple[int, int]]  # of the state of one coordinate, single and double
     STEPS_PER_SECOND: ClassVar[float]  # a first guess for one particle and multiprocessor
+    HARD: ClassVar[bool] = False  # whether it moves hard spheres
     SIDE_BY_SIDE: ClassVar[int]  # replicas that keep a multiprocessor busy
 
     def __init__(
@@ -118,7 +119,9 @@ class Run(ABC):
             if value is not None:
                 validate.whole(name, value, least=1)
         self.plan, self.target, self.snapshots = plan, target, snapshots
-        self.problem = Problem(system, snapshots, target, plan.precision, plan.skin, capacity, lists=self.lists())
+        self.problem = Problem(
+            system, snapshots, target, plan.precision, plan.skin, capacity, least=self.least_distance(), lists=self.lists(), hard=self.HARD
+        )
         self.rows = len(snapshots) * plan.replicas
         self.check()
         counts = [np.bincount(s.types, minlength=len(system.species)) for s in snapshots]
@@ -159,6 +162,10 @@ class Run(ABC):
     def lists(self) -> str | None:
         """Which neighbour lists the kernel reads (``Problem``)."""
         return None
+
+    def least_distance(self) -> float:
+        """Of two particles of the start, in units of their sigma."""
+        return TOO_CLOSE
 
     def more_inputs(self) -> dict[str, Any]:
         """What fixes the run beside plan, system, places and types, for its fingerprint."""
@@ -207,7 +214,7 @@ class Run(ABC):
             values[...] = found[name]
         self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
         if self.state:
-            self.batch = len(self.state["place"])
+            self.batch = len(next(iter(self.state.values())))
             self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
 
     # ------------------------------------------------------------ batches

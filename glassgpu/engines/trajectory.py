@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassgpu.dynamics.observables import observables_dataset
+from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
 from glassgpu.engines.options import provenance
@@ -29,7 +30,7 @@ class Trajectory:
             a list over replicas.
         potential: (replica, time) float64, of the whole system [energy].
         pressure: (replica, time) float64, kinetic and virial part; Monte Carlo takes the kinetic part
-            from its temperature.
+            from its temperature; of hard spheres the mean since the time before, from their collisions.
         status: (replica,) int32, 0: a run that fails raises instead of returning.
         rebuilds: neighbour-list builds per step or sweep, for tuning ``skin``.
         kinetic: (replica, time) float64 of the whole system [energy]; molecular dynamics.
@@ -39,6 +40,7 @@ class Trajectory:
             when none was tried; Monte Carlo.
         exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
             symmetric; swap Monte Carlo.
+        collisions: (replica,) int64 in the whole run; event-driven dynamics.
         types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
             for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
@@ -56,6 +58,7 @@ class Trajectory:
     conserved: np.ndarray | None = None
     acceptance: np.ndarray | None = None
     exchanges: np.ndarray | None = None
+    collisions: np.ndarray | None = None
     types: np.ndarray | None = None
     observables: xarray.Dataset | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +83,9 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     more: dict[str, np.ndarray] = {}
     if isinstance(run, MdRun):
         more = {"kinetic": shaped(kinetic), "conserved": shaped(potential + kinetic + bath)}
+    elif isinstance(run, EdmdRun):
+        more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "collisions": shaped(run.counts["events"][:, 0])}
+        virial = np.diff(virial, prepend=0.0) / (plan.dt * np.diff(records.steps, prepend=0))
     elif isinstance(run, McRun):
         kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
         tried, accepted = run.counts["displacements"].T

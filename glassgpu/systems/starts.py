@@ -1,4 +1,4 @@
-"""Random configurations without overlap: random places, then short-ranged repulsion alone."""
+"""Random configurations without overlap: random places, then short-ranged repulsion alone, or growth of hard spheres."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def random_snapshot(system: System, seed: int) -> Snapshot:
     """Species in random order at random places, then pushed apart.
 
     Particles closer than 0.9 sigma_ab repel harmonically until no pair is closer than 0.75
-    sigma_ab, which ``equilibrate`` can start from.
+    sigma_ab, which ``equilibrate`` can start from. Hard spheres grow, until they fill their share of the volume
+    (``engines/growth.py``).
 
     Args:
         system: gives N, composition, box and lengths.
@@ -29,6 +30,10 @@ def random_snapshot(system: System, seed: int) -> Snapshot:
         InvalidInput: a seed that is not a whole number.
         ParticlesOverlap: the density is too high for it.
     """
+    if system.law == "hard":
+        from glassgpu.engines.growth import grown
+
+        return grown(system, validate.whole("seed", seed, least=0))
     random = np.random.default_rng(np.random.SeedSequence([validate.whole("seed", seed, least=0), 0]))
     box, d = system.box, system.dimension
     types = random.permutation(np.repeat(np.arange(len(system.counts)), system.counts)).astype(np.int32)

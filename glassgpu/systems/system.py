@@ -13,12 +13,13 @@ from glassgpu.errors import BoxTooSmall, InvalidInput, ParticlesOverlap, Suspici
 from glassgpu.types import Snapshot
 
 UNLIKE_DENSITY, UNLIKE_COMPOSITION = 0.15, 0.10  # relative; share of the particles. Public data are within 0.01
-LAWS = ("shifted", "smooth")
+LAWS = ("shifted", "smooth", "hard")
+DYNAMICS = ("md", "mc", "edmd")
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """A mixture of particles with Lennard-Jones pair laws, in reduced units (k_B = 1).
+    """A mixture of particles, Lennard-Jones or hard, in reduced units (k_B = 1).
 
     A new system is one file beside this one that returns a ``System``, and one row in
     ``systems/__init__.py``.
@@ -31,13 +32,14 @@ class System:
         dimension: 2 or 3.
         sigma, epsilon: (S, S) pair lengths and energies, symmetric.
         cutoff: (S, S) where each pair's potential ends [length].
-        law: ``"shifted"`` (4 eps [(s/r)^12 - (s/r)^6] less its value at the cut-off) or
-            ``"smooth"`` (twice continuously differentiable at the cut-off: kernels/pair_lj.cuh).
+        law: ``"shifted"`` (4 eps [(s/r)^12 - (s/r)^6] less its value at the cut-off), ``"smooth"`` (twice
+            continuously differentiable at the cut-off: kernels/pair_lj.cuh), or ``"hard"`` (spheres of diameters
+            sigma_aa, which event-driven dynamics alone can run).
         inner: (S, S) where the quartic of the smooth law begins [length].
         mass: (S,) masses.
         length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
         wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
-        dynamics: ``"md"`` or ``"mc"``: how it moves unless asked otherwise, and so the unit of its times.
+        dynamics: ``"md"``, ``"mc"`` or ``"edmd"``: how it moves unless asked otherwise, and so the unit of its times.
     """
 
     name: str
@@ -60,7 +62,7 @@ class System:
         s = len(self.species)
         validate.choice("dimension", self.dimension, (2, 3))
         validate.choice("law", self.law, LAWS)
-        validate.choice("dynamics", self.dynamics, ("md", "mc"))
+        validate.choice("dynamics", self.dynamics, DYNAMICS)
         validate.number("density", self.density, above=0)
         if len(self.counts) != s or sum(self.counts) < 2 or min(self.counts) < 0:
             raise InvalidInput(f"counts={self.counts}: give {s} numbers of particles, at least 2 in all")
@@ -74,6 +76,9 @@ class System:
             raise InvalidInput(f"mass={self.mass.tolist()}: every mass must be positive")
         if self.law == "smooth" and not (self.inner < self.cutoff).all():
             raise InvalidInput("inner must be below cutoff for every pair")
+        own = np.diag(self.sigma)
+        if self.law == "hard" and not np.allclose(self.sigma, (own[:, None] + own) / 2, rtol=1e-12, atol=0):
+            raise InvalidInput(f"sigma={self.sigma.tolist()}: diameters of hard spheres are additive, sigma_ab = (sigma_aa + sigma_bb) / 2")
 
     @property
     def n(self) -> int:

@@ -1,0 +1,131 @@
+"""Event-driven molecular dynamics of hard spheres in batches of replicas (kernels/run_edmd.cu)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from glassgpu.engines.md import given_velocities, require_velocities
+from glassgpu.engines.problem import TOUCHING
+from glassgpu.engines.runs import Plan, Run
+from glassgpu.launch import LABEL_RANGE, OVERLAP, RUNAWAY
+from glassgpu.systems.system import require_box
+
+CHILDREN = 32  # kernels/queue.cuh
+
+
+@dataclass(frozen=True)
+class EdmdPlan(Plan):
+    """Everything that fixes the numbers of a run, apart from system and snapshots. A step is what times are counted in."""
+
+    dt: float = 0.01
+    draw_velocities: bool = True
+    scale: float = 1.0  # of all diameters at time 0
+    growth: float = 0.0  # of that scale in a unit of time
+    seen: int = 0  # collisions of every chunk that are written down
+
+    def time_of(self, step: int) -> str:
+        """A step as time."""
+        return f"t = {step * self.dt:g}"
+
+
+def padded(n: int) -> int:
+    """Whole nodes of the queue."""
+    return -(-n // CHILDREN) * CHILDREN
+
+
+def nodes(n: int) -> int:
+    """Of the queue above n particles, whole nodes in every level."""
+    count = 0
+    while n > CHILDREN:
+        n = padded(n) // CHILDREN
+        count += padded(n)
+    return max(1, count)
+
+
+class EdmdRun(Run):
+    """One run of all replicas of all configurations.
+
+    ``final``: ``places`` and ``velocities``, (row, N, d) float64, places unwrapped.
+    ``counts``: ``events``, (row, 2) collisions, and events whose partner had gone another way.
+    ``history``: of every chunk, (row, seen, 3) time and partners of its first collisions, when the plan asks for them.
+    """
+
+    KERNEL, STRUCT, WHAT = "run_edmd", "EdmdArguments", "particle-steps"
+    BYTES = (40, 40)
+    STEPS_PER_SECOND = 1e6
+    HARD = True
+    SIDE_BY_SIDE = 16  # a replica is one warp
+    ADVICE: ClassVar = {
+        RUNAWAY: "the spheres are jammed: more than 1e5 collisions of each in a unit of time; take a lower packing fraction, or grow more slowly",
+        OVERLAP: "a velocity was above 1e6 or not a number; check the snapshot's velocities and the temperature",
+        LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
+    }
+
+    def check(self) -> None:
+        require_velocities(self)
+        for snapshot in self.snapshots:
+            reach = float(self.problem.system.sigma.max()) + self.plan.skin
+            require_box(snapshot.box, reach, snapshot.density, f"event-driven dynamics of {self.problem.system.name} (a diameter and skin)")
+        self.history: list[np.ndarray] = []
+
+    def least_distance(self) -> float:
+        return 0.0 if self.plan.growth > 0 else TOUCHING
+
+    def lists(self) -> str:
+        return "mixed"
+
+    def more_inputs(self) -> dict[str, Any]:
+        return given_velocities(self)
+
+    def empty_final(self) -> dict[str, np.ndarray]:
+        return {name: np.zeros((self.rows, self.problem.n, self.problem.d)) for name in ("places", "velocities")}
+
+    def empty_counts(self) -> dict[str, np.ndarray]:
+        return {"events": np.zeros((self.rows, 2), np.int64)}
+
+    def first_state(self, configuration: np.ndarray) -> dict[str, np.ndarray]:
+        problem, d = self.problem, self.problem.d
+        rows, n = len(configuration), problem.n
+        where, heading = np.zeros((rows, n, 4)), np.zeros((rows, n, 4))
+        where[:, :, :d] = problem.places[configuration].transpose(0, 2, 1)
+        radius = np.diag(problem.system.sigma) / 2
+        for row, c in enumerate(configuration):
+            snapshot, order = self.snapshots[c], problem.order[c]
+            heading[row, :, 3] = radius[snapshot.types[order]]
+            if not self.plan.draw_velocities and snapshot.velocities is not None:
+                heading[row, :, :d] = snapshot.velocities[order]
+        whole = {name: np.zeros((rows, n), np.int32) for name in ("partner", "known", "collisions")}
+        return {
+            "where": where, "heading": heading, "event": np.full((rows, padded(n)), np.inf), **whole, "reference": np.zeros((rows, d, n)),
+            "impulse": np.zeros(rows),
+        }  # fmt: skip
+
+    def final_of(self, state: dict[str, np.ndarray], configuration: np.ndarray) -> dict[str, np.ndarray]:
+        d, end = self.problem.d, self.plan.steps * self.plan.dt
+        where, heading = state["where"], state["heading"]
+        places = where[:, :, :d] + heading[:, :, :d] * (end - where[:, :, 3:])
+        return {"places": places.transpose(0, 2, 1), "velocities": heading[:, :, :d].transpose(0, 2, 1)}
+
+    def arguments(self, steps: int, slots: int) -> dict[str, Any]:
+        plan, xp, n = self.plan, self.target.xp, self.problem.n
+        rows = len(self._batch_rows())
+        history = xp.zeros((rows, plan.seen, 3)) if plan.seen else None
+        if history is not None:
+            self.history.append(history)
+        return {
+            "steps": steps,
+            "first_step": self.step,
+            "draw_velocities": int(self.step == 0 and plan.draw_velocities),
+            "seen": plan.seen,
+            "nodes": nodes(n),
+            "dt": plan.dt,
+            "scale": plan.scale,
+            "growth": plan.growth,
+            "history": history,
+            "node": xp.zeros((slots, nodes(n))),
+            "winner": xp.zeros((slots, nodes(n)), np.int32),
+            "now": xp.zeros((slots, self.problem.d, n)),
+        }

@@ -1,0 +1,334 @@
+"""Hard spheres: against a search that foresees every pair anew, conservation, reversal, equation of state, bit identities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from references import contact_order, mixture_contacts
+
+import glassgpu as gg
+from glassgpu.engines.edmd import EdmdPlan, EdmdRun
+from glassgpu.errors import BoxTooSmall, InvalidInput, ParticlesOverlap, SimulationFailed
+from glassgpu.launch import Cpu
+from glassgpu.systems.starts import closest_pair
+
+QUIET = {"backend": "cpu", "progress": False}
+
+
+@pytest.fixture(scope="module")
+def few():
+    """64 spheres at a packing fraction of 0.49, with velocities."""
+    system = gg.systems.hard_spheres(n=64, packing=0.49)
+    return system, gg.simulate.edmd(system, system.random_snapshot(2), temperature=1.0, duration=5, seed=1, **QUIET).final
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """500 spheres at a packing fraction of 0.52, with velocities."""
+    system = gg.systems.hard_spheres(n=500, packing=0.52)
+    return system, gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=10, seed=1, **QUIET).final
+
+
+def event_run(system, start, duration, seen=0, skin=0.45, dt=0.01, cpu=None, **options):
+    """A run that goes on with the velocities of its start; its collisions stand in ``history``."""
+    steps = round(duration / dt)
+    plan = EdmdPlan(
+        temperature=1.0, steps=steps, samples=(steps,), replicas=1, seed=0, precision="double", skin=skin, labels=False, keep_positions=True,
+        keep_final=True, dt=dt, draw_velocities=False, seen=seen,
+    )  # fmt: skip
+    return EdmdRun(system, [start], plan, cpu or Cpu(1), progress=False, chunk=steps, **options)
+
+
+def collisions(run):
+    """Times and partners, numbered as in the snapshot, of the collisions that a run wrote down."""
+    seen = run.history[0][0]
+    seen = seen[seen[:, 0] > 0]
+    return seen[:, 0], [tuple(sorted(run.problem.order[0][line[1:].astype(int)].tolist())) for line in seen]
+
+
+def radii(system, snapshot):
+    return np.diag(system.sigma)[snapshot.types] / 2
+
+
+def ended(run, start):
+    return gg.Snapshot(run.final["places"][0], start.types, start.box, run.final["velocities"][0])
+
+
+# ---------------------------------------------------------------- item 1
+
+
+def test_equals_a_search_that_foresees_every_pair_anew(few):
+    system, start = few
+    run = event_run(system, start, 0.5, seen=300).run()
+    times, partners = collisions(run)
+    order, when = contact_order(start, radii(system, start), 300)
+    assert partners == order
+    np.testing.assert_allclose(times, when, atol=1e-9, rtol=0)
+
+
+def test_equals_the_search_from_states_along_a_run_of_a_million_events(few):
+    """From each of 100 states, 10 000 events apart; lists that are rebuilt often."""
+    system, here = few
+    counted = 0
+    for k in range(100):
+        run = event_run(system, here, 9.0, seen=50, skin=(0.1, 0.45)[k % 2]).run()
+        times, partners = collisions(run)
+        order, when = contact_order(here, radii(system, here), 50)
+        assert partners == order, k
+        np.testing.assert_allclose(times, when, atol=1e-9, rtol=0)
+        counted += int(run.counts["events"][0, 0])
+        here = ended(run, here)
+    assert counted > 1_000_000
+
+
+def test_the_queue_equals_a_scan_of_all_predictions(few):
+    """Which event is first is found by a tree, or by looking at all: the same 10 000 events, bit for bit."""
+    system, start = few
+    runs = []
+    for constants in ({}, {"LINEAR_SCAN": 1}):
+        run = event_run(system, start, 9.0, seen=10_000)
+        run.problem.constants |= constants
+        runs.append(run.run())
+    assert runs[0].counts["events"][0, 0] > 10_000
+    assert np.array_equal(runs[0].history[0], runs[1].history[0])
+    for name, values in runs[0].final.items():
+        assert np.array_equal(values, runs[1].final[name])
+
+
+def test_energy_and_momentum_are_conserved_and_nothing_overlaps(dense):
+    system, start = dense
+    run = gg.simulate.edmd(system, start, temperature=1.0, times=np.arange(2, 41, 2.0), keep_positions=True, seed=5, **QUIET)
+    assert run.collisions[0] > 4e5
+    assert np.ptp(run.conserved[0]) < 1e-12 * run.conserved[0, 0]
+    momentum = run.final.velocities.sum(axis=0)
+    assert np.abs(momentum).max() < 1e-11
+    for x in run.positions[0]:
+        pair = closest_pair(system, gg.Snapshot(x, start.types, start.box), 1 - 1e-9)
+        assert pair is None
+
+
+def test_turned_round_it_goes_back(few):
+    """After 200 collisions every velocity is reversed: as many later all stand where they began."""
+    system, start = few
+    times, _ = collisions(event_run(system, start, 1.0, seen=201).run())
+    middle = (times[199] + times[200]) / 2
+    there = ended(event_run(system, start, middle, dt=middle).run(), start)
+    turned = replace(there, velocities=-there.velocities)
+    back = ended(event_run(system, turned, middle, dt=middle).run(), start)
+    apart = back.positions - start.positions
+    assert np.abs(apart - start.box * np.rint(apart / start.box)).max() < 1e-6
+    np.testing.assert_allclose(back.velocities, -start.velocities, atol=1e-5)
+
+
+def test_collisions_of_unequal_masses():
+    """Two spheres meet head on: velocities after it from the conservation laws."""
+    system = replace(gg.systems.hard_spheres(n=2, packing=0.01, large=0.5), mass=np.array([3.0, 1.0]))
+    box = np.full(3, 10.0)
+    start = gg.Snapshot(np.array([[-1.0, 0, 0], [1.0, 0, 0]]), np.array([0, 1]), box, np.array([[1.0, 0, 0], [-1.0, 0, 0]]))
+    run = event_run(system, start, 1.0, seen=2).run()
+    times, partners = collisions(run)
+    assert times.tolist() == [pytest.approx((2 - 0.925) / 2, abs=1e-14)]
+    assert partners == [(0, 1)]
+    np.testing.assert_allclose(run.final["velocities"][0], [[0, 0, 0], [2, 0, 0]], atol=1e-14)
+    assert run.records.log[0, 0, 2] == pytest.approx(3 * 0.925, abs=1e-12)  # r . dp
+
+
+# ---------------------------------------------------------------- item 2 (long forms: test_hard_sphere_liquid.py)
+
+
+def test_pressure_is_that_of_the_mixture_equation():
+    system = gg.systems.hard_spheres(n=500, packing=0.4)
+    run = gg.simulate.edmd(system, system.random_snapshot(3), temperature=1.0, times=[20, 120], seed=1, **QUIET)
+    share = np.array(system.counts) / system.n
+    _, expected = mixture_contacts(0.4, np.diag(system.sigma), share)
+    thermal = 2 * run.kinetic[0, 1] / (3 * (system.n - 1))
+    assert run.pressure[0, 1] / (system.density * thermal) == pytest.approx(expected, rel=0.01)
+
+
+# ---------------------------------------------------------------- item 3
+
+
+def test_growth_ends_without_overlap_at_the_packing_asked_for():
+    system = gg.systems.hard_spheres(n=400, packing=0.58)
+    start = system.random_snapshot(4)
+    assert closest_pair(system, start, 1.0) is None
+    filled = np.pi / 6 * (np.diag(system.sigma)[start.types] ** 3).sum() / start.box.prod()
+    assert filled == pytest.approx(0.58, abs=1e-12)
+    assert np.bincount(start.types).tolist() == list(system.counts)
+    assert gg.structure.largest_crystalline_cluster(start) < 0.02
+    again = system.random_snapshot(4)
+    assert np.array_equal(start.positions, again.positions)
+
+
+def test_no_cut_of_the_work_changes_a_bit(dense, tmp_path):
+    system, start = dense
+    starts = [start, system.random_snapshot(9)]
+    how = {"temperature": 1.0, "times": [0.05, 0.5, 1.2], "replicas": 3, "seed": 8, "keep_positions": True, **QUIET}
+    whole = gg.simulate.edmd(system, starts, **how)
+    for cut in ({"batch": 1}, {"threads": 1}, {"chunk": 7}, {"batch": 4, "chunk": 50}):
+        other = gg.simulate.edmd(system, starts, **how, **cut)
+        assert np.array_equal(whole.positions, other.positions), cut
+        assert np.array_equal(whole.pressure, other.pressure)
+        assert np.array_equal(whole.collisions, other.collisions)
+        assert np.array_equal(whole.final[1][2].velocities, other.final[1][2].velocities)
+
+
+def test_an_interruption_changes_nothing(dense, tmp_path, monkeypatch):
+    system, start = dense
+    how = {"temperature": 1.0, "times": [0.05, 0.5, 1.2], "replicas": 2, "seed": 8, "keep_positions": True, "chunk": 10, **QUIET}
+    whole = gg.simulate.edmd(system, start, **how)
+    calls, original = [0], EdmdRun._run_chunk
+
+    def stopped(self, steps):
+        calls[0] += 1
+        if calls[0] == 6:
+            raise KeyboardInterrupt
+        original(self, steps)
+
+    monkeypatch.setattr(EdmdRun, "_run_chunk", stopped)
+    with pytest.raises(gg.errors.Interrupted, match="continues from"):
+        gg.simulate.edmd(system, start, checkpoint=tmp_path / "run", **how)
+    monkeypatch.setattr(EdmdRun, "_run_chunk", original)
+    rest = gg.simulate.edmd(system, start, checkpoint=tmp_path / "run", **how)
+    assert np.array_equal(whole.positions, rest.positions)
+    assert np.array_equal(whole.collisions, rest.collisions)
+
+
+def test_shuffled_phases_give_the_same_bits(dense):
+    system, start = dense
+    a, b = (event_run(system, start, 1.0, seen=2000, cpu=Cpu(1, shuffled=shuffled)).run() for shuffled in (False, True))
+    assert np.array_equal(a.history[0], b.history[0])
+    assert np.array_equal(a.final["places"], b.final["places"])
+
+
+def test_a_strict_build_foresees_the_same_events(dense):
+    """One lane, nothing fused: the same collisions until roundings have grown."""
+    system, start = dense
+    a, b = (event_run(system, start, 0.2, seen=500, cpu=Cpu(1, strict=strict)).run() for strict in (False, True))
+    (times, partners), (strict_times, strict_partners) = collisions(a), collisions(b)
+    assert partners == strict_partners
+    np.testing.assert_allclose(times, strict_times, atol=1e-10, rtol=0)
+
+
+def test_skin_and_samples_leave_no_trace_in_the_physics(few):
+    """Other lists, other times of looking: the same collisions."""
+    system, start = few
+    reference = collisions(event_run(system, start, 0.5, seen=300).run())
+    for other in ({"skin": 0.08}, {"skin": 0.8}, {"dt": 0.1}):
+        times, partners = collisions(event_run(system, start, 0.5, seen=300, **other).run())
+        assert partners == reference[1]
+        np.testing.assert_allclose(times, reference[0], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("change", ["shift", "image", "permute", "rotate"])
+def test_invariance(few, change):
+    system, start = few
+    x, v, types = start.positions, start.velocities, start.types
+    order = np.arange(64)
+    if change == "shift":
+        x = x + np.array([0.3, -1.1, 2.0])
+    elif change == "image":
+        x = x + start.box * np.array([2, -1, 0])
+    elif change == "permute":
+        order = np.random.default_rng(1).permutation(64)
+    else:
+        x, v = x[:, [1, 2, 0]], v[:, [1, 2, 0]]
+    times, partners = collisions(event_run(system, start, 0.4, seen=200).run())
+    moved = gg.Snapshot(x[order], types[order], start.box, v[order])
+    other_times, other_partners = collisions(event_run(system, moved, 0.4, seen=200).run())
+    assert [tuple(sorted(order[list(p)].tolist())) for p in other_partners] == partners
+    np.testing.assert_allclose(other_times, times, atol=1e-9, rtol=0)
+
+
+# ---------------------------------------------------------------- item 4
+
+
+def test_the_ballistic_propensity_has_its_closed_form():
+    """Before anyone collides <|dr|> = t sqrt(8 T / (pi m)), less what the centre of mass takes."""
+    system = gg.systems.hard_spheres(n=300, packing=0.3)
+    runs = gg.isoconfigurational(system, system.random_snapshot(1), temperature=1.0, times=[1e-4], dt=1e-4, replicas=400, seed=3, **QUIET)
+    expected = 1e-4 * np.sqrt(8 / np.pi * (1 - 1 / 300))
+    assert float(runs.propensity.mean()) == pytest.approx(expected, rel=3 * 0.422 / np.sqrt(300 * 400) + 2e-3)
+    assert runs.attrs["dynamics"] == "edmd"
+
+
+@pytest.mark.parametrize(("packing", "expected"), [(0.50, 44)])
+def test_collision_rate(packing, expected):
+    system = gg.systems.hard_spheres(n=500, packing=packing)
+    run = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=40, seed=1, **QUIET)
+    assert 2 * run.collisions[0] / (500 * 40) == pytest.approx(expected, rel=0.05)
+
+
+def test_labels_equal_those_of_kept_positions(dense):
+    """Propensity, hops and observables of an ensemble against the displacements of the same runs."""
+    system, start = dense
+    times = [0.1, 1.0, 12.0]
+    how = {"temperature": 1.0, "times": times, "replicas": 4, "seed": 3, **QUIET}
+    runs = gg.isoconfigurational(
+        system, start, observe=gg.dynamics.Observe(wavenumber=7.8), labels=("propensity", "rearrangement", "bond_breaking"), **how
+    )
+    kept = gg.simulate.edmd(system, start, keep_positions=True, **how)
+    moved = kept.positions - start.positions
+    moved -= moved.mean(axis=2, keepdims=True)
+    far = np.linalg.norm(moved, axis=-1)
+    np.testing.assert_allclose(runs.propensity.values, far.mean(axis=0), atol=1e-8)
+    large = start.types == 0
+    k = 7.8 * far[:, :, large]
+    np.testing.assert_allclose(runs.observables["self_intermediate_scattering"].values[0, :, :, 0], (np.sin(k) / k).mean(axis=2), atol=1e-9)
+    assert 0 < float(runs.bond_breaking.mean()) < 1
+
+
+def test_equilibrate_accepts_a_liquid_of_spheres():
+    system = gg.systems.hard_spheres(n=500, packing=0.45)
+    liquid = gg.equilibrate(system, temperature=1.0, duration=40, seed=3, **QUIET)
+    assert closest_pair(system, liquid, 1 - 1e-9) is None
+    assert liquid.velocities is not None
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def test_bad_input_is_named(dense):
+    system, start = dense
+    lj = gg.systems.kob_andersen(n=300)
+    with pytest.raises(InvalidInput, match=r"packing=0\.74"):
+        gg.systems.hard_spheres(packing=0.74)
+    with pytest.raises(InvalidInput, match="size_ratio=0"):
+        gg.systems.hard_spheres(size_ratio=0.0)
+    with pytest.raises(InvalidInput, match="symmetric and positive"):
+        replace(system, sigma=np.array([[1.0, 0.5], [0.5, 0.0]]))
+    with pytest.raises(InvalidInput, match="additive"):
+        replace(system, sigma=np.array([[1.0, 0.5], [0.5, 0.85]]))
+    pushed = start.positions.copy()
+    pushed[1] = pushed[0] + [0.5, 0, 0]
+    with pytest.raises(ParticlesOverlap, match="cannot overlap"):
+        gg.simulate.edmd(system, gg.Snapshot(pushed, start.types, start.box), temperature=1, duration=1, **QUIET)
+    with pytest.raises(InvalidInput, match=r"simulate\.edmd"):
+        gg.simulate.md(system, start, temperature=1, duration=1, **QUIET)
+    with pytest.raises(InvalidInput, match=r"simulate\.edmd"):
+        gg.simulate.mc(system, start, temperature=1, duration=1, **QUIET)
+    with pytest.raises(InvalidInput, match=r"simulate\.edmd"):
+        gg.simulate.quench(system, start, **QUIET)
+    with pytest.raises(InvalidInput, match="no energies"):
+        gg.energy(system, start, backend="cpu")
+    with pytest.raises(InvalidInput, match="hard spheres"):
+        gg.simulate.edmd(lj, lj.random_snapshot(1), temperature=1, duration=1, **QUIET)
+    with pytest.raises(InvalidInput, match="temperature=None continues"):
+        gg.simulate.edmd(system, replace(start, velocities=None), duration=1, **QUIET)
+    with pytest.raises(InvalidInput, match="double precision only"):
+        gg.isoconfigurational(system, start, temperature=1, times=[1], replicas=2, seed=1, precision="single", **QUIET)
+    with pytest.raises(InvalidInput, match="step= does not belong"):
+        gg.isoconfigurational(system, start, temperature=1, times=[1], replicas=2, seed=1, step=0.1, **QUIET)
+    with pytest.raises(InvalidInput, match="whole number of steps"):
+        gg.simulate.edmd(system, start, temperature=1, times=[0.013], **QUIET)
+    with pytest.raises(BoxTooSmall, match="N >="):
+        gg.simulate.edmd(
+            gg.systems.hard_spheres(n=20), gg.systems.hard_spheres(n=20).random_snapshot(1), temperature=1, duration=1, **QUIET
+        )
+
+
+def test_a_packing_that_cannot_be_reached_is_named():
+    with pytest.raises(SimulationFailed, match="jammed"):
+        gg.systems.hard_spheres(n=200, packing=0.69).random_snapshot(1)
