@@ -280,7 +280,7 @@ def test_unknown_names_are_explained():
     with pytest.raises(AttributeError, match="isoconfigurational"):
         gg.no_such_thing  # noqa: B018
     with pytest.raises(
-        AttributeError, match=r"glassgpu.systems has no 'kob_anderson'; it has System, kob_andersen, ternary_2d; did you mean kob_andersen"
+        AttributeError, match=r"glassgpu.systems has no 'kob_anderson'; it has System, hard_spheres, kob_andersen, ternary_2d; did you mean kob_andersen"
     ):
         gg.systems.kob_anderson  # noqa: B018
     for module in ("descriptors", "dynamics", "evaluate", "io", "models", "report", "simulate", "structure"):
@@ -294,7 +294,7 @@ def test_systems_refuse_nonsense():
         (lambda: gg.systems.kob_andersen(n=0), "at least 2"),
         (lambda: gg.systems.kob_andersen(cutoff="short"), "choose one of"),
         (lambda: gg.systems.kob_andersen(density=-1), "density"),
-        (lambda: gg.systems.kob_andersen(law="hard"), "choose one of"),
+        (lambda: gg.systems.kob_andersen(law="soft"), "choose one of"),
         (lambda: gg.systems.ternary_2d(inner=3.0), "at most"),
         (lambda: gg.systems.kob_andersen(density="1.2"), "density='1.2' is not a number"),
         (lambda: gg.systems.kob_andersen(n=1000).random_snapshot(1.5), "seed=1.5: give a whole number"),
