@@ -294,7 +294,7 @@ def test_systems_refuse_nonsense():
         (lambda: gg.systems.kob_andersen(n=0), "at least 2"),
         (lambda: gg.systems.kob_andersen(cutoff="short"), "choose one of"),
         (lambda: gg.systems.kob_andersen(density=-1), "density"),
-        (lambda: gg.systems.kob_andersen(law="soft"), "choose one of"),
+        (lambda: gg.systems.kob_andersen(law="hard"), "choose one of"),
         (lambda: gg.systems.ternary_2d(inner=3.0), "at most"),
         (lambda: gg.systems.kob_andersen(density="1.2"), "density='1.2' is not a number"),
         (lambda: gg.systems.kob_andersen(n=1000).random_snapshot(1.5), "seed=1.5: give a whole number"),

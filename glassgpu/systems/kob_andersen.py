@@ -26,6 +26,7 @@ def kob_andersen(n: int = 4096, density: float = 1.2, cutoff: str = "sigma_AA", 
     """
     n = validate.whole("n", n, least=2)
     validate.choice("cutoff", cutoff, ("sigma_AA", "per_pair"))
+    validate.choice("law", law, ("shifted", "smooth"))
     b = round(0.2 * n)
     per_pair = cutoff == "per_pair" or law == "smooth"
     return System(
