@@ -171,7 +171,7 @@ def edmd(
             batch, chunk: as for ``md``.
 
     Returns:
-        Trajectory with ``collisions``; its pressure is that of the collisions between one time and the next.
+        Trajectory with ``collisions`` and ``contact_values``; its pressure is that of the collisions between one time and the next.
 
     Raises, Warns: as ``md``.
 

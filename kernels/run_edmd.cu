@@ -47,7 +47,8 @@ struct EdmdArguments {
   int32* collisions;           // (replica, particle) so far
   packed_t* reference;         // (replica, D, particle) positions of the last list build
   double* impulse;             // (replica) sum of r . dp over all collisions so far
-  int64* events;               // (replica, 2) collisions in this chunk; events whose partner had gone another way
+  int64* meetings;             // (replica, species, species) collisions in this chunk, the lesser species first
+  int64* missed;               // (replica) events whose partner had gone another way
   double* history;             // (replica, seen, 3) time and partners of the first collisions of this chunk; may be null
   real* node;                  // (slot, nodes)
   int32* winner;               // (slot, nodes)
@@ -123,6 +124,8 @@ GG_FUNCTION void run_edmd(const EdmdArguments& a, int replica, int slot) {
       if (meet) {
         phase(1, [&](int) {
           a.impulse[replica] += collide(w, s, i, j, now);
+          const int one = w.types[i], other = w.types[j];
+          ++a.meetings[(static_cast<int64>(replica) * SPECIES + least(one, other)) * SPECIES + greatest(one, other)];
           if (a.history && collided < a.seen) {
             double* line = a.history + (static_cast<int64>(replica) * a.seen + collided) * 3;
             line[0] = now, line[1] = i, line[2] = j;
@@ -155,7 +158,7 @@ GG_FUNCTION void run_edmd(const EdmdArguments& a, int replica, int slot) {
   // A velocity that is no number never meets anyone.
   if (block_any(n, [&](int i) { return !(magnitude(velocity(s, 0, i)) < LARGEST_SPEED); })) return stop(OVERLAP);
   phase(1, [&](int) {
-    a.events[2 * replica] = collided, a.events[2 * replica + 1] = missed;
+    a.missed[replica] = missed;
     a.rebuilds[replica] = rebuilds;
   });
 }

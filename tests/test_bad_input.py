@@ -280,7 +280,8 @@ def test_unknown_names_are_explained():
     with pytest.raises(AttributeError, match="isoconfigurational"):
         gg.no_such_thing  # noqa: B018
     with pytest.raises(
-        AttributeError, match=r"glassgpu.systems has no 'kob_anderson'; it has System, hard_spheres, kob_andersen, ternary_2d; did you mean kob_andersen"
+        AttributeError,
+        match=r"glassgpu.systems has no 'kob_anderson'; it has System, hard_spheres, kob_andersen, ternary_2d; did you mean kob_andersen",
     ):
         gg.systems.kob_anderson  # noqa: B018
     for module in ("descriptors", "dynamics", "evaluate", "io", "models", "report", "simulate", "structure"):

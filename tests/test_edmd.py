@@ -78,7 +78,7 @@ def test_equals_the_search_from_states_along_a_run_of_a_million_events(few):
         order, when = contact_order(here, radii(system, here), 50)
         assert partners == order, k
         np.testing.assert_allclose(times, when, atol=1e-9, rtol=0)
-        counted += int(run.counts["events"][0, 0])
+        counted += int(run.counts["meetings"].sum())
         here = ended(run, here)
     assert counted > 1_000_000
 
@@ -91,7 +91,7 @@ def test_the_queue_equals_a_scan_of_all_predictions(few):
         run = event_run(system, start, 9.0, seen=10_000)
         run.problem.constants |= constants
         runs.append(run.run())
-    assert runs[0].counts["events"][0, 0] > 10_000
+    assert runs[0].counts["meetings"].sum() > 10_000
     assert np.array_equal(runs[0].history[0], runs[1].history[0])
     for name, values in runs[0].final.items():
         assert np.array_equal(values, runs[1].final[name])
@@ -145,6 +145,32 @@ def test_pressure_is_that_of_the_mixture_equation():
     _, expected = mixture_contacts(0.4, np.diag(system.sigma), share)
     thermal = 2 * run.kinetic[0, 1] / (3 * (system.n - 1))
     assert run.pressure[0, 1] / (system.density * thermal) == pytest.approx(expected, rel=0.01)
+
+
+def test_contact_values_and_pressure_tell_the_same():
+    """One counts collisions, the other adds what they exchange; the theory of mixtures has both."""
+    system = gg.systems.hard_spheres(n=500, packing=0.35)
+    run = gg.simulate.edmd(system, system.random_snapshot(3), temperature=2.0, times=[200], replicas=2, seed=1, **QUIET)
+    share = np.array(system.counts) / system.n
+    sums = (np.outer(share, share) * system.sigma**3 * run.contact_values.mean(axis=0)).sum()
+    thermal = 2 * run.kinetic.mean() / (3 * (system.n - 1))
+    assert run.pressure.mean() / (system.density * thermal) == pytest.approx(1 + 2 * np.pi / 3 * system.density * sums, rel=0.005)
+    theory = gg.dynamics.mixture_theory(system)
+    np.testing.assert_allclose(run.contact_values.mean(axis=0), theory.contact, rtol=0.02)
+    expected = mixture_contacts(0.35, np.diag(system.sigma), share)
+    np.testing.assert_allclose(theory.contact, expected[0], rtol=1e-12)
+    assert theory.compressibility == pytest.approx(expected[1], rel=1e-12)
+
+
+def test_contact_values_of_an_ideal_gas_are_one():
+    """Points that meet as often as if nothing stood in their way; one particle of a kind meets none of its kind."""
+    system = gg.systems.hard_spheres(n=101, packing=0.001, large=1 / 101)
+    volume, t = float(system.box.prod()), 3.0
+    pairs = np.array([[0, 100], [0, 4950]])
+    rate = pairs * system.sigma**2 * np.sqrt(16 * np.pi * t) / volume  # reduced mass 1/2
+    found = gg.dynamics.contact_values(system, np.array([1, 100]), volume, rate * 7.0, 7.0, t)
+    assert np.isnan(found[0, 0])
+    np.testing.assert_allclose([found[0, 1], found[1, 0], found[1, 1]], 1, rtol=1e-12)
 
 
 # ---------------------------------------------------------------- item 3

@@ -1,6 +1,7 @@
 """Labels: what moves, and how sure one can be of it; and what a liquid does on average."""
 
 from glassgpu.dynamics.cage import InitialNeighbors, bond_breaking, cage_relative, initial_neighbors
+from glassgpu.dynamics.contact import MixtureTheory, contact_values, mixture_theory
 from glassgpu.dynamics.displacement import displacements, propensity
 from glassgpu.dynamics.events import Examples, balanced_examples, extreme_limits, hop_events, quiet_limit, quiet_spells
 from glassgpu.dynamics.fits import Arrhenius, VogelFulcherTammann, fit_arrhenius, fit_vogel_fulcher_tammann
@@ -32,12 +33,14 @@ __all__ = [
     "Examples",
     "Hops",
     "InitialNeighbors",
+    "MixtureTheory",
     "Observe",
     "VogelFulcherTammann",
     "balanced_examples",
     "bond_breaking",
     "cage_relative",
     "chi4",
+    "contact_values",
     "cumulative_squared_displacement",
     "displacements",
     "ensemble_moments",
@@ -52,6 +55,7 @@ __all__ = [
     "logit_reliability",
     "logit_variance",
     "mean_squared_displacement",
+    "mixture_theory",
     "noise_ceiling",
     "non_gaussian",
     "overlap",

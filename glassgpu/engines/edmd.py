@@ -49,7 +49,8 @@ class EdmdRun(Run):
     """One run of all replicas of all configurations.
 
     ``final``: ``places`` and ``velocities``, (row, N, d) float64, places unwrapped.
-    ``counts``: ``events``, (row, 2) collisions, and events whose partner had gone another way.
+    ``counts``: ``meetings``, (row, species, species) collisions, the lesser species first; ``missed``, (row,) events whose
+    partner had gone another way.
     ``history``: of every chunk, (row, seen, 3) time and partners of its first collisions, when the plan asks for them.
     """
 
@@ -84,7 +85,8 @@ class EdmdRun(Run):
         return {name: np.zeros((self.rows, self.problem.n, self.problem.d)) for name in ("places", "velocities")}
 
     def empty_counts(self) -> dict[str, np.ndarray]:
-        return {"events": np.zeros((self.rows, 2), np.int64)}
+        s = len(self.problem.system.species)
+        return {"meetings": np.zeros((self.rows, s, s), np.int64), "missed": np.zeros(self.rows, np.int64)}
 
     def first_state(self, configuration: np.ndarray) -> dict[str, np.ndarray]:
         problem, d = self.problem, self.problem.d

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassgpu.dynamics.contact import contact_values
 from glassgpu.dynamics.observables import observables_dataset
 from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.mc import McRun
@@ -41,6 +42,8 @@ class Trajectory:
         exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
             symmetric; swap Monte Carlo.
         collisions: (replica,) int64 in the whole run; event-driven dynamics.
+        contact_values: (replica, species, species) float64 g_ab at contact, from the collisions of the whole run
+            (``dynamics.contact_values``); event-driven dynamics.
         types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
             for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
@@ -59,6 +62,7 @@ class Trajectory:
     acceptance: np.ndarray | None = None
     exchanges: np.ndarray | None = None
     collisions: np.ndarray | None = None
+    contact_values: np.ndarray | None = None
     types: np.ndarray | None = None
     observables: xarray.Dataset | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +88,9 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     if isinstance(run, MdRun):
         more = {"kinetic": shaped(kinetic), "conserved": shaped(potential + kinetic + bath)}
     elif isinstance(run, EdmdRun):
-        more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "collisions": shaped(run.counts["events"][:, 0])}
+        contact = _contact_values(run)
+        more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "contact_values": shaped(contact)}
+        more["collisions"] = shaped(run.counts["meetings"].sum(axis=(1, 2)))
         virial = np.diff(virial, prepend=0.0) / (plan.dt * np.diff(records.steps, prepend=0))
     elif isinstance(run, McRun):
         kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
@@ -109,6 +115,18 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
         attrs=provenance(system, snapshots, plan, run.target),
         **more,
     )
+
+
+def _contact_values(run: EdmdRun) -> np.ndarray:
+    """(row, S, S), each row by the temperature of its own velocities."""
+    system, out = run.problem.system, []
+    for row, meetings in enumerate(run.counts["meetings"]):
+        snapshot = run.snapshots[row // run.plan.replicas]
+        square = system.mass[snapshot.types] @ (run.final["velocities"][row] ** 2).sum(axis=1)
+        counts = np.bincount(snapshot.types, minlength=len(system.species))
+        temperature = max(square / (system.dimension * (snapshot.n - 1)), np.finfo(float).tiny)
+        out.append(contact_values(system, counts, float(snapshot.box.prod()), meetings, run.plan.steps * run.plan.dt, temperature))
+    return np.stack(out)
 
 
 def _final(run: Run, row: int, configuration: int) -> Snapshot:
