@@ -14,6 +14,7 @@ from glassgpu.errors import GlassGPUError
 EXPERIMENTS = {
     "demo": "Demo",
     "energy_barriers": "EnergyBarriers",
+    "hard_sphere_relaxation": "HardSphereRelaxation",
     "information_imbalance": "InformationImbalance",
     "interpretability": "Interpretability",
     "kob_andersen_relaxation": "KobAndersenRelaxation",

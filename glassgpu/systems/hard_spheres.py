@@ -52,6 +52,6 @@ def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85,
         mass=np.ones(2),
         length_unit="sigma_L",
         energy_unit="k_B T",
-        wavenumber=7.8,
+        wavenumber=8.1,
         dynamics="edmd",
     )
