@@ -11,7 +11,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
 
-QUIET_GRID = np.round(np.arange(0.010, 0.0601, 0.005), 3)  # spec section 4
+QUIET_GRID = np.round(np.arange(0.010, 0.0601, 0.005), 3)  # project notes, section 4
 
 
 def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,7 @@ def quiet_limit(runs: Iterable[np.ndarray], wanted: int, least: int, grid: Seque
         least: frames of a spell.
         grid: limits, ascending [length^2].
 
-    Source: spec section 4, rule (b).
+    Source: project notes, section 4, rule (b).
     """
     found = np.zeros(len(grid), int)
     for p_hop in runs:

@@ -128,7 +128,7 @@ def fit_barriers(
     Raises:
         InvalidInput: an unknown form; fewer than two temperatures left; a single block at a temperature.
 
-    Source: TH equations 1.5 and 2.4; spec section 4.
+    Source: TH equations 1.5 and 2.4; project notes, section 4.
     """
     validate.choice("form", form, FORMS)
     used, error = usable(probability, below, least_events, errors)

@@ -74,7 +74,7 @@ def onset_temperature(
     Raises:
         InvalidInput: as in ``fit_barriers``.
 
-    Source: TH sections 1.6.2 and 2.4; Schoenholz, Cubuk, Sussman, Kaxiras, Liu, Nature Physics 12, 469 (2016); spec section 4.
+    Source: TH sections 1.6.2 and 2.4; Schoenholz, Cubuk, Sussman, Kaxiras, Liu, Nature Physics 12, 469 (2016); project notes, section 4.
     """
     validate.choice("form", form, FORMS)
     validate.whole("resamples", resamples, least=0)
