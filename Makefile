@@ -18,7 +18,7 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest --numprocesses 2
 
-# About two hours on 2 cores: canonical distributions, drift, other people's runs. Keeps its figures.
+# One to two hours on 2 cores: canonical distributions, drift, other people's runs. Keeps its figures.
 validate: $(VENV)/.dev
 	GLASSGPU_RESULTS=benchmarks/results/validate.json $(BIN)/python -m pytest -m validate -s
 

@@ -11,7 +11,7 @@ from glassgpu.experiments import softness_figures
 from glassgpu.experiments.energy_barriers_claims import REGRESSIONS, cosine, deviation, divergence, judged, log_probability, slope
 from glassgpu.experiments.energy_barriers_stages import BINS, FEWER
 from glassgpu.experiments.softness_claims import of_plane
-from glassgpu.experiments.softness_report import words
+from glassgpu.experiments.softness_report import warn_of_smoke, words
 from glassgpu.experiments.watched_liquids import Watched
 
 import glassgpu as gg
@@ -43,8 +43,10 @@ def write(
         "transfer": {name: values for name, values in transfer["pearson"].items()}, "transfer_times": transfer["times"], "transfer_ceiling": transfer["ceiling"],
         "calibration": calibration["rows"],
     }  # fmt: skip
+    warn_of_smoke(page, scale)
+    times = " or ".join(f"{replicas:,}" for replicas in sorted({wanted.replicas_at(t) for t in runs}))
     page.text(
-        "Release the same crowd from the same photograph a hundred times, each time with fresh whims, and count in how many of these replays each person squeezes past a "
+        f"Release the same crowd from the same photograph {times} times, each time with fresh whims, and count in how many of these replays each person squeezes past a "
         f"neighbour at one moment, {wanted.time:g} tau later. That share, p_r, is as much as can ever be known about a person from the photograph. Here the crowd is a liquid close to becoming a glass, and five kinds of model "
         "guess p_r from how many neighbours everybody has at every distance and in which directions: a classifier, two linear regressions, and two that may bend.",
         "Then each model's guess is read as the height of a barrier. If they were seeing different things, they would find different barriers.",
@@ -99,7 +101,9 @@ def _probability(page: Page, verdicts: Verdicts, wanted: Any, runs: dict[float, 
     )
     more = ", ".join(f"{found['csd_over_p_hop']:.2f} (T = {t:g})" for t, found in explained.items())
     page.text(
-        "Reliability is the share of the differences between particles that would show again in new runs; below 0, nothing of them is told from chance by this simple estimate, which needs some ten hops a particle. The labels count a hop at that instant (p_hop), at any instant up to it (any), or a large "
+        "Reliability is the share of the differences between particles that would show again in new runs. It and the variance without noise are simple estimates: from the scatter of logit p_r "
+        "they subtract the variance that counting adds, which with fewer than some ten hops a particle is itself known badly and taken too large. So reliability may fall below 0 and no structural variance "
+        "be left where the last column, from the likelihood of the counts, which subtracts nothing, still finds some: where the two differ much, hops are few, and the last is the better. The labels count a hop at that instant (p_hop), at any instant up to it (any), or a large "
         f"cumulative squared displacement (csd); the last counts {more} times as many as the first.",
     )
 

@@ -11,6 +11,7 @@ from glassgpu.experiments.softness_stages import INHERENT_LIMIT, INHERENT_SPELL,
 from glassgpu.experiments.watched_liquids import Watched, opened
 
 from glassgpu.evaluate import Verdicts
+from glassgpu.io import Frames
 from glassgpu.models import cosine
 from glassgpu.report import figures
 from glassgpu.report.page import Page
@@ -38,8 +39,9 @@ def write(
             for name, found in maps.items()
         },
         "moments": {name: moments(scores, name, data.temperatures) for name in scores[f"{cold:g}"]["names"]},
-        "tau_alpha": examples["cold"]["tau_alpha"],
+        "tau_alpha": examples["cold"]["tau_alpha"], "relaxation_time": relaxation(examples["cold"]["tau_alpha"], opened(data.frames[cold])),
     }  # fmt: skip
+    warn_of_smoke(page, scale)
     page.text(
         "In a dense crowd most people shuffle on the spot; now and then someone squeezes past a neighbour. Could one have told from a photograph, a moment earlier, who "
         f"would? Here the crowd is a liquid of {data.system.n} particles on its way to becoming a glass, {data.facts['configurations']} of them at each of "
@@ -58,6 +60,22 @@ def write(
     verdicts.show_rest(page)
 
 
+def warn_of_smoke(page: Page, scale: str) -> None:
+    """Say of the smallest scale that its numbers are no results."""
+    if scale == "smoke":
+        page.text(
+            "This is the scale smoke, which tests the machinery on liquids that are not in equilibrium. Its numbers mean nothing, and the sentences "
+            "around them were written for larger scales."
+        )
+
+
+def relaxation(tau: float, frames: Frames) -> str:
+    """In words what ``softness_stages.relaxation_time`` found, whose smallest and largest values are bounds."""
+    if tau >= frames.times[-1]:
+        return f"longer than {tau:.3g}, the length of a run"
+    return f"at most {tau:.3g}" if tau <= frames.interval else f"{tau:.3g}"
+
+
 def words(page: Page, data: Watched) -> None:
     """What both reports take for granted."""
     page.text(
@@ -66,7 +84,8 @@ def words(page: Page, data: Watched) -> None:
         "distance, and the order of their directions. Softness is w · F - b, a weighted sum of columns F less a bias b; fluidity is the same, learned in a hot liquid. Lead: how long before the "
         "hop the surroundings are taken. Balanced accuracy: the mean of the shares of both classes that are told right, 0.5 by guessing.",
         "Verdicts. Each table of claims says what was expected, by whom, and what is found here. Agree: within the tolerance given, or three standard errors. Differs: not. Not reachable: the claim "
-        "is about a larger or colder study than this one, and is not judged, even where the numbers look close.",
+        "is about a larger or colder study than this one, or its value could not be computed here (-); it is not judged, even where the numbers look close. Beside TH, a source may be a goal "
+        "of this experiment, a bound set by its authors, or the project notes, figures and rules that the project was given to start from.",
     )
 
 
@@ -92,13 +111,15 @@ def _labels(page: Page, verdicts: Verdicts, data: Watched, cold: Result) -> None
         draw.hops(store.times, {name: p[:, k] for name, k in picks.items()}, data.hops.threshold, histograms), "hops",
         f"Left: p_hop of three particles at T = {t:g}. Right: of all A particles at every temperature. Dashed: the threshold {data.hops.threshold:g}.",
     )  # fmt: skip
+    interval, asked = data.hops.interval, cold["sets"]["inherent"]["provenance"]["quiet_for"]
+    half = f"{data.hops.half_window * interval:g}"
     page.text(
-        f"A particle's hop indicator p_hop compares where it was during the last {data.hops.half_window} units of time with where it is during the next "
-        f"{data.hops.half_window}. At T = {t:g} a share of {data.frames[t]['share_hopping']:.2g} of the A particles is above {data.hops.threshold:g} at any moment; the "
-        f"relaxation time is {cold['tau_alpha']:.3g}.",
+        f"A particle's hop indicator p_hop compares where it was during the last {half} tau with where it is during the next "
+        f"{half}. At T = {t:g} a share of {data.frames[t]['share_hopping']:.2g} of the A particles is above {data.hops.threshold:g} at any moment; the "
+        f"relaxation time is {relaxation(cold['tau_alpha'], store)}.",
         f"The thesis calls a particle quiet when p_hop stays below {INHERENT_LIMIT:g} for {INHERENT_SPELL:g} tau. On thermal positions, where everybody rattles, the longest such spell "
-        f"here is {cold['longest_quiet']} frames, and {cold['thesis_quiet_spells']} spells are long enough. So that rule is used for inherent structures, positions "
-        f"without the rattling, and thermal particles are quiet below {cold['quiet_limit']:g} for {cold['quiet_frames']} frames ({cold['sets']['thermal']['provenance']['rule']}).",
+        f"here is {cold['longest_quiet'] * interval:g} tau; {cold['thesis_quiet_spells']} spells last the {asked * interval:g} tau asked for at this scale. So that rule is used for inherent structures, positions "
+        f"without the rattling, and thermal particles are quiet below {cold['quiet_limit']:g} for {cold['quiet_frames'] * interval:g} tau ({cold['sets']['thermal']['provenance']['rule']}).",
     )
     verdicts.show(page, "shares", "median_p_hop", "thesis_quiet_empty", "examples")
 
@@ -316,5 +337,5 @@ def _look(page: Page, data: Watched, scores: dict[str, Result], thermal: Any, wa
     moves[kept] = np.log10(store.p_hop(0)[frame + wanted.lead, kept])
     page.figure(
         figures.maps(snapshot, {"softness": softness, "$\\log_{10} p_{hop}$ soon after": moves}, None, slab=1.2), "map",
-        f"A slab of a liquid at T = {t:g}: softness, and p_hop {wanted.lead} frames later; a particle rearranges above {np.log10(data.hops.threshold):.2f}. B particles are grey.",
+        f"A slab of a liquid at T = {t:g}: softness, and p_hop {wanted.lead} frames later; a particle rearranges above log10 p_hop = {np.log10(data.hops.threshold):.2f}. B particles are grey.",
     )  # fmt: skip

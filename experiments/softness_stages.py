@@ -17,7 +17,7 @@ from glassgpu.models import Hyperplane, LinearSVC
 from glassgpu.study import Result
 
 C = 0.01  # TH section 2.2.3
-INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # spec section 4, rule (a)
+INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # project notes, section 4, rule (a)
 AT_ONCE = 16  # frames described together
 SHUFFLES = 10  # of all labels: a judge that had seen what it judges would know them too
 RADIAL = 100  # the columns of TH chapter 2, which stand first
@@ -73,7 +73,7 @@ def thermal_examples(
     seed: int,
     late: int | None = None,
 ) -> dict[str, Any]:
-    """Rearranging and quiet particles of thermal frames (spec section 4, rule (b)); with ``late``, by another lead too."""
+    """Rearranging and quiet particles of thermal frames (project notes, section 4, rule (b)); with ``late``, by another lead too."""
     thermal = opened(frames)
     tau = relaxation_time(thermal, wavenumber)
     least = max(1, round(min(spell, 2 * tau) / thermal.interval))

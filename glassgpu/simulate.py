@@ -336,7 +336,10 @@ def _write_to(frames: str | Path | None, run: Run) -> None:
     if frames is None:
         return
     if run.hops.frames <= 2 * hops.half_window:
-        raise InvalidInput(f"the run ends before {2 * hops.half_window + 1} frames are there, one window of p_hop; give a longer duration")
+        raise InvalidInput(
+            f"the run ends before {2 * hops.half_window + 1} frames are there, one window of p_hop; give a duration of at least "
+            f"{2 * hops.half_window * hops.interval:g}, or other hops="
+        )
     from glassgpu.io.frames import FrameWriter
 
     starts = [run.snapshots[row // plan.replicas] for row in range(run.rows)]

@@ -134,7 +134,9 @@ class Ensemble:
             instant up to it, by ``csd``, the cumulative squared displacement up to it (``dynamics.Hops``).
         observables: Dataset over (configuration, replica, time, species), when asked for.
         attrs: provenance (``engines.options.provenance``): system, law, a hash of its physics, density,
-            temperature, dynamics and its parameters, skin, replicas, seed, precision, backend, version, units.
+            temperature, dynamics and its parameters, skin, replicas, seed, precision, backend, version, units;
+            with rearrangements ``hop_interval``, ``hop_half_window``, ``hop_threshold``,
+            ``hop_squared_displacement``, and ``hop_since`` where given (``dynamics.Hops``).
     """
 
     snapshot: Snapshot | list[Snapshot]

@@ -9,7 +9,7 @@ from glassgpu.systems.system import smooth_coefficients
 
 
 def pair_energy(system: System, a: int, b: int, r: np.ndarray) -> np.ndarray:
-    """U_ab(r), written from the definitions of spec section 1."""
+    """U_ab(r), written from the definitions of the project notes, section 1."""
     sigma, epsilon, cut = system.sigma[a, b], system.epsilon[a, b], system.cutoff[a, b]
     lj = 4 * epsilon * ((sigma / r) ** 12 - (sigma / r) ** 6)
     if system.law == "shifted":

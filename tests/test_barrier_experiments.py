@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from glassgpu.experiments import energy_barriers, softness
+from glassgpu.experiments import energy_barriers, softness, softness_report
 from glassgpu.experiments import energy_barriers_stages as barriers
 from glassgpu.experiments import softness_stages as stages
 
@@ -38,6 +39,9 @@ def test_softness_smoke(tmp_path, liquids):
     text = page.read_text()
     assert text.count("data:image/png") == 9
     assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("softness"))
+    assert "Its numbers mean nothing" in text[: text.index("In a dense crowd")]
+    assert numbers["relaxation_time"] == "longer than 3.2, the length of a run" and "relaxation time is longer than 3.2" in text
+    assert "where it was during the last 0.4 tau" in text and "above log10 p_hop = -1.30" in text  # two frames of 0.2
     assert {s.state for s in stage_status(tmp_path)} == {s.state for s in stage_status(liquids)} == {"done"}
     before = unchanged(tmp_path), unchanged(liquids)
     softness.run(options)
@@ -55,10 +59,58 @@ def test_energy_barriers_smoke(tmp_path, liquids):
     text = page.read_text()
     assert text.count("data:image/png") == 12
     assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("energy_barriers"))
+    assert "Its numbers mean nothing" in text[: text.index("Release the same crowd from the same photograph 24 times")]
+    assert (
+        "no structural variance left" in text
+        and "the variance that counting adds, which with fewer than some ten hops a particle is itself known badly" in text
+    )
     assert {s.state for s in stage_status(tmp_path)} == {"done"}
     before = unchanged(tmp_path), unchanged(liquids)
     energy_barriers.run(options)
     assert before == (unchanged(tmp_path), unchanged(liquids))
+
+
+class Read:
+    """A page that keeps its text."""
+
+    def __init__(self):
+        self.paragraphs = []
+
+    def text(self, *paragraphs):
+        self.paragraphs += paragraphs
+
+
+def test_only_the_smallest_scale_is_no_result():
+    page = Read()
+    for scale in softness.SCALES:
+        softness_report.warn_of_smoke(page, scale)
+    assert len(page.paragraphs) == 1
+
+
+def test_a_relaxation_time_that_is_a_bound_is_told_as_one():
+    frames = SimpleNamespace(interval=0.2, times=0.2 * np.arange(17))
+    told = [softness_report.relaxation(float(tau), frames) for tau in (frames.times[-1], 1.234, frames.interval)]
+    assert told == ["longer than 3.2, the length of a run", "1.23", "at most 0.2"]
+
+
+def test_spells_are_told_in_time():
+    """Frames 0.5 apart, windows of four: 2 tau; the longest spell of 30 frames: 15 tau; 24 frames: 12 tau; 8 frames: 4 tau."""
+    p_hop = np.random.default_rng(0).uniform(0.01, 1, (40, 20))
+    store = SimpleNamespace(runs=1, interval=0.5, times=0.5 * np.arange(40), types=np.zeros((1, 20), int), p_hop=lambda _: p_hop)
+    cold = {
+        "tau_alpha": 3.0, "longest_quiet": 30, "thesis_quiet_spells": 7, "quiet_limit": 0.04, "quiet_frames": 8,
+        "sets": {"thermal": {"provenance": {"rule": "smallest limit"}}, "inherent": {"provenance": {"quiet_for": 24}}},
+    }  # fmt: skip
+    data = SimpleNamespace(temperatures=(0.5,), frames={0.5: {"share_hopping": 0.1}}, hops=gg.dynamics.Hops(interval=0.5, half_window=4))
+    page = Read()
+    page.heading = page.figure = lambda *_: None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(softness_report, "opened", lambda _: store)
+        softness_report._labels(page, SimpleNamespace(show=lambda *_: None), data, cold)
+    text = " ".join(page.paragraphs)
+    assert "where it was during the last 2 tau with where it is during the next 2." in text
+    assert "the longest such spell here is 15 tau; 7 spells last the 12 tau asked for at this scale" in text
+    assert "quiet below 0.04 for 4 tau" in text
 
 
 @pytest.mark.parametrize(

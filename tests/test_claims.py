@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import re
+import tomllib
+
 import numpy as np
 import pytest
 
@@ -147,6 +151,14 @@ def test_the_claims_of_this_project():
     np.testing.assert_allclose([relaxation["tau_alpha_050"].low[0], relaxation["tau_alpha_050"].high[0]], [70, 130])
     assert len(public["noise_ceiling"].low) == 8 and public["thermal_pearson_mean"].low.tolist() == [0.47, 0.52, 0.54]
     assert public["inherent_pearson"].low[0] == 0.71 < public["best_pearson"].low[0] == 0.76
+
+
+def test_sources_can_be_found_by_a_reader():
+    """Papers, goals and notes: the places in which work was asked for are unknown outside."""
+    entries = tomllib.loads((importlib.resources.files("glassgpu.experiments") / "claims.toml").read_text())
+    sources = [claim["source"] for experiment in entries.values() for claim in experiment.values()]
+    assert len(sources) > 100
+    assert not [s for s in sources if re.search(r"\b(issue|spec)\b", s)]
 
 
 def test_verdicts_stand_beside_what_they_are_about():

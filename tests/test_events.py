@@ -114,5 +114,26 @@ def test_balanced_examples(p_hop):
         events.balanced_examples([], quiet, lead=2)
     with pytest.raises(InvalidInput, match="that of one run"):
         events.hop_events(p_hop[None])
-    with pytest.raises(InvalidInput, match="no quiet"):
+    with pytest.raises(InvalidInput, match="no quiet particles were found; give longer runs, or a smaller least"):
         events.balanced_examples(active, [events.quiet_spells(p_hop, 1e-9, 6)] * 2, lead=2)
+    pair = (np.array([7, 8]), np.array([0, 1]))
+    for one_run in (active[0], pair, [np.ones(5)], [(pair[0], pair[1][:1])], [1, 2]):
+        with pytest.raises(InvalidInput, match="of each run; of a single run"):
+            events.balanced_examples(one_run, quiet, lead=2)
+    with pytest.raises(InvalidInput, match="quiet particles: give a list"):
+        events.balanced_examples(active, quiet[0], lead=2)
+
+
+def test_what_is_not_p_hop_of_one_run(p_hop):
+    for call in (lambda p: events.hop_events(p), lambda p: events.quiet_spells(p, 0.05, 6)):
+        for wrong in ([p_hop, p_hop], [p_hop, p_hop[:40]], p_hop[:, 0], "p_hop", None):
+            with pytest.raises(InvalidInput, match="that of one run; call this once for each run"):
+                call(wrong)
+    for wrong in ("0.2", None, np.array([0.2]), np.nan):
+        with pytest.raises(InvalidInput, match="threshold"):
+            events.hop_events(p_hop, wrong)
+        with pytest.raises(InvalidInput, match="below"):
+            events.quiet_spells(p_hop, wrong, 6)
+    assert len(events.quiet_spells(p_hop, 1e9, 70)[0]) == 29  # all frames, of all particles but the one with a gap
+    with pytest.raises(InvalidInput, match="least=71 frames exceeds the 70 frames of the run in which p_hop is known"):
+        events.quiet_spells(p_hop, 1e9, 71)

@@ -181,6 +181,30 @@ def test_replicas_are_counted(watched):
     assert back.rearrangements.equals(counts)
 
 
+def test_a_label_keeps_its_definition(watched, tmp_path):
+    system, start, run, hops, times, how, _, frames = watched
+    wanted = {
+        "hop_interval": hops.interval,
+        "hop_half_window": 3,
+        "hop_threshold": 0.02,
+        "hop_squared_displacement": 0.03,
+        "hop_since": times[3],
+    }
+    given = Hops(hops.interval, 3, 0.02, 0.03, since=times[3])
+    ensemble = gg.isoconfigurational(system, start, times=[times[9]], labels=("rearrangement",), hops=given, **how)
+    gg.io.save_dataset(tmp_path / "ensemble.zarr", ensemble)
+    back = gg.io.load_ensemble(tmp_path / "ensemble.zarr")
+    for attrs in (ensemble.attrs, ensemble.rearrangements.attrs, back.attrs, back.rearrangements.attrs):
+        assert {name: value for name, value in attrs.items() if name.startswith("hop_")} == wanted
+    stored = {name: value for name, value in frames.attrs.items() if name.startswith("hop_")}
+    assert stored == {"hop_interval": hops.interval, "hop_half_window": 3, "hop_threshold": 0.2, "hop_squared_displacement": 0.0966}
+    plain = gg.isoconfigurational(system, start, times=[times[9]], **how)
+    assert not [name for name in plain.attrs if name.startswith("hop_")]
+    odd = Hops(hops.interval, np.int64(3), np.float32(0.5), 1)  # numbers that a store of text would refuse
+    run(system, start, duration=times[9], frames=tmp_path / "odd.zarr", hops=odd, **how)
+    assert gg.io.open_frames(tmp_path / "odd.zarr").attrs["hop_threshold"] == 0.5
+
+
 @pytest.mark.parametrize("way", [{"batch": 1}, {"chunk": 7}, {"threads": 3}, {"batch": 3, "chunk": 33}])
 def test_no_bit_depends_on_how_the_work_is_cut(watched, tmp_path, way):
     system, start, run, hops, times, how, _, frames = watched
@@ -301,7 +325,7 @@ def test_bad_input(watched, tmp_path):
         run(system, start, duration=times[-1], hops=hops, **{**how, "cage_relative": None})
     with pytest.raises(bad, match="no whole number of steps"):
         run(system, start, duration=times[-1], frames=tmp_path / "a", hops=Hops(interval=hops.interval * 1.0001), **how)
-    with pytest.raises(bad, match="one window of p_hop"):
+    with pytest.raises(bad, match=rf"one window of p_hop; give a duration of at least {times[5]:g}"):
         run(system, start, duration=times[3], frames=tmp_path / "a", hops=hops, **how)
     with pytest.raises(bad, match="Hops"):
         run(system, start, duration=times[-1], frames=tmp_path / "a", hops=1, **how)
@@ -309,6 +333,9 @@ def test_bad_input(watched, tmp_path):
         gg.isoconfigurational(system, start, times=[times[9]], hops=hops, **how)
     with pytest.raises(bad, match="none of times"):
         gg.isoconfigurational(system, start, times=[times[1]], labels=("rearrangement",), hops=hops, **how)
+    late = Hops(hops.interval, 3, since=times[14])
+    with pytest.raises(bad, match=f"since={times[14]:g} is after {times[9]:g}, the last of times"):
+        gg.isoconfigurational(system, start, times=[times[9]], labels=("rearrangement",), hops=late, **how)
     assert not (tmp_path / "a").exists()
     (tmp_path / "something").write_text("else")
     with pytest.raises(gg.errors.OutputNotWritable, match="holds something else"):

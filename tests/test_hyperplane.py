@@ -58,5 +58,8 @@ def test_bad_input(rows):
         Hyperplane.fitted(LinearSVC(), np.where(x > 8, np.nan, x), y)
     with pytest.raises(InvalidInput, match="no direction"):
         Hyperplane(np.zeros(2), np.ones(2), np.zeros(2), 0.0).normal()
+    for wrong in (x[:, :4], np.ones((3, 7)), x[0, :1], 2.0):
+        with pytest.raises(InvalidInput, match=r"expected \(..., 5\), the columns"):
+            Hyperplane.fitted(Ridge(), x, y).score(wrong)
     with pytest.raises(InvalidInput, match="space"):
         Hyperplane(np.zeros(2), np.ones(2), np.ones(2), 0.0).normal("curved")

@@ -199,6 +199,8 @@ def test_which_points_are_used():
     few = fit_barriers(probability, least_events=10**7)
     assert not few.used.any()
     assert np.isnan(few.energy).all() and np.isnan(few.linear.e1) and np.isnan(few.reduced_chi2)
+    assert few.reason.startswith("0 bins have two temperatures with P of at most 0.2 and 10000000 events") and "least_events" in few.reason
+    assert found.reason == cold.reason == ""
 
 
 def test_saturation_alone_makes_lines_meet():

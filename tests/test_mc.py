@@ -251,7 +251,7 @@ def test_swaps_keep_composition_and_follow_species(film):
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert abs(tried[:, a, b].mean() - expected[a, b]) < 5 * np.sqrt(expected[a, b])
     assert accepted[:, 0, 1].sum() > 0 and accepted[:, 1, 2].sum() > 0
-    assert (accepted[:, 0, 2] < 1e-3 * tried[:, 0, 2]).all()  # spec section 1: only S-M and M-L are ever accepted
+    assert (accepted[:, 0, 2] < 1e-3 * tried[:, 0, 2]).all()  # project notes, section 1: only S-M and M-L are ever accepted
     assert not np.array_equal(run.final[0].types, run.final[1].types)
 
 
@@ -262,7 +262,7 @@ def test_acceptance_and_independence_of_company(film):
     )
     assert np.array_equal(few.positions, many.positions[:2])
     assert not np.array_equal(many.positions[0], many.positions[1])
-    assert ((many.acceptance > 0.55) & (many.acceptance < 0.7)).all()  # spec section 6: 0.60 at T = 0.5
+    assert ((many.acceptance > 0.55) & (many.acceptance < 0.7)).all()  # project notes, section 6: 0.60 at T = 0.5
     cold = gg.simulate.mc(system, start, temperature=1e-9, duration=20, **QUIET)
     assert cold.potential.size == 0 and cold.acceptance[0] < 0.5
     assert gg.energy(system, cold.final, backend="cpu").potential < gg.energy(system, start, backend="cpu").potential  # only downhill

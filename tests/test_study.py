@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from glassgpu.experiments import labelled_liquids, watched_liquids
 from killed_study import contents, leftovers
 from sklearn.linear_model import Ridge
 
@@ -329,6 +330,8 @@ def test_status(tmp_path):
     assert re.search(r"^numbers +[0-9a-f]{8} +done +0\.\d +[89]\.\d+ kB +\d{4}-", done.stdout, re.MULTILINE)
     none = subprocess.run([sys.executable, "-m", "glassgpu.cli.main", "status", str(tmp_path / "stages")], capture_output=True, text=True)
     assert none.returncode == 1 and none.stderr.startswith("glassgpu: InvalidInput") and "no study" in none.stderr
+    for shared in (watched_liquids, labelled_liquids):  # what experiments that share them simulate first
+        assert "--liquids, by default" in none.stderr and str(shared.Options().liquids) in none.stderr
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(FileFormatError, match=r"study\.json"):
         stage_status(tmp_path)

@@ -11,7 +11,7 @@ import numpy as np
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
 
-QUIET_GRID = np.round(np.arange(0.010, 0.0601, 0.005), 3)  # spec section 4
+QUIET_GRID = np.round(np.arange(0.010, 0.0601, 0.005), 3)  # project notes, section 4
 
 
 def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
@@ -24,8 +24,13 @@ def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, n
     Returns:
         Frames and particles, each (events,) int64, ordered by particle, then frame.
 
+    Raises:
+        InvalidInput: p_hop of several runs, or no numbers.
+
     Source: TH section 2.2.3 (p_hop > 0.2). A stay of several frames is one event, so that events are independent.
     """
+    p_hop = _of_one_run(p_hop)
+    validate.number("threshold", threshold)
     particle, first, last = _stays(p_hop > threshold)
     values = np.where(np.isnan(p_hop), -np.inf, p_hop)
     frame = np.array([f + int(values[f:l, i].argmax()) for i, f, l in zip(particle, first, last, strict=True)], np.int64)
@@ -45,9 +50,19 @@ def quiet_spells(p_hop: np.ndarray, below: float, least: int) -> tuple[np.ndarra
     Returns:
         Middle frames and particles, each (spells,) int64, ordered by particle, then frame.
 
+    Raises:
+        InvalidInput: p_hop of several runs, or no numbers; ``least`` is more than all frames in which p_hop is known.
+
     Source: TH section 2.2.3.
     """
+    p_hop = _of_one_run(p_hop)
+    validate.number("below", below)
     validate.whole("least", least, least=1)
+    known = int(np.isfinite(p_hop).any(axis=1).sum())
+    if 0 < known < least:
+        raise InvalidInput(
+            f"least={least} frames exceeds the {known} frames of the run in which p_hop is known; give a longer run, or a smaller least"
+        )
     particle, first, last = _stays(p_hop < below)
     length = last - first
     spells = length // least
@@ -65,7 +80,7 @@ def quiet_limit(runs: Iterable[np.ndarray], wanted: int, least: int, grid: Seque
         least: frames of a spell.
         grid: limits, ascending [length^2].
 
-    Source: spec section 4, rule (b).
+    Source: project notes, section 4, rule (b).
     """
     found = np.zeros(len(grid), int)
     for p_hop in runs:
@@ -125,7 +140,7 @@ def balanced_examples(
     """As many particles that rearrange as particles that stay, drawn at random from what was found.
 
     Args:
-        active, quiet: of each run, frames and particles (``hop_events``, ``quiet_spells``).
+        active, quiet: a list with the frames and particles of each run (``hop_events``, ``quiet_spells``).
         lead: frames before a rearrangement at which structure is taken. TH takes 2, inside the window of
             p_hop, which begins half_window frames before; half_window + 1 frames leak nothing.
         quiet_lead: the same for those that stay; 0 for the middle of a spell.
@@ -134,20 +149,27 @@ def balanced_examples(
         provenance: more to remember.
 
     Raises:
-        InvalidInput: a class is empty.
+        InvalidInput: a class is empty; no list of runs.
     """
     classes = []
-    kinds: list[tuple[str, Sequence[tuple[np.ndarray, np.ndarray]], int]]
-    kinds = [("rearrangements", active, lead), ("quiet particles", quiet, quiet_lead)]
-    for name, found, before in kinds:
+    kinds: list[tuple[str, Sequence[tuple[np.ndarray, np.ndarray]], int, str]]
+    kinds = [
+        ("rearrangements", active, lead, "a smaller threshold or lead"),
+        ("quiet particles", quiet, quiet_lead, "a smaller least or a larger limit of quiet_spells"),
+    ]
+    for name, found, before, instead in kinds:
         validate.whole("lead", before, least=0)
         if not len(found):
             raise InvalidInput(f"no {name} were given; give frames and particles of at least one run")
+        for pair in found:
+            shapes = [np.shape(part) for part in pair] if isinstance(pair, (tuple, list, np.ndarray)) else []
+            if len(shapes) != 2 or len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+                raise InvalidInput(f"{name}: give a list with (frames, particles) of each run; of a single run [(frames, particles)]")
         run = np.concatenate([np.full(len(frames), k) for k, (frames, _) in enumerate(found)])
         frame, particle = np.concatenate([np.stack(pair) for pair in found], axis=1)
         kept = frame - before >= 0
         if not kept.any():
-            raise InvalidInput(f"no {name} were found; give longer runs, or other thresholds")
+            raise InvalidInput(f"no {name} were found; give longer runs, or {instead}")
         classes.append((run[kept], frame[kept] - before, particle[kept]))
     count = min(len(c[0]) for c in classes)
     count = count if most is None else min(count, validate.whole("most", most, least=1))
@@ -161,10 +183,21 @@ def balanced_examples(
     return Examples(run, frame, particle, np.repeat([1, 0], count), {"lead": lead, "seed": seed, **counts, **provenance})
 
 
+def _of_one_run(p_hop: np.ndarray) -> np.ndarray:
+    """p_hop as an array (frame, N) of numbers, in the precision it has."""
+    try:
+        values = np.asarray(p_hop)
+    except ValueError:  # runs of several lengths
+        values = np.empty(0, object)
+    if values.dtype.kind not in "biuf":
+        raise InvalidInput("p_hop is no array of numbers (frame, N), that of one run; call this once for each run")
+    if values.ndim != 2:
+        raise InvalidInput(f"p_hop has shape {values.shape}; expected (frame, N), that of one run; call this once for each run")
+    return values
+
+
 def _stays(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unbroken stretches of True along the frames of (frame, N): particle, first frame, one past the last."""
-    if np.ndim(inside) != 2:
-        raise InvalidInput(f"p_hop has shape {np.shape(inside)}; expected (frame, N), that of one run")
     padded = np.zeros((inside.shape[1], inside.shape[0] + 2), np.int8)
     padded[:, 1:-1] = inside.T
     change = np.diff(padded, axis=1)

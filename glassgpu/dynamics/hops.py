@@ -36,12 +36,14 @@ class Hops:
     since: float | None = None
 
     def __post_init__(self) -> None:
-        validate.number("interval", self.interval, above=0)
-        validate.whole("half_window", self.half_window, least=1, most=1000)
-        validate.number("threshold", self.threshold, above=0)
-        validate.number("squared_displacement", self.squared_displacement, above=0)
+        checked: dict[str, float] = {
+            name: validate.number(name, getattr(self, name), above=0) for name in ("interval", "threshold", "squared_displacement")
+        }
+        checked["half_window"] = validate.whole("half_window", self.half_window, least=1, most=1000)
         if self.since is not None:
-            validate.number("since", self.since, least=0)
+            checked["since"] = validate.number("since", self.since, least=0)
+        for name, value in checked.items():  # as plain numbers, which every file format holds
+            object.__setattr__(self, name, value)
 
 
 def p_hop(positions: np.ndarray, window: int = 10, *, box: np.ndarray | None = None, remove_drift: bool = True) -> np.ndarray:

@@ -36,7 +36,7 @@ def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     Raises:
         InvalidInput: counts that are not whole numbers between 0 and R.
 
-    Source: spec section 2; Haldane, Ann. Hum. Genet. 20, 309 (1956); TH 3.4 states the logit of p itself.
+    Source: project notes, section 2; Haldane, Ann. Hum. Genet. 20, 309 (1956); TH 3.4 states the logit of p itself.
     """
     k, r = whole_counts(count, replicas)
     return np.log((k + 0.5) / (r - k + 0.5))
@@ -45,7 +45,7 @@ def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 def logit_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     """v = 1 / (k + 1/2) + 1 / (R - k + 1/2): the variance that finite R leaves in ``logit``.
 
-    Same arguments and shape. Source: spec section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
+    Same arguments and shape. Source: project notes, section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
     """
     k, r = whole_counts(count, replicas)
     return 1 / (k + 0.5) + 1 / (r - k + 0.5)
@@ -95,7 +95,7 @@ def structural_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     Raises:
         InvalidInput
 
-    Source: spec section 2.
+    Source: project notes, section 2.
     """
     spread, noise = _spread_and_noise(count, replicas)
     return spread - noise
@@ -154,7 +154,7 @@ def logit_ceiling(count: ArrayLike, replicas: int) -> float:
     Raises:
         InvalidInput: as ``logit_normal``.
 
-    Source: spec section 2 (a ceiling beside every coefficient).
+    Source: project notes, section 2 (a ceiling beside every coefficient).
     """
     validate.whole("replicas", replicas, least=1)
     mean, variance = logit_normal(count, replicas)

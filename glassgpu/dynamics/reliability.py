@@ -22,7 +22,7 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
         their reliabilities. Negative when noise explains all; NaN for a species with fewer than
         two particles.
 
-    Source: spec section 2; classical test theory (Spearman 1904).
+    Source: project notes, section 2; classical test theory (Spearman 1904).
     """
     values, variance_of_mean = np.asarray(values, float), np.asarray(variance_of_mean, float)
     types = np.asarray(types)

@@ -84,7 +84,7 @@ def equilibrate(
             what was seen, and the checkpoint, if any, is kept.
         As ``simulate.md``.
 
-    Source: spec section 1 (a state is accepted by test, not by step count).
+    Source: project notes, section 1 (a state is accepted by test, not by step count).
     """
     system = as_system(system)
     validate.number("temperature", temperature, above=0)

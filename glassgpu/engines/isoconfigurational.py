@@ -28,6 +28,7 @@ from glassgpu.engines.options import (
     STEP,
     choose_target,
     edmd_plan,
+    hop_definition,
     hops_of,
     mc_plan,
     md_plan,
@@ -173,6 +174,11 @@ def _watched(hops: Hops | None, labels: Sequence[str], steps: np.ndarray, dt: fl
             f"none of times is a whole multiple of interval={wanted.interval:g} and at least {wanted.half_window * wanted.interval:g}, "
             "from where on p_hop can be told; add one to times"
         )
+    if wanted.since is not None and round(wanted.since / wanted.interval) > frames[-1]:
+        raise InvalidInput(
+            f"since={wanted.since:g} is after {frames[-1] * wanted.interval:g}, the last of times at which rearrangements are counted, so that "
+            "label 'any' would count none; give a smaller since, or add a later time to times"
+        )
     last = max(int(steps[-1]), int(frames[-1] + wanted.half_window) * every)
     return {"steps": last, "hops": wanted, "hop_every": every, "hop_samples": tuple(frames.tolist())}
 
@@ -224,7 +230,7 @@ def _rearrangements(run: Run, many: bool) -> xarray.DataArray:
     data = xarray.DataArray(
         run.hops.count.transpose(0, 2, 1, 3), dims=("configuration", "label", "hop_time", "particle"), name="rearrangements",
         coords={"label": list(HOP_LABELS), "hop_time": run.hops.hops.interval * np.array(run.hops.samples)},
-        attrs={"units": "1", "replicas": run.plan.replicas},
+        attrs={"units": "1", "replicas": run.plan.replicas, **hop_definition(run.plan.hops)},
     )  # fmt: skip
     return data if many else data.isel(configuration=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -208,7 +209,8 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
     """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
 
     ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
-    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion.
+    the snapshots'; ``physics`` is a hash of everything that fixes forces and motion; ``hop_...`` are the fields
+    of ``dynamics.Hops`` where the run watched for them.
     """
     if isinstance(plan, MdPlan):
         how: dict[str, Any] = {
@@ -240,4 +242,10 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
         "length_unit": system.length_unit,
         "energy_unit": system.energy_unit,
         **how,
+        **hop_definition(plan.hops),
     }
+
+
+def hop_definition(hops: Hops | None) -> dict[str, Any]:
+    """By what a particle counts as rearranging, named as attributes: without it, counts and p_hop have no meaning."""
+    return {} if hops is None else {f"hop_{name}": value for name, value in asdict(hops).items() if value is not None}

@@ -90,7 +90,7 @@ def verdict(claim: Claim, value: ArrayLike | None, standard_error: ArrayLike | N
         InvalidInput: not finite, another number of values than the claim has, or no standard
             error where the claim's tolerance is one.
 
-    Source: spec section 5.
+    Source: project notes, section 5.
     """
     validate.choice("scale", scale, SCALES)
     if value is None or SCALES.index(scale) < SCALES.index(claim.scale):

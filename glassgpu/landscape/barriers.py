@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,6 +60,7 @@ class Barriers:
         chi2: (bin,) float64. spare: (bin,) int64, points less two.
         used: (temperature, bin) bool, the points used.
         linear: both as linear functions of the score.
+        reason: of ``fit_barriers``: empty when a bin has a line, else why all are NaN.
     """
 
     form: str
@@ -71,6 +72,7 @@ class Barriers:
     spare: np.ndarray
     used: np.ndarray
     linear: LinearBarriers
+    reason: str = ""
 
     @property
     def energy_error(self) -> np.ndarray:
@@ -125,14 +127,25 @@ def fit_barriers(
     The errors are those of points independent of one another. What blocks share moves all bins of a temperature
     together: e0 and s0 are then less certain than they say, and ``Onset.resampled_linear`` tells how much.
 
+    Returns:
+        NaN in bins without a line, with a ``reason`` where no bin has one.
+
     Raises:
         InvalidInput: an unknown form; fewer than two temperatures left; a single block at a temperature.
 
-    Source: TH equations 1.5 and 2.4; spec section 4.
+    Source: TH equations 1.5 and 2.4; project notes, section 4.
     """
     validate.choice("form", form, FORMS)
     used, error = usable(probability, below, least_events, errors)
-    return fit_points(probability, form, used, error)
+    found = fit_points(probability, form, used, error)
+    if np.isfinite(found.energy).any():
+        return found
+    return replace(found, reason=f"{too_few_lines(0, least_events)}; give more events to each point, or a smaller least_events")
+
+
+def too_few_lines(lines: int, least_events: int) -> str:
+    """Why so few bins have a line."""
+    return f"{lines} bins have two temperatures with P of at most {SATURATED:g} and {least_events} events"
 
 
 def usable(probability: RearrangementProbability, below: float | None, least_events: int, errors: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.landscape.barriers import FORMS, Barriers, fit_points, usable
+from glassgpu.landscape.barriers import FORMS, Barriers, fit_points, too_few_lines, usable
 from glassgpu.landscape.probability import LEAST_EVENTS, RearrangementProbability
 
 SIGNIFICANT = 3.0  # standard errors
@@ -74,7 +74,7 @@ def onset_temperature(
     Raises:
         InvalidInput: as in ``fit_barriers``.
 
-    Source: TH sections 1.6.2 and 2.4; Schoenholz, Cubuk, Sussman, Kaxiras, Liu, Nature Physics 12, 469 (2016); spec section 4.
+    Source: TH sections 1.6.2 and 2.4; Schoenholz, Cubuk, Sussman, Kaxiras, Liu, Nature Physics 12, 469 (2016); project notes, section 4.
     """
     validate.choice("form", form, FORMS)
     validate.whole("resamples", resamples, least=0)
@@ -90,7 +90,7 @@ def onset_temperature(
         return Onset(nan, nan, nan, nan, nan, nan, max(lines - 2, 0), barriers.linear.onset, np.zeros(0), linear, barriers, reason)
 
     if lines < 2:
-        return without(f"{lines} bins have two temperatures with P of at most 0.2 and {least_events} events")
+        return without(too_few_lines(lines, least_events))
     beta, chi2, parallel = _crossing(barriers)
     if parallel - chi2 < SIGNIFICANT**2:
         return without(f"Delta E does not depend on the score within {SIGNIFICANT:g} standard errors")

@@ -142,7 +142,7 @@ def rearrangement_probability(
     Raises:
         InvalidInput: unequal lengths, NaN, temperatures not above 0, edges that do not rise.
 
-    Source: TH section 1.6.2 and equation 1.5; spec section 4.
+    Source: TH section 1.6.2 and equation 1.5; project notes, section 4.
     """
     s = validate.array("score", score, np.float64, (None,))
     of = validate.whole("replicas", replicas, least=1)

@@ -69,7 +69,7 @@ def explained_variance(
     Raises:
         InvalidInput: unequal lengths, NaN, fewer rows than twice the bins.
 
-    Source: TH section 3.3.2, figure 3.4; spec section 4.
+    Source: TH section 3.3.2, figure 3.4; project notes, section 4.
     """
     score, target, noise = _rows(x, y, v)
     count = validate.whole("bins", bins, least=1)

@@ -51,7 +51,7 @@ def binomial_fit(x: np.ndarray, count: ArrayLike, replicas: ArrayLike, alpha: fl
         InvalidInput: NaN, counts that do not lie between 0 and R, all of them 0 or all R.
         NotConverged: without a penalty there is no maximum where columns tell apart all rows with and without events.
 
-    Source: McCullagh, Nelder, Generalized Linear Models (1989), chapter 4; spec section 2.
+    Source: McCullagh, Nelder, Generalized Linear Models (1989), chapter 4; project notes, section 2.
     """
     from scipy.special import expit, xlogy
 

@@ -69,7 +69,7 @@ class Factor:
         features: how many of the columns are X.
         low, high: (features + targets,) smallest and largest value of each column.
 
-    Source: spec section 4; Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012).
+    Source: project notes, section 4; Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012).
     """
 
     count: int

@@ -53,13 +53,20 @@ class Hyperplane:
         return cls(mean, deviation, weights.reshape(-1), -float(np.ravel(model.intercept_)[0]))
 
     def score(self, x: np.ndarray) -> np.ndarray:
-        """(...,) float64: S of rows (..., columns)."""
+        """(...,) float64: S of rows (..., columns).
+
+        Raises:
+            InvalidInput: another number of columns than the hyperplane was fitted to.
+        """
         return self.projection(x) - self.bias
 
     def projection(self, x: np.ndarray) -> np.ndarray:
-        """(...,) float64: w.F, without the bias."""
+        """(...,) float64: w.F, without the bias. Raises as ``score``."""
+        x = np.asarray(x, float)
+        if x.shape[-1:] != self.weights.shape:
+            raise InvalidInput(f"x has shape {x.shape}; expected (..., {len(self.weights)}), the columns that the hyperplane was fitted to")
         weights = self.weights / self.deviation  # one product with the raw columns, of which no standardised copy is made
-        return np.asarray(x, float) @ weights - float(self.mean @ weights)
+        return x @ weights - float(self.mean @ weights)
 
     def normal(self, space: str = "standardised") -> np.ndarray:
         """(columns,) float64, of length 1: in ``"standardised"`` columns, whose units are this model's own, or in ``"raw"`` ones."""

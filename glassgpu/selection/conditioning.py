@@ -118,7 +118,7 @@ def condition_number(x: np.ndarray, alpha: ArrayLike = 0.0) -> np.ndarray:
     Raises:
         InvalidInput: NaN, a column that does not vary, a negative alpha.
 
-    Source: LIN equations 26 and 31, from singular values (spec section 4).
+    Source: LIN equations 26 and 31, from singular values (project notes, section 4).
     """
     found, penalties = eigenvalues(x), penalties_of(np.atleast_1d(alpha))
     with np.errstate(divide="ignore"):

@@ -143,7 +143,7 @@ def long_range_order(system: System, snapshot: Snapshot, reach: float = 1.5) -> 
         InvalidInput: another dimension.
         UnknownSpecies, BoxTooSmall, ParticlesOverlap
 
-    Source: spec section 1, "no order" for the ternary mixture; LIN VII.
+    Source: project notes, section 1, "no order" for the ternary mixture; LIN VII.
     """
     orders = orders_of(bonds_in_plane(system, snapshot, validate.number("reach", reach, above=0)), ORDERS)
     of_all, of_each = abs(orders.mean(axis=1)) * np.sqrt(snapshot.n), abs(orders).mean(axis=1)

@@ -43,7 +43,10 @@ def stage_status(folder: str | Path) -> list[StageStatus]:
     """
     folder = Path(folder)
     if not (folder / STUDY).is_file():
-        raise InvalidInput(f"{folder} holds no study (there is no {STUDY} in it); name the folder that was given as --out")
+        raise InvalidInput(
+            f"{folder} holds no study (there is no {STUDY} in it); name the folder that was given as --out. Experiments that share their liquids "
+            "simulate these first, as a study in another folder (--liquids, by default out/watched or out/liquids): until that is done, ask for the status of that folder"
+        )
     try:
         planned = [str(name) for name in json.loads((folder / STUDY).read_text())["stages"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -201,7 +201,7 @@ def smooth_coefficients(sigma: float, epsilon: float, inner: float, cutoff: floa
     """The twice differentiable law: [constant, a0, a1, a2, a3, a4].
 
     U = 4 eps [(s/r)^12 - (s/r)^6] + constant below ``inner``, a0 + a1 x + ... + a4 x^4 with
-    x = r - inner up to ``cutoff``. U, U', U'' are continuous at both (spec section 1; after
+    x = r - inner up to ``cutoff``. U, U', U'' are continuous at both (project notes, section 1; after
     Barbot et al., Phys. Rev. E 97, 033001 (2018)).
     """
     six = (sigma / inner) ** 6
