@@ -31,9 +31,9 @@ class Scale:
 
     Attributes:
         n, configurations, runs: spheres, liquids of each packing, runs of each liquid.
-        fluid: least length of the equilibration by packing fraction, accepted by the test of ageing [tau].
+        fluid: by packing fraction, least length of the equilibration, accepted by the test of ageing, and length of
+            the runs [tau].
         thin: packing fractions at which only the equation of state is measured.
-        longest: of the runs in the fluid [tau].
         glass: packing fraction at which equilibrium may be out of reach.
         aged: how long it is left alone before [tau].
         glass_longest: of the runs there.
@@ -43,9 +43,8 @@ class Scale:
     n: int
     configurations: int
     runs: int
-    fluid: dict[float, float]
+    fluid: dict[float, tuple[float, float]]
     thin: tuple[float, ...]
-    longest: float
     glass: float
     aged: float
     glass_longest: float
@@ -53,11 +52,16 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(300, 2, 3, {0.45: 20.0, 0.50: 30.0}, (0.3,), 4.0, 0.55, 5.0, 2.0, False),
-    "laptop": Scale(2000, 4, 16, {0.45: 40.0, 0.50: 80.0, 0.53: 200.0, 0.55: 400.0}, (0.2, 0.3, 0.4), 100.0, 0.58, 400.0, 30.0, False),
-    "gpu": Scale(2000, 20, 50, {0.45: 40.0, 0.50: 80.0, 0.53: 200.0, 0.55: 400.0}, (0.2, 0.3, 0.4), 300.0, 0.58, 2e4, 1e3, False),
+    "smoke": Scale(300, 2, 3, {0.45: (20.0, 4.0), 0.50: (30.0, 4.0)}, (0.3,), 0.55, 5.0, 2.0, False),
+    "laptop": Scale(
+        2000, 4, 16, {0.45: (40.0, 20.0), 0.50: (80.0, 100.0), 0.53: (200.0, 100.0), 0.55: (400.0, 100.0)}, (0.2, 0.3, 0.4), 0.58, 400.0, 30.0, False
+    ),
+    "gpu": Scale(
+        2000, 20, 50, {0.45: (40.0, 20.0), 0.50: (80.0, 100.0), 0.53: (200.0, 300.0), 0.55: (400.0, 300.0)}, (0.2, 0.3, 0.4), 0.58, 2e4, 1e3, False
+    ),
     "paper": Scale(
-        2000, 100, 50, {0.45: 40.0, 0.50: 80.0, 0.53: 200.0, 0.55: 400.0, 0.56: 2000.0}, (0.2, 0.3, 0.4), 1000.0, 0.58, 1e5, 1e5, True
+        2000, 100, 50, {0.45: (40.0, 20.0), 0.50: (80.0, 100.0), 0.53: (200.0, 300.0), 0.55: (400.0, 1e3), 0.56: (2000.0, 3e3)}, (0.2, 0.3, 0.4), 0.58, 1e5,
+        1e5, True,
     ),
 }  # fmt: skip
 
@@ -96,11 +100,11 @@ def run(options: HardSphereRelaxation) -> Path:
         )
     for p in every:
         glass = p == wanted.glass
-        longest = wanted.glass_longest if glass else wanted.longest
+        longest = wanted.glass_longest if glass else wanted.fluid[p][1]
         how = engine(f"ensemble-{p:g}", p)
         _tell_hours(options, how["system"], wanted, longest + (wanted.aged / wanted.runs if glass else 0), p)
         liquids[p] = study.stage(
-            f"liquids-{p:g}", _equilibrated, duration=wanted.aged if glass else wanted.fluid[p], configurations=wanted.configurations,
+            f"liquids-{p:g}", _equilibrated, duration=wanted.aged if glass else wanted.fluid[p][0], configurations=wanted.configurations,
             accept=None if glass or options.scale == "smoke" else "test", **engine(f"liquids-{p:g}", p),
         )  # fmt: skip
         pairs[p] = study.stage(f"pairs-{p:g}", _correlated, liquids=liquids[p])
@@ -131,7 +135,7 @@ def _correlated(liquids: Result) -> dict[str, Any]:
     reach = min(4.0, float(snapshots[0].box.min() / 2))
     return {
         "radial_distribution": structure.radial_distribution(snapshots, reach, 300, species=SPECIES),
-        "structure_factor": structure.structure_factor(snapshots, 20.0, 160, species=SPECIES),
+        "structure_factor": structure.structure_factor(snapshots, 12.0, 96, species=SPECIES),
         "crystalline": np.array([structure.largest_crystalline_cluster(s) for s in snapshots]),
     }
 
