@@ -19,7 +19,6 @@ from glassgpu.engines.md import MdRun
 from glassgpu.engines.options import (
     DT,
     EDMD_DT,
-    EDMD_SKIN,
     MC_SKIN,
     SKIN,
     STEP,
@@ -139,7 +138,7 @@ def edmd(
     dt: float = EDMD_DT,
     replicas: int = 1,
     seed: int = 0,
-    skin: float = EDMD_SKIN,
+    skin: float | None = None,
     keep_positions: bool = False,
     observe: Observe | None = None,
     cage_relative: bool | None = None,
@@ -166,7 +165,7 @@ def edmd(
             snapshot's own. Energy is conserved either way.
         duration, times: as for ``md``, in units of tau = sqrt(m sigma^2 / k_B T) for ``temperature=1``.
         dt: all times are whole multiples of it.
-        skin: added to the diameters in neighbour lists [length]; changes speed, not physics.
+        skin: added to the diameters in neighbour lists [length]; changes speed, not physics. None: lists of about 24.
         replicas, seed, keep_positions, observe, cage_relative, frames, hops, checkpoint, progress, backend, threads,
             batch, chunk: as for ``md``.
 
@@ -181,7 +180,7 @@ def edmd(
     snapshots, many = as_snapshots(snapshot)
     steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
     plan = edmd_plan(
-        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, precision="double", skin=skin, replicas=replicas,
+        as_system(system), snapshots, **_watched(frames, hops, dt), temperature=temperature, dt=dt, precision="double", skin=skin, replicas=replicas,
         seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
         cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip

@@ -350,9 +350,9 @@ def test_bad_input_is_named(dense):
     with pytest.raises(InvalidInput, match="whole number of steps"):
         gg.simulate.edmd(system, start, temperature=1, times=[0.013], **QUIET)
     with pytest.raises(BoxTooSmall, match="N >="):
-        gg.simulate.edmd(
-            gg.systems.hard_spheres(n=20), gg.systems.hard_spheres(n=20).random_snapshot(1), temperature=1, duration=1, **QUIET
-        )
+        gg.systems.hard_spheres(n=8).random_snapshot(1)
+    with pytest.raises(BoxTooSmall, match="N >="):
+        gg.simulate.edmd(system, start, temperature=1, duration=1, skin=3.0, **QUIET)
 
 
 def test_a_packing_that_cannot_be_reached_is_named():

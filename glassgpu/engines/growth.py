@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from glassgpu.engines.edmd import EdmdPlan, EdmdRun
+from glassgpu.engines.edmd import EdmdPlan, EdmdRun, usual_skin
 from glassgpu.launch import Cpu
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
@@ -14,7 +14,7 @@ from glassgpu.types import Snapshot
 FIRST = 0.5  # of their diameters: so small they find room by themselves
 RATE = 0.02  # of the diameters in a unit of time: at packing 0.58 they rearrange while they grow
 APART = 1e-9  # they grow so much further, and are left without any overlap
-DT, SKIN = 0.05, 0.5
+DT = 0.05
 
 
 def grown(system: System, seed: int) -> Snapshot:
@@ -23,12 +23,12 @@ def grown(system: System, seed: int) -> Snapshot:
     Raises:
         SimulationFailed: the packing is too dense to be reached, the spheres are jammed.
     """
+    start = scattered(system, seed)
     steps = round((1 + APART - FIRST) / RATE / DT)
     plan = EdmdPlan(
-        temperature=1.0, steps=steps, samples=(), replicas=1, seed=seed, precision="double", skin=SKIN, labels=False, keep_final=True,
+        temperature=1.0, steps=steps, samples=(), replicas=1, seed=seed, precision="double", skin=usual_skin(system, [start]), labels=False, keep_final=True,
         dt=DT, scale=FIRST, growth=(1 + APART - FIRST) / (steps * DT),
     )  # fmt: skip
-    start = scattered(system, seed)
     run = EdmdRun(system, [start], plan, Cpu(1), progress=start.n > 5000).run()
     return Snapshot(run.final["places"][0], start.types, start.box)
 

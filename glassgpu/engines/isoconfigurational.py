@@ -22,7 +22,6 @@ from glassgpu.engines.md import MdRun
 from glassgpu.engines.options import (
     DT,
     EDMD_DT,
-    EDMD_SKIN,
     MC_SKIN,
     SKIN,
     STEP,
@@ -150,7 +149,7 @@ def isoconfigurational(
     if dynamics == "mc":
         plan = mc_plan(system, step=STEP if step is None else step, skin=MC_SKIN if skin is None else skin, **common)
     elif dynamics == "edmd":
-        plan = edmd_plan(system, dt=dt, skin=EDMD_SKIN if skin is None else skin, **common)
+        plan = edmd_plan(system, snapshots, dt=dt, skin=skin, **common)
     else:
         plan = md_plan(
             system, dt=dt, thermostat="nose_hoover" if thermostat == "default" else thermostat,

@@ -13,7 +13,7 @@ from glassgpu import __version__, validate
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import fingerprint
-from glassgpu.engines.edmd import EdmdPlan
+from glassgpu.engines.edmd import EdmdPlan, usual_skin
 from glassgpu.engines.mc import McPlan
 from glassgpu.engines.md import MdPlan
 from glassgpu.errors import InvalidInput, warn_user
@@ -29,7 +29,6 @@ STEP = 0.12  # papers II and LIN
 MC_SKIN = 0.75  # the fastest of 0.4 to 0.9 for the ternary mixture, N = 4000 at T = 0.3 on a CPU
 SWAP_FRACTION = 0.2
 EDMD_DT = 0.01  # nothing depends on it but which times can be asked for
-EDMD_SKIN = 0.6  # the fastest of 0.25 to 0.9 for N = 2000 at packing 0.58 and N = 4000 at 0.49 on a CPU
 MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
 MOST_STEPS = 2**53
 THERMOSTATS = ("nose_hoover", None)
@@ -187,9 +186,14 @@ def mc_plan(system: System, *, step: float, exchange: float | None = None, **com
     return plan
 
 
-def edmd_plan(system: System, *, dt: float, draw_velocities: bool = True, **common: Any) -> EdmdPlan:
+def edmd_plan(
+    system: System, snapshots: Sequence[Snapshot], *, dt: float, skin: float | None, draw_velocities: bool = True, **common: Any
+) -> EdmdPlan:
     """A checked plan of event-driven molecular dynamics; ``common`` as for ``common_of``."""
-    return EdmdPlan(**common_of(system, **common), dt=dt, draw_velocities=draw_velocities)
+    for snapshot in snapshots:
+        system.check_species(snapshot)
+    common = common_of(system, **common, skin=usual_skin(system, snapshots) if skin is None else skin)
+    return EdmdPlan(**common, dt=dt, draw_velocities=draw_velocities)
 
 
 def precision_of(dynamics: str, asked: str | None) -> str:
