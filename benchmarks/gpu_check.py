@@ -25,7 +25,7 @@ from unittest import mock
 import numpy as np
 
 import glassgpu as gg
-from benchmarks.gpu_correctness import correctness, liquids, md, target_of
+from benchmarks.gpu_correctness import correctness, hard_spheres, liquids, md, target_of
 from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.quench import METHODS, QuenchRun
@@ -242,6 +242,7 @@ PARTS = {
     "correctness": (correctness, 300),
     "md_rate": (md_rate, 120),
     "mc_rate": (mc_rate, 120),
+    "hard_spheres": (hard_spheres, 150),
     "quench": (quench, 120),
     "physics": (physics, 200),
     "descriptors": (descriptors, 90),

@@ -5,17 +5,20 @@ Part of ``gpu_check``.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
 import glassgpu as gg
 from glassgpu.dynamics import Hops
+from glassgpu.engines.edmd import EdmdPlan, EdmdRun, usual_skin
 from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.problem import Problem
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill
 from glassgpu.selection.imbalance import RankSums
+from glassgpu.systems.starts import closest_pair
 
 PHILOX_COUNTER, PHILOX_KEY = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], 0x299F31D0A4093822
 PHILOX_WORDS = [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]  # Random123, kat_vectors
@@ -135,6 +138,58 @@ def correctness(backend: str) -> dict[str, Any]:
         out[f"largest difference of {name}"] = float(np.abs(there - here).max())
         out[f"{name} agrees"] = bool(np.allclose(there, here, rtol=1e-9, atol=1e-12))
     out |= _imbalance(place)
+    return out
+
+
+def edmd(
+    system: gg.System, start: gg.Snapshot, target: Cpu | Cuda, steps: int = 100, how: dict[str, Any] | None = None, **plan: Any
+) -> EdmdRun:
+    """One run of hard spheres that goes on with the velocities of its start."""
+    settings = {
+        "temperature": 1.0, "steps": steps, "samples": (steps,), "replicas": 1, "seed": 1, "precision": "double", "skin": 0.5, "keep_final": True,
+        "draw_velocities": False, **plan,
+    }  # fmt: skip
+    run = EdmdRun(system, [start], EdmdPlan(**settings), target, progress=False, **(how or {}))
+    run.run()
+    return run
+
+
+def hard_spheres(backend: str) -> dict[str, Any]:
+    """Event-driven dynamics: strict builds event by event, how the work is cut, conservation, collisions per second."""
+    out: dict[str, Any] = {}
+    place = target_of(backend)
+    system = gg.systems.hard_spheres(n=500, packing=0.55)
+    start = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=2.0, seed=1, backend="cpu", progress=False).final
+    assert isinstance(start, gg.Snapshot)
+    here, there = (edmd(system, start, t, seen=20_000, how={"chunk": 100}) for t in (Cpu(1, strict=True), target_of(backend, strict=True)))
+    events = [r.target.to_numpy(r.history[0]) for r in (here, there)]
+    out["strict events alike"] = bool(np.array_equal(events[0], events[1]))
+    out["events compared"] = int((events[0][0, :, 0] > 0).sum())
+    out["strict bit for bit"] = same(here.final, there.final)
+    drawn: dict[str, Any] = {"replicas": 5, "draw_velocities": True, "hops": HOPS, "hop_every": 10, "hop_samples": (4, 7)}
+    plain = edmd(system, start, place, **drawn).results()
+    for way, how in {"batch": {"batch": 3}, "chunk": {"chunk": 7}, "overflow": {"capacity": 40}}.items():
+        out[f"{way} changes nothing"] = same(plain, edmd(system, start, place, how=how, **drawn).results())
+    long = edmd(system, start, place, steps=1000 if backend == "cuda" else 200)
+    square = [float((v**2).sum()) for v in (start.velocities, long.final["velocities"][0])]
+    out["energy change"] = abs(square[1] / square[0] - 1)
+    out["energy conserved"] = out["energy change"] < 1e-12
+    out["nothing overlaps"] = closest_pair(system, gg.Snapshot(long.final["places"][0], start.types, start.box), 1 - 1e-9) is None
+    sizes = [(2000, 300), (2000, 5000)] if backend == "cuda" else [(500, 2)]
+    for n, replicas in sizes:
+        dense = gg.systems.hard_spheres(n=n, packing=0.58)
+        packed, steps = dense.random_snapshot(1), 20 if backend == "cuda" else 5
+        plan = EdmdPlan(
+            temperature=1.0, steps=4 * steps, samples=(), replicas=replicas, seed=1, precision="double", skin=usual_skin(dense, [packed]), labels=False
+        )  # fmt: skip
+        run = EdmdRun(dense, [packed], plan, place if backend == "cuda" else Cpu(), progress=False)
+        run._start_batch()
+        run._run_chunk(steps)  # warm up: compilation, allocation
+        before, began = run.counts["meetings"].sum(), time.perf_counter()
+        for _ in range(3):
+            run._run_chunk(steps)
+        met = int(run.counts["meetings"].sum() - before)
+        out[f"N={n} replicas={replicas} packing 0.58, collisions/s"] = met / (time.perf_counter() - began)
     return out
 
 
