@@ -22,7 +22,6 @@ SHORTEST, PER_DECADE = 1e-3, 8  # times of propensities [tau]
 TOLD = 20.0  # tau in which pressures and contact values are measured
 TRIED = 0.05  # tau that a run is tried for before its hours are told
 SPECIES = ("L", "S")
-HOURS_UNTOLD = 0.5  # below which nobody asks
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,8 @@ def run(options: HardSphereRelaxation) -> Path:
         seed = int(np.random.SeedSequence([options.seed, *name.encode()]).generate_state(1)[0])
         return {"system": gg.systems.hard_spheres(n=wanted.n, packing=packing), "seed": seed, "backend": options.backend}
 
+    if options.scale not in ("smoke", "laptop"):
+        _tell_hours(options, wanted, {stage.name for stage in stage_status(options.out) if stage.state == "done"})
     liquids, pairs, pressures, runs = {}, {}, {}, {}
     for p in wanted.thin:
         pressures[p] = study.stage(
@@ -102,7 +103,6 @@ def run(options: HardSphereRelaxation) -> Path:
         glass = p == wanted.glass
         longest = wanted.glass_longest if glass else wanted.fluid[p][1]
         how = engine(f"ensemble-{p:g}", p)
-        _tell_hours(options, how["system"], wanted, longest + (wanted.aged / wanted.runs if glass else 0), p)
         liquids[p] = study.stage(
             f"liquids-{p:g}", _equilibrated, duration=wanted.aged if glass else wanted.fluid[p][0], configurations=wanted.configurations,
             accept=None if glass or options.scale == "smoke" else "test", **engine(f"liquids-{p:g}", p),
@@ -162,21 +162,23 @@ def _ensemble(liquids: Result, system: gg.System, longest: float, checkpoint: Pa
     return {"observables": runs.observables, "propensity": runs.propensity, "noise_ceiling": runs.noise_ceiling}
 
 
-def _tell_hours(options: HardSphereRelaxation, system: gg.System, wanted: Scale, longest: float, packing: float) -> None:
-    """Say what the runs at a packing will take, before they begin, if that is long: from a short run on this machine."""
+def _tell_hours(options: HardSphereRelaxation, wanted: Scale, done: set[str]) -> None:
+    """Say what the runs that are not done will take, before they begin, from a short run of each on this machine."""
     rows = wanted.configurations * wanted.runs
-    done = {stage.name for stage in stage_status(options.out) if stage.state == "done"}
-    if options.scale in ("smoke", "laptop") or f"ensemble-{packing:g}" in done:
-        return
     busy = min(rows, 2 if isinstance(target(options.backend, None), Cpu) else 1000)
-    start = system.random_snapshot(options.seed)
-    for _ in range(2):  # the first compiles
-        begun = time.monotonic()
-        gg.simulate.edmd(system, start, temperature=1.0, duration=TRIED, replicas=busy, seed=0, progress=False, backend=options.backend)
-        taken = time.monotonic() - begun
-    hours = taken / TRIED / busy * rows * longest / 3600
-    if hours > HOURS_UNTOLD:
-        print(
-            f"packing {packing:g}: {rows} runs of {longest:g} tau will take about {hours:.0f} hours; they can be stopped and go on",
-            file=sys.stderr,
-        )
+    whole = 0.0
+    for p in (*wanted.fluid, wanted.glass):
+        if f"ensemble-{p:g}" in done:
+            continue
+        longest = wanted.glass_longest + wanted.aged / wanted.runs if p == wanted.glass else wanted.fluid[p][1]
+        system = gg.systems.hard_spheres(n=wanted.n, packing=p)
+        start = system.random_snapshot(options.seed)
+        for _ in range(2):  # the first compiles
+            begun = time.monotonic()
+            gg.simulate.edmd(system, start, temperature=1.0, duration=TRIED, replicas=busy, seed=0, progress=False, backend=options.backend)
+            taken = time.monotonic() - begun
+        hours = taken / TRIED / busy * rows * longest / 3600
+        whole += hours
+        print(f"packing {p:g}: {rows} runs of {longest:g} tau, about {hours:.3g} hours", file=sys.stderr)
+    if whole:
+        print(f"about {whole:.3g} hours in all; stopped at any time, the same command goes on", file=sys.stderr)

@@ -17,7 +17,7 @@ from glassgpu.report.page import Page
 from glassgpu.study import Result
 
 TOLD = 1e4  # tau_alpha at 0.58 in CMP
-DRAWS = 400  # of relaxation times within their errors, for that of an extrapolation
+DRAWS = 100  # of relaxation times within their errors, for that of an extrapolation
 CLAIMED = {"smoke": "smoke", "laptop": "laptop", "gpu": "laptop", "paper": "paper"}
 TIME = "time  [$\\tau$]"
 

@@ -306,6 +306,24 @@ def test_labels_equal_those_of_kept_positions(dense):
     assert 0 < float(runs.bond_breaking.mean()) < 1
 
 
+def test_the_paper_s_shells_describe_this_system():
+    """354 columns a generation, of which the shells of each species count that species; a model per species takes them."""
+    system = gg.systems.hard_spheres(n=1700, packing=0.52)
+    liquid = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=10, seed=1, **QUIET).final
+    x = gg.descriptors.ShellExpansion(species=system.species, generations=1, backend="cpu")(liquid)
+    assert x.shape == (1700, 708)
+    assert any("L" in str(c) for c in x.column.values[:81])
+    first = gg.structure.neighbors(liquid, 1.05).count.mean()  # who nearly touches; nobody nearer than 0.85
+    assert 2 < first < 12
+    runs = gg.isoconfigurational(system, liquid, temperature=1.0, times=[10], replicas=24, seed=2, **QUIET)
+    p = runs.propensity.sel(time=10).values
+    for species in (0, 1):
+        mine = np.flatnonzero(liquid.types == species)
+        train, test = mine[::2], mine[1::2]
+        model = gg.models.Ridge(alpha=1.0).fit(x.values[train], p[train])
+        assert gg.evaluate.pearson(p[test], model.predict(x.values[test])) > 0.1
+
+
 def test_equilibrate_accepts_a_liquid_of_spheres():
     system = gg.systems.hard_spheres(n=500, packing=0.45)
     liquid = gg.equilibrate(system, temperature=1.0, duration=40, seed=3, **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 import sklearn.linear_model
 from glassgpu.experiments import (
     demo,
+    hard_sphere_relaxation,
+    hard_sphere_relaxation_report,
     information_imbalance,
     interpretability,
     kob_andersen_relaxation,
@@ -101,6 +104,54 @@ def test_ternary_relaxation_smoke(tmp_path, monkeypatch):
     assert np.mean(numbers["pearson_p_q"]) / np.prod(numbers["ceilings_p_q"], axis=0).mean() < -0.5
     assert numbers["pearson_mc_md"][0] / numbers["product_of_ceilings_mc_md"][0] > 0.5
     assert page.read_text().count("data:image/png") == 4
+
+
+def test_hard_sphere_relaxation_smoke(tmp_path, monkeypatch):
+    options = hard_sphere_relaxation.HardSphereRelaxation(out=tmp_path, scale="smoke", backend="cpu")
+    with monkeypatch.context() as patch:  # stopped before its ensembles, then started again
+        patch.setattr(hard_sphere_relaxation, "_ensemble", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            hard_sphere_relaxation.run(options)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    page = hard_sphere_relaxation.run(options)
+    assert before == {p: p.stat().st_mtime_ns for p in before}
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert all(0.9 < b < 1.05 for b in numbers["ballistic"])
+    assert numbers["collisions"]["0.3"] < numbers["collisions"]["0.45"] < numbers["collisions"]["0.5"]
+    for packing in ("0.3", "0.45", "0.5"):
+        assert numbers["compressibility"][packing] == pytest.approx(numbers["mixture_equation"][packing], rel=0.05)
+    assert 0 < numbers["tau_alpha"][0] < numbers["tau_alpha"][1] < 4
+    text = page.read_text()
+    assert text.count("data:image/png") == 5
+    assert "machinery" in text
+    assert "verdict" not in text
+
+
+def test_the_law_of_relaxation_times_is_found_again():
+    """Times that follow Vogel, Fulcher and Tammann in the inverse packing fraction are extended to the truth."""
+    packings = np.array([0.45, 0.50, 0.53, 0.55, 0.56])
+    tau = 0.02 * np.exp(0.25 / (1 / packings - 1 / 0.60))
+    value, factor, law = hard_sphere_relaxation_report.extrapolated(packings, tau, 0.02 * tau, 0.58)
+    truth = 0.02 * np.exp(0.25 / (1 / 0.58 - 1 / 0.60))
+    assert value == pytest.approx(truth, rel=1e-3)
+    assert 1 < factor < 2
+    assert 1 / law.t_0 == pytest.approx(0.60, rel=1e-4)
+    assert hard_sphere_relaxation_report.extrapolated(packings[:3], tau[:3], tau[:3], 0.58) is None
+
+
+def test_long_runs_of_hard_spheres_tell_their_hours(tmp_path, monkeypatch, capsys):
+    """All that is left to do, before it begins."""
+    options = hard_sphere_relaxation.HardSphereRelaxation(out=tmp_path, scale="paper", backend="cpu")
+    wanted = dataclasses.replace(hard_sphere_relaxation.SCALES["paper"], n=100, fluid={0.45: (1.0, 10.0), 0.5: (1.0, 20.0)}, glass=0.52)
+    hard_sphere_relaxation._tell_hours(options, wanted, set())
+    every = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in every[:3]] == ["packing 0.45", "packing 0.5", "packing 0.52"]
+    hours = [float(line.split("about ")[1].split()[0]) for line in every]
+    assert hours[3] == pytest.approx(sum(hours[:3]), rel=0.01)
+    assert hours[2] > 1000 * hours[0] > 0
+    hard_sphere_relaxation._tell_hours(options, wanted, {"ensemble-0.45", "ensemble-0.52"})
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()[:1]] == ["packing 0.5"]
 
 
 @pytest.fixture(scope="module")
