@@ -134,7 +134,8 @@ def write(
     page.heading("Pressure")
     page.figure(
         _pressure_figure(found, scatter, theory, glass), "pressure",
-        "p / (rho k_B T) from the momentum that collisions carry; line: the equation of Boublik, Mansoori, Carnahan, Starling and Leland. Right: measured over that.",
+        "p / (rho k_B T) from the momentum that collisions carry; line: the equation of Boublik, Mansoori, Carnahan, Starling and Leland. Right: measured over that "
+        "(for equal spheres the known virial coefficients put the truth 0.26 % above it at 0.3 and 0.28 % at 0.4).",
     )  # fmt: skip
     page.heading("Who moves")
     first = liquids[fluid[-1]]["snapshots"][0]
