@@ -83,12 +83,16 @@ def test_equals_the_search_from_states_along_a_run_of_a_million_events(few):
     assert counted > 1_000_000
 
 
-def test_the_queue_equals_a_scan_of_all_predictions(few):
-    """Which event is first is found by a tree, or by looking at all: the same 10 000 events, bit for bit."""
+@pytest.mark.parametrize("n", [64, 1300])
+def test_the_queue_equals_a_scan_of_all_predictions(few, n):
+    """Which event is first is found by a tree, of one level or of three, or by looking at all: the same events, bit for bit."""
     system, start = few
+    if n > 64:
+        system = gg.systems.hard_spheres(n=n, packing=0.49)
+        start = gg.simulate.edmd(system, system.random_snapshot(2), temperature=1.0, duration=0.1, seed=1, **QUIET).final
     runs = []
     for constants in ({}, {"LINEAR_SCAN": 1}):
-        run = event_run(system, start, 9.0, seen=10_000)
+        run = event_run(system, start, round(600 / n, 2), seen=10_000)
         run.problem.constants |= constants
         runs.append(run.run())
     assert runs[0].counts["meetings"].sum() > 10_000
