@@ -159,8 +159,8 @@ def edmd(
 
     Args:
         system: of hard spheres.
-        snapshot: start, or a sequence of starts, run side by side; spheres may overlap by 1e-6 of a diameter,
-            which single precision in a file leaves.
+        snapshot: start, or a sequence of starts, run side by side; spheres may overlap by 1e-5 of a diameter,
+            which single precision in a file leaves; such pairs part as if they touched.
         temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero; None continues with the
             snapshot's own. Energy is conserved either way.
         duration, times: as for ``md``, in units of tau = sqrt(m sigma^2 / k_B T) for ``temperature=1``.

@@ -113,6 +113,17 @@ def test_energy_and_momentum_are_conserved_and_nothing_overlaps(dense):
         assert pair is None
 
 
+def test_what_single_precision_overlaps_parts(dense):
+    """Pushed together until the nearest pair overlaps by 5e-6 of a diameter; soon nobody overlaps any more, and energy is kept."""
+    system, start = dense
+    shrunk = (1 - 5e-6) / closest_pair(system, start, 1.1)[2]
+    rounded = gg.Snapshot(start.positions * shrunk, start.types, start.box * shrunk, start.velocities)
+    assert closest_pair(system, rounded, 1 - 4e-6) is not None
+    run = gg.simulate.edmd(system, rounded, times=[5.0], seed=1, **QUIET)
+    assert closest_pair(system, run.final, 1 - 1e-9) is None
+    assert run.kinetic[0, 0] == pytest.approx(0.5 * (start.velocities**2).sum(), rel=1e-12)
+
+
 def test_turned_round_it_goes_back(few):
     """After 200 collisions every velocity is reversed: as many later all stand where they began."""
     system, start = few

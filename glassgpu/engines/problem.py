@@ -19,7 +19,7 @@ from glassgpu.types import Snapshot
 
 TOO_CLOSE = 0.5  # r / sigma_ab below which no dynamics starts
 COINCIDENT = 1e-6  # and below which not even an energy is asked for
-TOUCHING = 1 - 1e-6  # hard spheres may overlap by what single precision in a file leaves
+TOUCHING = 1 - 1e-5  # hard spheres may overlap by what single precision in a file leaves, in boxes of up to 100
 NO_FORCES = "hard spheres have no energies and forces; their dynamics is simulate.edmd, or dynamics='edmd'"
 FORCES = "event-driven dynamics is for hard spheres; where there are forces take simulate.md or simulate.mc"
 SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
