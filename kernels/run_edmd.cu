@@ -17,7 +17,7 @@
 static_assert(GG_THREADS == TEAM_WIDTH, "a replica is one warp");
 #endif
 
-constexpr double MOST_COLLISIONS = 1e5;  // of a sphere, in a unit of time and one step: with more it is jammed
+constexpr double MOST_COLLISIONS = 1e4;  // of a sphere, in a unit of time and one step: with more it is jammed
 constexpr double LARGEST_SPEED = 1e6;    // of a sphere: its velocity is no number, or not in these units
 
 struct EdmdArguments {

@@ -74,7 +74,7 @@ class EdmdRun(Run):
     HARD = True
     SIDE_BY_SIDE = 16  # a replica is one warp
     ADVICE: ClassVar = {
-        RUNAWAY: "the spheres are jammed: more than 1e5 collisions of each in a unit of time; take a lower packing fraction, or grow more slowly",
+        RUNAWAY: "the spheres are jammed: more than 1e4 collisions of each in a unit of time; take a lower packing fraction, or grow more slowly",
         OVERLAP: "a velocity was above 1e6 or not a number; check the snapshot's velocities and the temperature",
         LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
     }
