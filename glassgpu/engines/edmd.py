@@ -17,7 +17,7 @@ from glassgpu.types import Snapshot
 
 CHILDREN = 32  # kernels/queue.cuh
 LISTED = 24  # near the fastest at packing fractions from 0.2 to 0.58, N = 2000, on a CPU
-LEAST_SKIN = 0.05
+LEAST_SKIN, MOST_SKIN = 0.05, 5.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def usual_skin(system: System, snapshots: Sequence[Snapshot]) -> float:
     for snapshot in snapshots:
         mean = float(np.diag(system.sigma)[snapshot.types].mean())
         reach = (LISTED / (4 / 3 * np.pi * snapshot.density)) ** (1 / 3)
-        skins.append(min(max(reach - mean, LEAST_SKIN), float(snapshot.box.min()) / 2 - float(system.sigma.max())))
+        skins.append(min(max(reach - mean, LEAST_SKIN), MOST_SKIN, float(snapshot.box.min()) / 2 - float(system.sigma.max())))
     return max(min(skins), LEAST_SKIN)
 
 

@@ -76,6 +76,8 @@ class System:
             raise InvalidInput(f"mass={self.mass.tolist()}: every mass must be positive")
         if self.law == "smooth" and not (self.inner < self.cutoff).all():
             raise InvalidInput("inner must be below cutoff for every pair")
+        if self.law == "hard" and self.dimension != 3:
+            raise InvalidInput("hard spheres live in three dimensions; hard discs are not there yet")
         own = np.diag(self.sigma)
         if self.law == "hard" and not np.allclose(self.sigma, (own[:, None] + own) / 2, rtol=1e-12, atol=0):
             raise InvalidInput(f"sigma={self.sigma.tolist()}: diameters of hard spheres are additive, sigma_ab = (sigma_aa + sigma_bb) / 2")
