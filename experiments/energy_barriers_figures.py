@@ -87,7 +87,7 @@ def transfer(times: np.ndarray, scores: Mapping[str, np.ndarray], ceiling: np.nd
     axis.plot(times, ceiling.mean(axis=0), "k--", lw=1.2, label="noise ceiling")
     axis.axvline(trained, color="#999999", ls=":", lw=1)
     axis.set(xscale="log", xlabel="time  [$\\tau$]", ylabel="Pearson coefficient with inherent propensity", ylim=(0, 1))
-    axis.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside upper center")  # curves fill the axes
     return figure
 
 
