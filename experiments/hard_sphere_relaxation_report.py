@@ -16,7 +16,7 @@ from glassgpu.report import figures
 from glassgpu.report.page import Page
 from glassgpu.study import Result
 
-TOLD = 1e4  # tau_alpha at 0.58 in CMP
+TOLD, TOLD_AT = 1e4, 0.58  # tau_alpha in CMP, and at which packing fraction
 DRAWS = 100  # of relaxation times within their errors, for that of an extrapolation
 CLAIMED = {"smoke": "smoke", "laptop": "laptop", "gpu": "laptop", "paper": "paper"}
 TIME = "time  [$\\tau$]"
@@ -96,7 +96,7 @@ def write(
     page.text(
         f"Fill a box with hard balls, three in ten of them large and the others smaller by a seventh, and let them fly. They do nothing but "
         f"collide; there is no temperature that could be lowered, only room that becomes scarce. At a packing fraction of {fluid[0]:g} a ball is hit "
-        f"{collisions[fluid[0]]:.0f} times while it would fly its own diameter, at {glass:g} {collisions[glass]:.0f} times, and by then it hardly gets anywhere.",
+        f"{collisions[fluid[0]]:.0f} times in a unit of time, in which it could fly 1.6 diameters, at {glass:g} {collisions[glass]:.0f} times, and by then it hardly gets anywhere.",
         "Words. The packing fraction is the share of the volume that the balls fill. Lengths are in diameters of a large ball, sigma_L; the unit of time "
         "is tau = sqrt(m sigma_L^2 / k_B T). Propensity is how far a ball goes in a given time, averaged over many runs from one arrangement with other "
         "velocities. F_s(k, t) is what is left of the first arrangement, seen with the wave number k; when it has fallen to 1/e the relaxation time "
@@ -113,12 +113,12 @@ def write(
     )  # fmt: skip
     page.text(
         f"At first every ball flies freely, then it rattles between its neighbours, and at last it squeezes out. At {fluid[0]:g} the cage is hardly "
-        f"noticed; at {glass:g}{waiting} the curve nearly stands still, with a smallest slope of {steps[glass][1].min():.2f}."
+        f"noticed, and the slope never falls below {steps[fluid[0]][1].min():.2f}; at {glass:g}{waiting} it falls to {steps[glass][1].min():.2f}."
     )
     page.heading("Memory")
     page.figure(
         _scattering_figure(runs, glass, waiting), "self_intermediate_scattering",
-        f"F_s(k, t) of all balls at k = {page.numbers['wavenumber']:g}, near the first peak of S(k) (measured: {peaks[fluid[-1]]:.2f} at {fluid[-1]:g}, {peaks[glass]:.2f} at {glass:g}). Dashed: 1/e.",
+        f"F_s(k, t) of all balls at k = {page.numbers['wavenumber']:g} / sigma_L, near the first peak of S(k) (measured: {peaks[fluid[-1]]:.2f} at {fluid[-1]:g}, {peaks[glass]:.2f} at {glass:g}). Dashed: 1/e.",
     )  # fmt: skip
     page.figure(
         _tau_figure(packings, tau, error, law, glass),
@@ -143,16 +143,20 @@ def write(
     system = gg.systems.hard_spheres(n=wanted.n, packing=fluid[-1])
     page.figure(
         figures.maps(first, {f"packing {fluid[-1]:g}": field}, "propensity  [$\\sigma_L$]", diameters=np.diag(system.sigma).tolist()), "map",
-        f"A slice of one liquid; colour: how far each ball goes in {at:.3g} tau, the mean of {wanted.runs} runs.",
+        f"A slice of one liquid; colour: how far each ball goes in {at:.3g} tau, the sample nearest to the relaxation time, the mean of {wanted.runs} runs.",
     )  # fmt: skip
     page.heading("The numbers")
+    page.text(
+        "Errors are standard errors from the scatter of the configurations. A dash stands where no relaxation was looked for, or where it is too slow. Contact values "
+        "g are those of collisions; the equation's own stand in brackets."
+    )
     page.table(
         ["packing", "tau_alpha [tau]", "standard error", "collisions of a ball per tau", "p / (rho k_B T)", "mixture equation", "g at contact LL, LS, SS"],
         [
             [
                 f"{p:g}" + ("" if p != glass or wanted.equilibrium else " (not equilibrated)"),
                 *([float(tau[list(packings).index(p)]), float(error[list(packings).index(p)])] if p in packings else ["-", "-"]),
-                collisions[p], found[p], theory[p].compressibility, ", ".join(f"{contact[p][a, b]:.2f}" for a, b in ((0, 0), (0, 1), (1, 1))),
+                collisions[p], found[p], theory[p].compressibility, ", ".join(f"{contact[p][a, b]:.2f} ({theory[p].contact[a, b]:.2f})" for a, b in ((0, 0), (0, 1), (1, 1))),
             ]
             for p in sorted(pressures)
         ],
@@ -237,7 +241,8 @@ def _tau_figure(packings: np.ndarray, tau: np.ndarray, error: np.ndarray, law: t
             capsize=3,
             label="extended",
         )
-    axis.plot(glass, TOLD, "*", color=figures.COLOURS[1], ms=11, label="CMP, order of magnitude")
+    if glass == TOLD_AT:
+        axis.plot(glass, TOLD, "*", color=figures.COLOURS[1], ms=11, label="CMP, order of magnitude")
     axis.set(yscale="log", xlabel="packing fraction", ylabel="$\\tau_\\alpha$  [$\\tau$]")
     axis.legend(frameon=False)
     return figure

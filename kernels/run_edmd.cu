@@ -17,7 +17,7 @@
 static_assert(GG_THREADS == TEAM_WIDTH, "a replica is one warp");
 #endif
 
-constexpr double MOST_COLLISIONS = 1e4;  // of a sphere, in a unit of time and one step: with more it is jammed
+constexpr double MOST_COLLISIONS = 1e4;  // of a sphere in one step: with more it is jammed
 constexpr double LARGEST_SPEED = 1e6;    // of a sphere: its velocity is no number, or not in these units
 
 struct EdmdArguments {
@@ -110,7 +110,7 @@ GG_FUNCTION void run_edmd(const EdmdArguments& a, int replica, int slot) {
   int sample = 0, frame = 0;
   for (int64 step = a.first_step + 1; step <= a.first_step + a.steps; ++step) {
     const real end = step * a.dt;
-    const int64 most = collided + static_cast<int64>(MOST_COLLISIONS * (1 + a.dt) * n);
+    const int64 most = collided + static_cast<int64>(MOST_COLLISIONS * n);
     for (Least next = first_event(queue); next.value <= end; next = first_event(queue)) {
       const int i = next.index, j = block_value([&] { return s.partner[i]; });
       const real now = next.value;

@@ -9,6 +9,7 @@ import pytest
 from references import contact_order, mixture_contacts
 
 import glassgpu as gg
+from glassgpu.engines import equilibrate
 from glassgpu.engines.edmd import EdmdPlan, EdmdRun
 from glassgpu.launch import Cpu
 from glassgpu.systems.starts import closest_pair
@@ -30,7 +31,7 @@ def dense():
     return system, gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=10, seed=1, **QUIET).final
 
 
-def event_run(system, start, duration, seen=0, skin=0.45, dt=0.01, cpu=None, **options):
+def event_run(system, start, duration, seen=0, skin=0.4, dt=0.01, cpu=None, **options):
     """A run that goes on with the velocities of its start; its collisions stand in ``history``."""
     steps = round(duration / dt)
     plan = EdmdPlan(
@@ -72,7 +73,7 @@ def test_equals_the_search_from_states_along_a_run_of_a_million_events(few):
     system, here = few
     counted = 0
     for k in range(100):
-        run = event_run(system, here, 9.0, seen=50, skin=(0.1, 0.45)[k % 2]).run()
+        run = event_run(system, here, 9.0, seen=50, skin=(0.1, 0.4)[k % 2]).run()
         times, partners = collisions(run)
         order, when = contact_order(here, radii(system, here), 50)
         assert partners == order, k
@@ -121,6 +122,27 @@ def test_what_single_precision_overlaps_parts(dense):
     run = gg.simulate.edmd(system, rounded, times=[5.0], seed=1, **QUIET)
     assert closest_pair(system, run.final, 1 - 1e-9) is None
     assert run.kinetic[0, 0] == pytest.approx(0.5 * (start.velocities**2).sum(), rel=1e-12)
+
+
+def test_in_a_small_box_the_image_that_was_listed_is_the_one_that_is_met():
+    """Four spheres on a line: a pair whose other image comes nearer before the lists are made anew."""
+    system = gg.systems.hard_spheres(n=4, packing=4 * np.pi / 6 / 512, large=1.0)
+    x, v = np.zeros((4, 3)), np.zeros((4, 3))
+    x[:, 0], v[:, 0] = [0, 3.7, -1.6, 5.3], [-1, 1, 1, -1]
+    start = gg.Snapshot(x, np.zeros(4, int), system.box, v)
+    run = gg.simulate.edmd(system, start, times=np.arange(0.1, 3.01, 0.1), keep_positions=True, **QUIET)
+    for positions in run.positions[0]:
+        assert closest_pair(system, gg.Snapshot(positions, start.types, start.box), 1 - 1e-9) is None
+
+
+def test_a_drift_of_all_presses_on_nobody(dense):
+    """Velocities with a common part: the same pressure and contact values."""
+    system, start = dense
+    drifting = replace(start, velocities=start.velocities + np.array([3.0, 0.0, 0.0]))
+    still, moving = (gg.simulate.edmd(system, s, times=[0.3], **QUIET) for s in (start, drifting))
+    assert moving.pressure[0, 0] == pytest.approx(still.pressure[0, 0], rel=0.05)
+    np.testing.assert_allclose(moving.contact_values, still.contact_values, rtol=0.05)
+    assert moving.kinetic[0, 0] > 2 * still.kinetic[0, 0]
 
 
 def test_turned_round_it_goes_back(few):
@@ -266,7 +288,7 @@ def test_skin_and_samples_leave_no_trace_in_the_physics(few):
     """Other lists, other times of looking: the same collisions."""
     system, start = few
     reference = collisions(event_run(system, start, 0.5, seen=300).run())
-    for other in ({"skin": 0.08}, {"skin": 0.8}, {"dt": 0.1}):
+    for other in ({"skin": 0.08}, {"skin": 0.25}, {"dt": 0.1}):
         times, partners = collisions(event_run(system, start, 0.5, seen=300, **other).run())
         assert partners == reference[1]
         np.testing.assert_allclose(times, reference[0], atol=1e-9, rtol=0)
@@ -349,7 +371,14 @@ def test_the_paper_s_shells_describe_this_system():
         assert gg.evaluate.pearson(p[test], model.predict(x.values[test])) > 0.1
 
 
-def test_equilibrate_accepts_a_liquid_of_spheres():
+def test_equilibrate_accepts_a_liquid_of_spheres(monkeypatch):
+    """In few windows: the temperature of drawn velocities scatters, the pressure at one temperature does not."""
+    windows = []
+    original = equilibrate._Run.window
+    monkeypatch.setattr(equilibrate._Run, "window", lambda self, *given, **more: (windows.append(1), original(self, *given, **more)))
+    for seed in range(6):
+        gg.equilibrate(gg.systems.hard_spheres(n=200, packing=0.45), temperature=1.0, duration=100, seed=seed, **QUIET)
+    assert len(windows) <= 24
     system = gg.systems.hard_spheres(n=500, packing=0.45)
     liquid = gg.equilibrate(system, temperature=1.0, duration=40, seed=3, **QUIET)
     assert closest_pair(system, liquid, 1 - 1e-9) is None

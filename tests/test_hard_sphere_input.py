@@ -49,6 +49,13 @@ def test_bad_input_is_named():
         gg.isoconfigurational(system, start, temperature=1, times=[1], replicas=2, seed=1, step=0.1, **QUIET)
     with pytest.raises(InvalidInput, match="whole number of steps"):
         gg.simulate.edmd(system, start, temperature=1, times=[0.013], **QUIET)
+    with pytest.raises(InvalidInput, match="no whole number of steps"):
+        gg.simulate.edmd(system, start, temperature=1, duration=0.016, **QUIET)
+    with pytest.raises(InvalidInput, match="no energies and forces"):
+        gg.equilibrate(system, 1.0, 10, 1, dynamics="swap_mc", progress=False)
+    with pytest.raises(InvalidInput, match="event-driven dynamics is for hard spheres"):
+        gg.equilibrate(lj, 1.0, 10, 1, dynamics="edmd", progress=False)
+    assert np.array_equal(replace(system, sigma=2 * system.sigma).cutoff, 2 * system.sigma)
     with pytest.raises(BoxTooSmall, match="N >="):
         gg.systems.hard_spheres(n=8).random_snapshot(1)
     with pytest.raises(BoxTooSmall, match="N >="):
@@ -57,4 +64,4 @@ def test_bad_input_is_named():
 
 def test_a_packing_that_cannot_be_reached_is_named():
     with pytest.raises(SimulationFailed, match="jammed"):
-        gg.systems.hard_spheres(n=200, packing=0.69).random_snapshot(1)
+        gg.systems.hard_spheres(n=200, packing=0.67).random_snapshot(1)

@@ -50,7 +50,7 @@ class Stationarity:
     def __str__(self) -> str:
         fell = "F_s falls below 1/e" if self.relaxed else "F_s stays above 1/e"
         return (
-            f"{fell}, F_s changes by {self.ageing:.1f} and the energy by {self.energy_change:.1f} standard errors "
+            f"{fell}, F_s changes by {self.ageing:.1f} and the energy (of hard spheres the pressure) by {self.energy_change:.1f} standard errors "
             f"(below {SIGNIFICANT:g}), order is {self.order:.2f} of what is allowed (below 1)"
         )
 

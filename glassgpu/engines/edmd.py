@@ -41,7 +41,7 @@ def usual_skin(system: System, snapshots: Sequence[Snapshot]) -> float:
     for snapshot in snapshots:
         mean = float(np.diag(system.sigma)[snapshot.types].mean())
         reach = (LISTED / (4 / 3 * np.pi * snapshot.density)) ** (1 / 3)
-        skins.append(min(max(reach - mean, LEAST_SKIN), MOST_SKIN, float(snapshot.box.min()) / 2 - float(system.sigma.max())))
+        skins.append(min(max(reach - mean, LEAST_SKIN), MOST_SKIN, (float(snapshot.box.min()) / 2 - float(system.sigma.max())) / 2))
     return max(min(skins), LEAST_SKIN)
 
 
@@ -74,7 +74,7 @@ class EdmdRun(Run):
     HARD = True
     SIDE_BY_SIDE = 16  # a replica is one warp
     ADVICE: ClassVar = {
-        RUNAWAY: "the spheres are jammed: more than 1e4 collisions of each in a unit of time; take a lower packing fraction, or grow more slowly",
+        RUNAWAY: "the spheres are jammed: more than 1e4 collisions of each in one step; take a lower packing fraction",
         OVERLAP: "a velocity was above 1e6 or not a number; check the snapshot's velocities and the temperature",
         LABEL_RANGE: "a particle moved further than 2000; displacements so large cannot be summed",
     }
@@ -82,8 +82,11 @@ class EdmdRun(Run):
     def check(self) -> None:
         require_velocities(self)
         for snapshot in self.snapshots:
-            reach = float(self.problem.system.sigma.max()) + self.plan.skin
-            require_box(snapshot.box, reach, snapshot.density, f"event-driven dynamics of {self.problem.system.name} (a diameter and skin)")
+            # A listed pair may be a diameter and two skins apart before lists are made anew: its nearest image must still be the one that was listed.
+            reach = float(self.problem.system.sigma.max()) + 2 * self.plan.skin
+            require_box(
+                snapshot.box, reach, snapshot.density, f"event-driven dynamics of {self.problem.system.name} (a diameter and two skins)"
+            )
         self.history: list[np.ndarray] = []
 
     def least_distance(self) -> float:

@@ -18,9 +18,10 @@ from glassgpu.dynamics.observables import self_intermediate_scattering
 from glassgpu.dynamics.stationarity import Stationarity, Window, compare, octants
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.options import DT, EDMD_DT, precision_of
+from glassgpu.engines.problem import FORCES, NO_FORCES
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
 from glassgpu.progress import Progress, uninterrupted
-from glassgpu.simulate import edmd, mc, md, swap_mc
+from glassgpu.simulate import Trajectory, edmd, mc, md, swap_mc
 from glassgpu.structure.bond_order import long_range_order
 from glassgpu.structure.crystal import largest_crystalline_cluster
 from glassgpu.systems.system import System, as_system
@@ -93,6 +94,8 @@ def equilibrate(
     validate.choice("accept", accept, ("test", None))
     configurations = validate.whole("configurations", configurations, least=1)
     dynamics = validate.choice("dynamics", dynamics or ("swap_mc" if system.dynamics == "mc" else system.dynamics), tuple(SIMULATED))
+    if (system.law == "hard") != (dynamics == "edmd"):
+        raise InvalidInput(f"{system.name}: {FORCES if dynamics == 'edmd' else NO_FORCES}")
     if dynamics in ("mc", "swap_mc") and dt is not None:
         raise InvalidInput(
             f"dt= does not belong to dynamics={dynamics!r}, by which {system.name} is run; leave it out or give dynamics='md'"
@@ -231,8 +234,7 @@ class _Run:
             kept = np.unique(np.round(np.geomspace(1, len(even), SCATTERINGS)).astype(int)) - 1
             scattering = [self._scattering(s, x[0, kept]) for s, x in zip(origin, run.positions, strict=True)]
             owner = np.repeat(np.arange(len(scattering)), [len(s) for s in scattering])
-            energy = run.pressure if self.system.law == "hard" else run.potential / origin[0].n
-            last = Window(energy[:, 0], np.concatenate(scattering), owner)
+            last = Window(self._energy(run)[:, 0], np.concatenate(scattering), owner)
         with uninterrupted():
             self.states = [Snapshot(s.positions, s.types, s.box, s.velocities) for s in as_snapshots(run.final)[0]]
             self.windows += 1
@@ -255,6 +257,13 @@ class _Run:
             if not self.verdict.relaxed and self.doublings < MOST_DOUBLINGS:
                 self.doublings += 1
                 self.last = None
+
+    def _energy(self, run: Trajectory) -> np.ndarray:
+        """What has to be stationary, (configuration, replica, time): the potential energy per particle; of hard spheres the pressure at
+        one temperature, because that of drawn velocities scatters from window to window and the pressure with it."""
+        if self.system.law != "hard" or run.kinetic is None:
+            return run.potential / self.states[0].n
+        return run.pressure / (2 * run.kinetic / (self.system.dimension * (self.states[0].n - 1)))
 
     def _scattering(self, origin: Snapshot, positions: np.ndarray) -> np.ndarray:
         """F_s of the majority species in each octant of the box, (octant, time); cage-relative in two dimensions."""

@@ -88,10 +88,12 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     if isinstance(run, MdRun):
         more = {"kinetic": shaped(kinetic), "conserved": shaped(potential + kinetic + bath)}
     elif isinstance(run, EdmdRun):
+        moving = _energy_of_drift(run)[:, None]  # which presses on nobody
         contact = _contact_values(run)
         more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "contact_values": shaped(contact)}
         more["collisions"] = shaped(run.counts["meetings"].sum(axis=(1, 2)))
         virial = np.diff(virial, prepend=0.0) / (plan.dt * np.diff(records.steps, prepend=0))
+        kinetic = kinetic - moving
     elif isinstance(run, McRun):
         kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
         tried, accepted = run.counts["displacements"].T
@@ -117,12 +119,20 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     )
 
 
+def _energy_of_drift(run: EdmdRun) -> np.ndarray:
+    """(row,) kinetic energy of the centre of mass, which drifts only where a snapshot's own velocities say so."""
+    mass = np.stack([run.problem.system.mass[run.snapshots[row // run.plan.replicas].types] for row in range(run.rows)])
+    momentum = np.einsum("rn,rnd->rd", mass, run.final["velocities"])
+    return (momentum**2).sum(axis=1) / (2 * mass.sum(axis=1))
+
+
 def _contact_values(run: EdmdRun) -> np.ndarray:
     """(row, S, S), each row by the temperature of its own velocities."""
     system, out = run.problem.system, []
+    drift = _energy_of_drift(run)
     for row, meetings in enumerate(run.counts["meetings"]):
         snapshot = run.snapshots[row // run.plan.replicas]
-        square = system.mass[snapshot.types] @ (run.final["velocities"][row] ** 2).sum(axis=1)
+        square = system.mass[snapshot.types] @ (run.final["velocities"][row] ** 2).sum(axis=1) - 2 * drift[row]
         counts = np.bincount(snapshot.types, minlength=len(system.species))
         temperature = max(square / (system.dimension * (snapshot.n - 1)), np.finfo(float).tiny)
         out.append(contact_values(system, counts, float(snapshot.box.prod()), meetings, run.plan.steps * run.plan.dt, temperature))

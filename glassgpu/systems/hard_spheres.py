@@ -8,7 +8,7 @@ from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.systems.system import System
 
-DENSEST = 0.70  # random starts cannot be grown further, nor is anything fluid there
+DENSEST = 0.68  # random starts cannot be grown further, nor is anything fluid there
 
 
 def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85, large: float = 0.3) -> System:

@@ -76,6 +76,9 @@ class System:
             raise InvalidInput(f"mass={self.mass.tolist()}: every mass must be positive")
         if self.law == "smooth" and not (self.inner < self.cutoff).all():
             raise InvalidInput("inner must be below cutoff for every pair")
+        if self.law == "hard":  # the law ends where spheres touch, whatever was said
+            object.__setattr__(self, "cutoff", self.sigma)
+            object.__setattr__(self, "inner", self.sigma)
         if self.law == "hard" and self.dimension != 3:
             raise InvalidInput("hard spheres live in three dimensions; hard discs are not there yet")
         own = np.diag(self.sigma)
