@@ -155,8 +155,8 @@ GG_FUNCTION void run_edmd(const EdmdArguments& a, int replica, int slot) {
     }
     if (framed) watch(w, a.record, a.hops, replica, configuration, step / a.hops.every, frame++, at);
   }
-  // A velocity that is no number never meets anyone.
-  if (block_any(n, [&](int i) { return !(magnitude(velocity(s, 0, i)) < LARGEST_SPEED); })) return stop(OVERLAP);
+  // A sphere whose velocity is no number never meets anyone.
+  if (block_any(n * D, [&](int k) { return !(magnitude(velocity(s, k / n, k % n)) < LARGEST_SPEED); })) return stop(OVERLAP);
   phase(1, [&](int) {
     a.missed[replica] = missed;
     a.rebuilds[replica] = rebuilds;

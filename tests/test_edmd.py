@@ -284,6 +284,15 @@ def test_a_strict_build_foresees_the_same_events(dense):
     np.testing.assert_allclose(times, strict_times, atol=1e-10, rtol=0)
 
 
+def test_a_repeated_chunk_writes_its_collisions_once(few):
+    """Lists that were too short at first: the same history, of one chunk."""
+    system, start = few
+    plain, grown = (event_run(system, start, 0.3, seen=100, **more).run() for more in ({}, {"capacity": 40}))
+    assert grown.problem.capacity > 40
+    assert list(grown.history) == [0]
+    assert np.array_equal(plain.history[0], grown.history[0])
+
+
 def test_skin_and_samples_leave_no_trace_in_the_physics(few):
     """Other lists, other times of looking: the same collisions."""
     system, start = few

@@ -154,6 +154,17 @@ def test_long_runs_of_hard_spheres_tell_their_hours(tmp_path, monkeypatch, capsy
     assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()[:1]] == ["packing 0.5"]
 
 
+def test_hours_are_told_before_anything_runs(tmp_path, monkeypatch):
+    """At the large scales, in a folder that holds nothing yet."""
+    told = []
+    options = hard_sphere_relaxation.HardSphereRelaxation(out=tmp_path, scale="paper", backend="cpu")
+    monkeypatch.setattr(hard_sphere_relaxation, "_tell_hours", lambda *given: told.append(given))
+    monkeypatch.setattr(hard_sphere_relaxation, "_compressed", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        hard_sphere_relaxation.run(options)
+    assert told == [(options, hard_sphere_relaxation.SCALES["paper"], set())]
+
+
 @pytest.fixture(scope="module")
 def liquids(tmp_path_factory):
     """A folder of simulations, which experiments share."""

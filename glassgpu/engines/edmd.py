@@ -65,7 +65,8 @@ class EdmdRun(Run):
     ``final``: ``places`` and ``velocities``, (row, N, d) float64, places unwrapped.
     ``counts``: ``meetings``, (row, species, species) collisions, the lesser species first; ``missed``, (row,) events whose
     partner had gone another way.
-    ``history``: of every chunk, (row, seen, 3) time and partners of its first collisions, when the plan asks for them.
+    ``history``: by the step that a chunk begins with, (row, seen, 3) time and partners of its first collisions, when the plan
+    asks for them.
     """
 
     KERNEL, STRUCT, WHAT = "run_edmd", "EdmdArguments", "particle-steps"
@@ -87,7 +88,7 @@ class EdmdRun(Run):
             require_box(
                 snapshot.box, reach, snapshot.density, f"event-driven dynamics of {self.problem.system.name} (a diameter and two skins)"
             )
-        self.history: list[np.ndarray] = []
+        self.history: dict[int, Any] = {}
 
     def least_distance(self) -> float:
         return 0.0 if self.plan.growth > 0 else TOUCHING
@@ -133,7 +134,7 @@ class EdmdRun(Run):
         rows = len(self._batch_rows())
         history = xp.zeros((rows, plan.seen, 3)) if plan.seen else None
         if history is not None:
-            self.history.append(history)
+            self.history[self.step] = history  # a chunk that is repeated with longer lists writes it anew
         return {
             "steps": steps,
             "first_step": self.step,

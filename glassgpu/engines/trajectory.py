@@ -88,12 +88,11 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
     if isinstance(run, MdRun):
         more = {"kinetic": shaped(kinetic), "conserved": shaped(potential + kinetic + bath)}
     elif isinstance(run, EdmdRun):
-        moving = _energy_of_drift(run)[:, None]  # which presses on nobody
-        contact = _contact_values(run)
-        more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "contact_values": shaped(contact)}
+        drift = _energy_of_drift(run)  # which presses on nobody
+        more = {"kinetic": shaped(kinetic), "conserved": shaped(kinetic), "contact_values": shaped(_contact_values(run, drift))}
         more["collisions"] = shaped(run.counts["meetings"].sum(axis=(1, 2)))
         virial = np.diff(virial, prepend=0.0) / (plan.dt * np.diff(records.steps, prepend=0))
-        kinetic = kinetic - moving
+        kinetic = kinetic - drift[:, None]
     elif isinstance(run, McRun):
         kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
         tried, accepted = run.counts["displacements"].T
@@ -126,10 +125,9 @@ def _energy_of_drift(run: EdmdRun) -> np.ndarray:
     return (momentum**2).sum(axis=1) / (2 * mass.sum(axis=1))
 
 
-def _contact_values(run: EdmdRun) -> np.ndarray:
-    """(row, S, S), each row by the temperature of its own velocities."""
+def _contact_values(run: EdmdRun, drift: np.ndarray) -> np.ndarray:
+    """(row, S, S), each row by the temperature of its own velocities less those of the drift of all, whose energy is given."""
     system, out = run.problem.system, []
-    drift = _energy_of_drift(run)
     for row, meetings in enumerate(run.counts["meetings"]):
         snapshot = run.snapshots[row // run.plan.replicas]
         square = system.mass[snapshot.types] @ (run.final["velocities"][row] ** 2).sum(axis=1) - 2 * drift[row]
