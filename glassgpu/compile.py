@@ -18,7 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,18 +162,19 @@ def _gather_flags(command: tuple[str, ...]) -> tuple[str, ...]:
     return chosen
 
 
-def library(kernel: str, constants: Constants) -> Path:
+def library(kernel: str, constants: Constants, include: Sequence[str] = ()) -> Path:
     """Compile ``kernels/<kernel>.cu`` for this host; returns the shared library.
 
     Args:
         kernel: name without ending, such as ``"run_md"``.
         constants: compile-time sizes, each defined as ``GG_<NAME>``.
+        include: folders of headers that are not ours.
 
     Raises:
         CompilerMissing, CompilationFailed, CacheRefused
     """
     command = compiler()
-    flags = (*HOST_FLAGS, *_gather_flags(command), *_defines(constants))
+    flags = (*HOST_FLAGS, *_gather_flags(command), *_defines(constants), *(word for folder in include for word in ("-isystem", folder)))
     if constants.get("READER_SHUFFLED") or constants.get("STRICT"):
         flags = (*flags, FASTER_TO_COMPILE)
     target = cache_folder() / f"{kernel}-{_key(kernel, command, flags, compiler_version(command), _processor())}.so"

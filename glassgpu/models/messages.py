@@ -1,0 +1,168 @@
+"""What passes along the edges of a graph network: one kernel on the CPU, plain JAX elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glassgpu.launch import threads_available
+
+WIDE = 16  # numbers in a row of kernels/messages.cuh: a network that is wider takes the form in JAX
+CHUNKS = 16  # of the kernel
+
+
+class Graph(NamedTuple):
+    """Who stands near whom; every edge has one in the opposite direction.
+
+    Attributes:
+        neighbour: (N, K) int32, particles j of the edges i -> j, padded with i itself; K is a multiple of 16.
+        count: (N,) int32, neighbours of i.
+        reverse: (N, K) int32, where the edge j -> i stands among all N K places, padded with the place itself.
+    """
+
+    neighbour: Any
+    count: Any
+    reverse: Any
+
+
+class Weights(NamedTuple):
+    """Of h1 = max(0, p_i + q_j + e We), h2 = max(0, h1 W2 + b2), e' = h2 W3 + b3; matrices are (inputs, outputs)."""
+
+    we: Any
+    w2: Any
+    b2: Any
+    w3: Any
+    b3: Any
+
+
+def edge_width(latent: int, hidden: tuple[int, ...]) -> int:
+    """Columns in which ``messages`` keeps what edges carry: those of the kernel where it will do the work."""
+    return WIDE if _kernel_serves(latent, hidden) else latent
+
+
+def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any, Any]:
+    """e' of every edge i -> j, and its sum over the edges of i.
+
+    Args:
+        p, q: (N, first hidden width) what the particles i and j of an edge give to its first layer, its bias included.
+        e: (N, K, ``edge_width``) what edges carry.
+        weights: of one network.
+        graph: of one configuration.
+
+    Returns:
+        (N, K, ``edge_width``), zeros beyond the neighbours and the latent width, and (N, latent width).
+    """
+    latent, hidden = weights.b3.shape[-1], (weights.w2.shape[0], weights.b2.shape[-1])
+    if _kernel_serves(latent, hidden):
+        filled = [_filled(a, *((WIDE, WIDE) if a.ndim == 2 else (WIDE,))) for a in weights]
+        n = p.shape[0]
+        out, total = _fused(latent, hidden)(_filled(p, n, WIDE), _filled(q, n, WIDE), e, *filled, graph.neighbour, graph.count)
+        return out, total[:, :latent]
+    return _plain(p, q, e, weights, graph)
+
+
+def _filled(a: Any, *shape: int) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.pad(a, [(0, s - k) for k, s in zip(a.shape, shape, strict=True)])
+
+
+def _kernel_serves(latent: int, hidden: tuple[int, ...]) -> bool:
+    import jax
+
+    return jax.default_backend() == "cpu" and len(hidden) == 2 and max(latent, *hidden) <= WIDE
+
+
+# ---------------------------------------------------------------- JAX
+
+
+def _plain(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any, Any]:
+    import jax.numpy as jnp
+    from jax.nn import relu
+
+    there = jnp.arange(e.shape[1]) < graph.count[:, None]
+    h = relu(p[:, None] + _of_neighbours(q, graph.neighbour, graph.reverse, there) + e @ weights.we)
+    h = relu(h @ weights.w2 + weights.b2)
+    out = jnp.where(there[..., None], h @ weights.w3 + weights.b3, 0)
+    return out, out.sum(axis=1)
+
+
+@functools.cache
+def _gather() -> Any:
+    """q_j of every edge. Its slope is gathered along the opposite edges: a scattered sum would be slow on a CPU, and in no fixed order on a GPU."""
+    import jax
+    import jax.numpy as jnp
+
+    @jax.custom_vjp
+    def gather(q, neighbour, reverse, there):
+        return q[neighbour]
+
+    def forward(q, neighbour, reverse, there):
+        return q[neighbour], (reverse, there)
+
+    def backward(kept, slope):
+        reverse, there = kept
+        flat = slope.reshape(-1, slope.shape[-1])
+        return jnp.where(there[..., None], flat[reverse], 0).sum(axis=1), None, None, None
+
+    gather.defvjp(forward, backward)
+    return gather
+
+
+def _of_neighbours(q: Any, neighbour: Any, reverse: Any, there: Any) -> Any:
+    return _gather()(q, neighbour, reverse, there)
+
+
+# ---------------------------------------------------------------- the kernel
+
+
+@functools.cache
+def _register() -> None:
+    """Compile kernels/host_messages.cu and make its two operations known to JAX."""
+    import jax
+
+    from glassgpu.compile import library
+
+    constants = {"DOUBLE": 0, "STRICT": 0, "LISTS": 0, "LONG_VECTORS": 1}
+    found = ctypes.CDLL(str(library("host_messages", constants, include=(jax.ffi.include_dir(),))))
+    for name in ("messages_forward", "messages_backward"):
+        jax.ffi.register_ffi_target(f"glassgpu_{name}", jax.ffi.pycapsule(getattr(found, name)), platform="cpu")
+
+
+@functools.cache
+def _fused(latent: int, hidden: tuple[int, int]) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    _register()
+    sizes = {
+        "latent": np.int32(latent),
+        "first": np.int32(hidden[0]),
+        "second": np.int32(hidden[1]),
+        "threads": np.int32(min(CHUNKS, threads_available())),
+    }
+
+    def call(name: str, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
+        results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        return jax.ffi.ffi_call(f"glassgpu_{name}", results, vmap_method="expand_dims")(*arrays, **sizes)
+
+    def forward(p, q, e, we, w2, b2, w3, b3, neighbour, count):
+        return tuple(call("messages_forward", [e.shape, p.shape], p, q, e, we, w2, w3, b2, b3, neighbour, count))
+
+    @jax.custom_vjp
+    def run(*given):
+        return forward(*given)
+
+    def backward(given, slopes):
+        p, q, e, we, w2, b2, w3, b3, neighbour, count = given
+        square, row = (CHUNKS, WIDE, WIDE), (CHUNKS, WIDE)
+        shapes = [p.shape, (CHUNKS, *q.shape), e.shape, square, square, square, row, row]
+        dp, dq, de, *parts = call("messages_backward", shapes, p, q, e, we, w2, w3, b2, b3, neighbour, count, *slopes)
+        dwe, dw2, dw3, db2, db3 = (a.sum(axis=0) for a in parts)
+        return dp, dq.sum(axis=0), de, dwe, dw2, db2, dw3, db3, None, None
+
+    run.defvjp(lambda *given: (forward(*given), given), backward)
+    return run

@@ -1,0 +1,246 @@
+"""One training loop for every network: Adam, many networks side by side, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassgpu.engines import checkpoint as files
+from glassgpu.errors import NotConverged
+from glassgpu.progress import Progress, bar, uninterrupted
+
+SAVE_EVERY = 20.0  # seconds
+SCORES = ("error", "pearson")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What networks of one shape learn, and how they are asked. All but plain numbers in JAX arrays; an axis of networks stands before
+    the last of every array that differs between them.
+
+    Attributes:
+        loss: (network, shared, own, target, rows, key) to the mean squared error of one network on some rows.
+        outputs: (network, shared, own) to (rows, outputs).
+        shared: what all networks read.
+        own: settings of each network.
+        target: (rows, networks, outputs).
+        accumulate: whether a batch is gone through row by row, its slopes added up: rows are whole configurations.
+    """
+
+    loss: Callable[..., Any]
+    outputs: Callable[..., Any]
+    shared: Any
+    own: Any
+    target: Any
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """Rows that nobody learns from: what is shared, the targets (rows, networks, outputs), NaN where there is none."""
+
+    shared: Any
+    target: Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How it is done.
+
+    Attributes:
+        epochs, batch: passes over the rows; rows of a step at most.
+        patience: epochs without a better score after which a network is finished; all finished ends the training.
+        seed: of the order of rows, and of what is thrown away or turned.
+        select: which score chooses the epoch: the least ``"error"`` or the largest ``"pearson"`` coefficient of the validation rows.
+    """
+
+    epochs: int
+    batch: int
+    patience: int
+    seed: int
+    select: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came out.
+
+    Attributes:
+        networks: those of the chosen epochs.
+        losses: (epochs, networks) mean squared error of the batches, while they are learned.
+        errors: by name of the watched rows, (epochs, networks) mean squared error after each epoch.
+        pearsons: likewise, Pearson coefficient, pooled over rows and outputs.
+        chosen: (networks,) epoch from 0.
+    """
+
+    networks: Any
+    losses: np.ndarray
+    errors: dict[str, np.ndarray]
+    pearsons: dict[str, np.ndarray]
+    chosen: np.ndarray
+
+
+def train(
+    task: Task, networks: Any, rates: Mapping[str, np.ndarray], plan: Plan, watched: Mapping[str, Watched],
+    *, progress: Progress = False, checkpoint: str | Path | None = None, inputs: Mapping[str, Any] | None = None,
+) -> Trained:  # fmt: skip
+    """Train networks side by side, each as if it were alone but for the order of rows, which they share.
+
+    Args:
+        task, networks: as stored side by side.
+        rates: ``learning_rate``, ``weight_decay`` (AdamW's) and ``alpha`` (added to the slope, alpha w), each (networks,).
+        plan: common to all.
+        watched: rows looked at after every epoch; those called ``"validation"`` choose the epoch, the last one otherwise.
+        progress: True, False, or a function that is told the fraction done.
+        checkpoint: file to continue from and to save to.
+        inputs: what else fixes the numbers, by name, for the checkpoint.
+
+    Raises:
+        NotConverged: an error ceased to be a number.
+        CheckpointMismatch: ``checkpoint`` belongs to another training.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    begin, epoch, judge, keep = _compiled(task.loss, task.outputs, task.accumulate)
+    column = {name: jnp.asarray(value, jnp.float32)[:, None] for name, value in rates.items()}
+    many = len(next(iter(rates.values())))
+    state = {"networks": networks, "memory": begin(networks), "best": networks}
+    losses: list[np.ndarray] = []
+    scores: dict[str, list[np.ndarray]] = {f"{kind} {name}": [] for name in watched for kind in SCORES}
+    path = files.checkpoint_path(checkpoint)
+    key = files.fingerprint(plan=plan, **rates, **(inputs or {})) if path else ""
+    if path:
+        saved = files.load(files.writable(path), key)
+        if saved:
+            leaves, shape = jax.tree.flatten(state)
+            state = jax.tree.unflatten(shape, [jnp.asarray(saved[f"leaf {k}"]) for k in range(len(leaves))])
+            losses = list(saved["losses"])
+            scores = {name: list(saved[name]) for name in scores}
+
+    def save() -> None:
+        assert path is not None
+        kept = {f"leaf {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves(state))}
+        curves = {name: np.array(rows).reshape(-1, many) for name, rows in {"losses": losses, **scores}.items()}
+        files.save(path, key, {**kept, **curves})
+
+    def chosen() -> np.ndarray:
+        if "validation" not in watched:
+            return np.full(many, len(losses) - 1)
+        if plan.select == "pearson":
+            return np.argmax(np.nan_to_num(scores["pearson validation"], nan=-1.0), axis=0)
+        return np.argmin(scores["error validation"], axis=0)
+
+    def finished() -> bool:
+        return bool(losses) and "validation" in watched and bool((len(losses) - 1 - chosen() >= plan.patience).all())
+
+    written = time.monotonic()
+    with bar(plan.epochs, "epoch", progress, done=len(losses)) as advance:
+        try:
+            while len(losses) < plan.epochs and not finished():
+                k = len(losses)
+                order = _order(len(task.target), plan.batch, np.random.default_rng([plan.seed, k]), task.accumulate)
+                turn = jax.random.fold_in(jax.random.key(plan.seed), k)
+                given = (column, task.shared, task.own, task.target, order, turn)
+                new, memory, loss = epoch(state["networks"], state["memory"], *given)
+                loss = np.asarray(loss)
+                if not np.isfinite(loss).all():
+                    bad = int(np.flatnonzero(~np.isfinite(loss))[0])
+                    raise NotConverged(
+                        f"the error is {loss[bad]} in epoch {k + 1} of {plan.epochs}: standardise columns and targets, or lower learning_rate={rates['learning_rate'][bad]:g}"
+                    )
+                judged = {name: judge(new, rows.shared, task.own, rows.target) for name, rows in watched.items()}
+                with uninterrupted():
+                    for name, values in judged.items():
+                        for kind, value in zip(SCORES, values, strict=True):
+                            scores[f"{kind} {name}"].append(np.asarray(value))
+                    losses.append(loss)
+                    state = {"networks": new, "memory": memory, "best": keep(jnp.asarray(chosen() == k), new, state["best"])}
+                advance(1)
+                if path and time.monotonic() - written > SAVE_EVERY:
+                    save()
+                    written = time.monotonic()
+        finally:
+            if path and losses:
+                save()
+    curves = {name: np.array(rows) for name, rows in scores.items()}
+    errors, pearsons = ({name: curves[f"{kind} {name}"] for name in watched} for kind in SCORES)
+    return Trained(state["best"], np.array(losses), errors, pearsons, chosen())
+
+
+def _order(rows: int, batch: int, random: np.random.Generator, accumulate: bool) -> np.ndarray:
+    """Rows in a new order, (steps, parts, rows of a part), at most ``batch`` in a step; some of the first come again to fill the last."""
+    steps = -(-rows // batch)
+    size = -(-rows // steps)
+    order = random.permutation(rows)
+    order = np.concatenate([order, order[: steps * size - rows]]).astype(np.int32)
+    return order.reshape((steps, size, 1) if accumulate else (steps, 1, size))
+
+
+@functools.cache
+def _compiled(loss: Callable[..., Any], outputs: Callable[..., Any], accumulate: bool) -> tuple[Callable[..., Any], ...]:
+    """The memory of the optimiser; an epoch; the scores of watched rows; which of two sets of networks to keep."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from glassgpu.models.networks import NETWORKS
+
+    adam = optax.scale_by_adam()
+
+    def is_weight(a: Any) -> bool:
+        return a.ndim == 3
+
+    def losses_of(networks, shared, own, target, rows, key):
+        keys = jax.random.split(key, target.shape[NETWORKS])
+        each = jax.vmap(loss, in_axes=(NETWORKS, None, NETWORKS, NETWORKS, None, 0))(networks, shared, own, target, rows, keys)
+        return each.sum(), each
+
+    slopes_of = jax.value_and_grad(losses_of, has_aux=True)
+
+    def epoch(networks, memory, rates, shared, own, target, order, key):
+        def part(state, given):
+            (_, each), slopes = slopes_of(state[0], shared, own, target, *given)
+            return (state[0], jax.tree.map(jnp.add, state[1], (slopes, each))), None
+
+        def step(state, given):
+            networks, memory = state
+            rows, key = given
+            if accumulate:
+                begin = (jax.tree.map(jnp.zeros_like, networks), jnp.zeros(len(rates["alpha"]), jnp.float32))
+                (_, summed), _ = jax.lax.scan(part, (networks, begin), (rows, jax.random.split(key, len(rows))))
+                slopes, each = jax.tree.map(lambda a: a / len(rows), summed)
+            else:
+                (_, each), slopes = slopes_of(networks, shared, own, target, rows[0], key)
+            slopes = jax.tree.map(lambda g, w: g + rates["alpha"] * w if is_weight(w) else g, slopes, networks)
+            change, memory = adam.update(slopes, memory)
+            rate, decay = rates["learning_rate"], rates["weight_decay"]
+            networks = jax.tree.map(lambda w, c: w - rate * (c + decay * w if is_weight(w) else c), networks, change)
+            return (networks, memory), each
+
+        (networks, memory), losses = jax.lax.scan(step, (networks, memory), (order, jax.random.split(key, len(order))))
+        return networks, memory, losses.mean(axis=0)
+
+    def judge(networks, shared, own, target):
+        found = jax.vmap(outputs, in_axes=(NETWORKS, None, NETWORKS), out_axes=NETWORKS)(networks, shared, own)
+        there = jnp.isfinite(target)
+        axes = (*range(target.ndim - 2), target.ndim - 1)
+        number = there.sum(axis=axes)
+
+        def mean(a):
+            return jnp.where(there, a, 0).sum(axis=axes) / number
+
+        wanted = jnp.where(there, target, 0)
+        x, y = found - mean(found)[:, None], wanted - mean(wanted)[:, None]
+        return mean((found - wanted) ** 2), mean(x * y) / jnp.sqrt(mean(x * x) * mean(y * y))
+
+    def keep(better, new, old):
+        return jax.tree.map(lambda a, b: jnp.where(better[:, None], a, b), new, old)
+
+    return jax.jit(adam.init), jax.jit(epoch), jax.jit(judge), jax.jit(keep)

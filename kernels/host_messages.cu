@@ -1,0 +1,100 @@
+// messages.cuh as two operations of XLA on the CPU: glassgpu/models/messages.py binds them to JAX.
+// Each argument may have one more axis in front, of networks; what lacks it, or has one, serves all.
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "messages.cuh"
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+struct Place {
+  char* data = nullptr;
+  int64 step = 0;  // bytes from one network to the next
+  template <class T>
+  T* of(int network) const {
+    return reinterpret_cast<T*>(data + network * step);
+  }
+};
+
+Place place(const ffi::AnyBuffer& buffer, size_t rank, int networks) {
+  const auto dimensions = buffer.dimensions();
+  const bool many = dimensions.size() > rank && dimensions[0] > 1;
+  return {static_cast<char*>(buffer.untyped_data()), many ? int64(buffer.size_bytes()) / networks : 0};
+}
+
+constexpr size_t ARGUMENT_RANKS[] = {2, 2, 3, 2, 2, 2, 1, 1, 2, 1, 3, 2};  // p q e we w2 w3 b2 b3 neighbour count d_out d_sum
+
+// Calls work(network, chunk) for all, on several threads.
+template <class Work>
+void share(int networks, int threads, Work work) {
+  std::atomic<int> next(0);
+  auto run = [&] {
+    for (int task = next++; task < networks * CHUNKS; task = next++) work(task / CHUNKS, task % CHUNKS);
+  };
+  std::vector<std::thread> started;
+  for (int t = 1; t < threads; ++t) started.emplace_back(run);
+  run();
+  for (auto& thread : started) thread.join();
+}
+
+struct Call {
+  int networks = 1;
+  std::vector<Place> given, wanted;
+  Messages base{};
+
+  Call(ffi::RemainingArgs args, ffi::RemainingRets rets, const size_t* result_ranks, int latent, int first, int second) {
+    for (size_t i = 0; i < args.size(); ++i) {
+      const auto dimensions = args.get<ffi::AnyBuffer>(i)->dimensions();
+      if (dimensions.size() > ARGUMENT_RANKS[i]) networks = greatest(networks, static_cast<int>(dimensions[0]));
+    }
+    for (size_t i = 0; i < args.size(); ++i) given.push_back(place(*args.get<ffi::AnyBuffer>(i), ARGUMENT_RANKS[i], networks));
+    for (size_t i = 0; i < rets.size(); ++i) wanted.push_back(place(**rets.get<ffi::AnyBuffer>(i), result_ranks[i], networks));
+    const auto e = args.get<ffi::AnyBuffer>(2)->dimensions();
+    base.n = static_cast<int>(e[e.size() - 3]), base.k = static_cast<int>(e[e.size() - 2]);
+    base.latent = latent, base.first = first, base.second = second;
+  }
+  Messages of(int network) const {
+    Messages m = base;
+    const float** fields[] = {&m.p, &m.q, &m.e, &m.we, &m.w2, &m.w3, &m.b2, &m.b3};
+    for (int i = 0; i < 8; ++i) *fields[i] = given[i].of<float>(network);
+    m.neighbour = given[8].of<int32>(network), m.count = given[9].of<int32>(network);
+    return m;
+  }
+};
+
+ffi::Error run_forward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  constexpr size_t RANKS[] = {3, 2};
+  const Call call(args, rets, RANKS, latent, first, second);
+  share(call.networks, threads, [&](int network, int chunk) {
+    forward(call.of(network), chunk, call.wanted[0].of<float>(network), call.wanted[1].of<float>(network));
+  });
+  return ffi::Error::Success();
+}
+
+ffi::Error run_backward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+  constexpr size_t RANKS[] = {2, 3, 3, 3, 3, 3, 2, 2};  // p e q we w2 w3 b2 b3, the last six by chunk
+  const Call call(args, rets, RANKS, latent, first, second);
+  share(call.networks, threads, [&](int network, int chunk) {
+    const Messages m = call.of(network);
+    auto result = [&](int i, int64 of_a_chunk) { return call.wanted[i].of<float>(network) + chunk * of_a_chunk; };
+    const Slopes to{result(0, 0),           result(2, 0),           result(1, int64(m.n) * WIDE), result(3, WIDE * WIDE),
+                    result(4, WIDE * WIDE), result(5, WIDE * WIDE), result(6, WIDE),              result(7, WIDE)};
+    backward(m, chunk, call.given[10].of<float>(network), call.given[11].of<float>(network), to);
+  });
+  return ffi::Error::Success();
+}
+
+auto bound() {
+  return ffi::Ffi::Bind().Attr<int32>("latent").Attr<int32>("first").Attr<int32>("second").Attr<int32>("threads").RemainingArgs().RemainingRets();
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+XLA_FFI_DEFINE_HANDLER_SYMBOL(messages_forward, run_forward, bound());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(messages_backward, run_backward, bound());
+#pragma GCC visibility pop
