@@ -18,6 +18,7 @@ EXPERIMENTS = {
     "information_imbalance": "InformationImbalance",
     "interpretability": "Interpretability",
     "kob_andersen_relaxation": "KobAndersenRelaxation",
+    "model_comparison": "ModelComparison",
     "public_data": "PublicData",
     "softness": "Softness",
     "ternary_relaxation": "TernaryRelaxation",

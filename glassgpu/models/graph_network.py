@@ -178,6 +178,32 @@ class GraphNetwork(BaseEstimator):
         found = found[..., 0] if self._one_target else found
         return found if many else found[0]
 
+    def gradients(self, snapshot: Snapshot, particles: Sequence[int], columns: ArrayLike | None = None, target: int = 0) -> np.ndarray:
+        """How the predictions of some particles answer to the columns of all: d prediction_i / d column_j.
+
+        Args:
+            snapshot: one configuration.
+            particles: (P,) i.
+            columns: (N, features), if ``fit`` was given some.
+            target: which, if several were learned.
+
+        Returns:
+            (P, N, features) float32, per unit of a raw column.
+
+        Raises:
+            InvalidInput, UnknownSpecies, BoxTooSmall
+        """
+        check_is_fitted(self, "network_")
+        chosen = [validate.whole("particles", i, least=0, most=snapshot.n - 1) for i in particles]
+        target = validate.whole("target", target, least=0, most=self._outputs - 1)
+        graphs = graphs_of([snapshot], self.cutoff)
+        self._check(graphs)
+        x = self._columns([snapshot], columns, self._features)
+        shared = self._inputs(graphs, x)
+        slope = np.stack([np.asarray(_slopes()(self.network_, shared, i, target))[:, self._kinds :] for i in chosen])
+        types = graphs.types[0]
+        return slope / self._scale[types].astype(np.float32) * self._target_scale[types[chosen], target, None, None].astype(np.float32)
+
     def _new_network(self, seed: int) -> Any:
         from glassgpu.models.networks import new_graph_layers
 
@@ -354,3 +380,14 @@ def _predicting() -> Any:
     import jax
 
     return jax.jit(lambda network, shared: _functions(False)[1](network, shared, None))
+
+
+@functools.cache
+def _slopes() -> Any:
+    import jax
+
+    def value(nodes, network, shared, particle, target):
+        _, between, graph = jax.tree.map(lambda a: a[0], shared)
+        return network(nodes, between, graph)[particle, target]
+
+    return jax.jit(lambda network, shared, particle, target: jax.grad(value)(shared[0][0], network, shared, particle, target))

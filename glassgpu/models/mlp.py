@@ -191,6 +191,17 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             found = np.concatenate([_predict(Blas(), part, self.coefs_, self.intercepts_) for part in parts])
         return found[:, 0] if self._one_target else found
 
+    def gradients(self, X):
+        """How predictions answer to columns, d prediction / d column: (n, features), or (n, targets, features), float64."""
+        check_is_fitted(self)
+        hidden = [validate_data(self, X, dtype=np.float64, reset=False)]
+        for weight, bias in zip(self.coefs_[:-1], self.intercepts_[:-1], strict=True):
+            hidden.append(np.maximum(hidden[-1] @ weight + bias, 0))
+        slope = np.broadcast_to(self.coefs_[-1].T, (len(hidden[0]), *self.coefs_[-1].T.shape))
+        for weight, values in zip(self.coefs_[-2::-1], hidden[:0:-1], strict=True):
+            slope = (slope * (values > 0)[:, None]) @ weight.T
+        return slope[:, 0] if self._one_target else slope
+
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """What ``save_network`` keeps."""
         layers = {f"{kind} {k}": a for kind, many in (("weights", self.coefs_), ("biases", self.intercepts_)) for k, a in enumerate(many)}

@@ -159,7 +159,9 @@ def fit_side_by_side(
     rates = {name: np.array([getattr(s, name) for s in settings]) for name in ("learning_rate", "weight_decay", "alpha")}
     to_watch = {name: Watched(jnp.asarray(x, jnp.float32), jnp.asarray(t, jnp.float32)) for name, (x, t) in watched.items()}
     inputs = {"X": X, "y": y, "hidden": tuple(s.hidden for s in settings), "dropout": tuple(s.dropout for s in settings)}
-    inputs |= {"seeds": tuple(s.plan.seed for s in settings)} | {f"{name} rows": np.hstack([x, t[:, :, 0]]) for name, (x, t) in watched.items()}
+    inputs |= {"seeds": tuple(s.plan.seed for s in settings)} | {
+        f"{name} rows": np.hstack([x, t[:, :, 0]]) for name, (x, t) in watched.items()
+    }
     found = train(
         task, side_by_side(networks), rates, settings[0].plan, to_watch, progress=progress, checkpoint=checkpoint,
         inputs=inputs if checkpoint else None,

@@ -9,9 +9,9 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.engines.isoconfigurational import isoconfigurational
-from glassgpu.engines.options import DT
+from glassgpu.engines.options import DT, EDMD_DT
 from glassgpu.engines.quench import quench
-from glassgpu.systems.system import System
+from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
 
@@ -40,7 +40,7 @@ def cage_state(
     replicas: int = 16,
     seed: int = 0,
     samples: int = 16,
-    dt: float = DT,
+    dt: float | None = None,
     **options: Any,
 ) -> Snapshot | list[Snapshot]:
     """Positions averaged inside the cage: over short runs with fresh velocities, and over time.
@@ -54,13 +54,14 @@ def cage_state(
     stay far below the relaxation time.
 
     Args:
-        system, snapshot: as for ``simulate.md``.
+        system, snapshot: as for ``simulate.md``, or ``simulate.edmd``: hard spheres are run by their own dynamics, all others by
+            molecular dynamics.
         temperature: of the runs.
         duration: of the runs, longer than a few vibrations [time].
         replicas: runs from each snapshot, at least 2.
         seed: equal seeds give equal states.
         samples: times averaged over.
-        dt: time step.
+        dt: time step; for hard spheres what times are counted in.
         options: ``precision``, ``checkpoint``, ``progress``, ``backend``, ``threads`` of ``simulate.md``.
 
     Returns:
@@ -70,12 +71,14 @@ def cage_state(
         As ``isoconfigurational``.
     """
     validate.whole("samples", samples, least=1)
+    dynamics = "edmd" if as_system(system).dynamics == "edmd" else "md"
+    dt = validate.number("dt", {"edmd": EDMD_DT, "md": DT}[dynamics] if dt is None else dt, above=0)
     validate.number("duration", duration, above=2 * samples * dt)
     snapshots, many = as_snapshots(snapshot)
     times = np.linspace(duration / 2, duration, samples + 1)[1:]
     runs = isoconfigurational(
         system, snapshots, temperature=temperature, times=(dt * np.rint(times / dt)).tolist(), replicas=replicas, seed=seed, dt=dt,
-        dynamics="md", cage_relative=False, labels=("mean_displacement",), **options,
+        dynamics=dynamics, cage_relative=False, labels=("mean_displacement",), **options,
     )  # fmt: skip
     assert runs.mean_displacement is not None
     moved = runs.mean_displacement.values.mean(axis=1)
