@@ -1,45 +1,10 @@
 // messages.cuh as two operations of XLA on the CPU: glassgpu/models/messages.py binds them to JAX.
-// Each argument may have one more axis in front, of networks; what lacks it, or has one, serves all.
-#include <atomic>
-#include <thread>
-#include <vector>
-
+#include "host_ffi.cuh"
 #include "messages.cuh"
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
 
 namespace {
 
-struct Place {
-  char* data = nullptr;
-  int64 step = 0;  // bytes from one network to the next
-  template <class T>
-  T* of(int network) const {
-    return reinterpret_cast<T*>(data + network * step);
-  }
-};
-
-Place place(const ffi::AnyBuffer& buffer, size_t rank, int networks) {
-  const auto dimensions = buffer.dimensions();
-  const bool many = dimensions.size() > rank && dimensions[0] > 1;
-  return {static_cast<char*>(buffer.untyped_data()), many ? int64(buffer.size_bytes()) / networks : 0};
-}
-
 constexpr size_t ARGUMENT_RANKS[] = {2, 2, 3, 2, 2, 2, 1, 1, 2, 1, 3, 2};  // p q e we w2 w3 b2 b3 neighbour count d_out d_sum
-
-// Calls work(network, chunk) for all, on several threads.
-template <class Work>
-void share(int networks, int threads, Work work) {
-  std::atomic<int> next(0);
-  auto run = [&] {
-    for (int task = next++; task < networks * CHUNKS; task = next++) work(task / CHUNKS, task % CHUNKS);
-  };
-  std::vector<std::thread> started;
-  for (int t = 1; t < threads; ++t) started.emplace_back(run);
-  run();
-  for (auto& thread : started) thread.join();
-}
 
 struct Call {
   int networks = 1;
@@ -69,7 +34,8 @@ struct Call {
 ffi::Error run_forward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
   constexpr size_t RANKS[] = {3, 2};
   const Call call(args, rets, RANKS, latent, first, second);
-  share(call.networks, threads, [&](int network, int chunk) {
+  share(call.networks * CHUNKS, threads, [&](int task, int) {
+    const int network = task / CHUNKS, chunk = task % CHUNKS;
     forward(call.of(network), chunk, call.wanted[0].of<float>(network), call.wanted[1].of<float>(network));
   });
   return ffi::Error::Success();
@@ -78,7 +44,8 @@ ffi::Error run_forward(int32 latent, int32 first, int32 second, int32 threads, f
 ffi::Error run_backward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
   constexpr size_t RANKS[] = {2, 3, 3, 3, 3, 3, 2, 2};  // p e q we w2 w3 b2 b3, the last six by chunk
   const Call call(args, rets, RANKS, latent, first, second);
-  share(call.networks, threads, [&](int network, int chunk) {
+  share(call.networks * CHUNKS, threads, [&](int task, int) {
+    const int network = task / CHUNKS, chunk = task % CHUNKS;
     const Messages m = call.of(network);
     auto result = [&](int i, int64 of_a_chunk) { return call.wanted[i].of<float>(network) + chunk * of_a_chunk; };
     const Slopes to{result(0, 0),           result(2, 0),           result(1, int64(m.n) * WIDE), result(3, WIDE * WIDE),

@@ -1,19 +1,12 @@
 // What passes along the edges of a graph network, and how it answers to errors: for every edge i -> j
 //   h1 = max(0, p_i + q_j + e We),  h2 = max(0, h1 W2 + b2),  e' = h2 W3 + b3,  and s_i = sum_j e'.
 // On the host only: XLA would write every h to memory and read it again, here they stay in registers. All
-// products are of tiles of 16 x 16, a row of a tile being one edge or one input of a layer; narrower layers
-// are filled up with zeros. A GPU has the memory, and XLA the kernels: there this is plain JAX.
+// products are of tiles, a row of a tile being one edge or one input of a layer. A GPU has the memory, and XLA
+// the kernels: there this is plain JAX.
 #pragma once
-#include "portable.cuh"
+#include "tiles.cuh"
 
-constexpr int WIDE = 16;               // numbers in a row, and rows in a tile
-constexpr int VECTORS = WIDE / LANES;  // of a row
-constexpr int AT_ONCE = GG_WIDE ? 16 : 4;  // rows whose sums are in registers together
 constexpr int CHUNKS = 16;             // parts of a configuration, whatever the threads: sums over edges have one order
-
-struct alignas(64) Tile {
-  float at[WIDE][WIDE];
-};
 
 // One network on one configuration. Rows are of WIDE numbers.
 struct Messages {
@@ -25,51 +18,6 @@ struct Messages {
   const float *b2, *b3;     // one row
   const int32 *neighbour, *count;  // (n, k), (n)
 };
-
-// c[r] += sum_d a[r * ROW + d * STEP] b[d]
-template <int ROW, int STEP>
-GG_FUNCTION void multiply(const float* a, const float* b, Tile& c, int depth) {
-  for (int r0 = 0; r0 < WIDE; r0 += AT_ONCE) {
-    lanes sum[AT_ONCE][VECTORS];
-    for (int r = 0; r < AT_ONCE; ++r)
-      for (int v = 0; v < VECTORS; ++v) sum[r][v] = load_lanes(c.at[r0 + r] + v * LANES);
-    for (int d = 0; d < depth; ++d)
-      for (int v = 0; v < VECTORS; ++v) {
-        const lanes x = load_lanes(b + d * WIDE + v * LANES);
-        for (int r = 0; r < AT_ONCE; ++r) sum[r][v] = fused(everywhere(a[(r0 + r) * ROW + d * STEP]), x, sum[r][v]);
-      }
-    for (int r = 0; r < AT_ONCE; ++r)
-      for (int v = 0; v < VECTORS; ++v) store_lanes(c.at[r0 + r] + v * LANES, sum[r][v]);
-  }
-}
-
-GG_FUNCTION void fill_rows(Tile& t, const float* row) {
-  for (int r = 0; r < WIDE; ++r)
-    for (int v = 0; v < VECTORS; ++v) store_lanes(t.at[r] + v * LANES, load_lanes(row + v * LANES));
-}
-GG_FUNCTION void keep_positive(Tile& t) {
-  for (int r = 0; r < WIDE; ++r)
-    for (int v = 0; v < VECTORS; ++v) {
-      const lanes x = load_lanes(t.at[r] + v * LANES);
-      store_lanes(t.at[r] + v * LANES, select(x > 0, x, lanes{}));
-    }
-}
-// Zeros where `of` is none above zero.
-GG_FUNCTION void keep_where_positive(Tile& t, const Tile& of) {
-  for (int r = 0; r < WIDE; ++r)
-    for (int v = 0; v < VECTORS; ++v)
-      store_lanes(t.at[r] + v * LANES, select(load_lanes(of.at[r] + v * LANES) > 0, load_lanes(t.at[r] + v * LANES), lanes{}));
-}
-GG_FUNCTION void add_row(float* to, const float* row) {
-  for (int v = 0; v < VECTORS; ++v) store_lanes(to + v * LANES, load_lanes(to + v * LANES) + load_lanes(row + v * LANES));
-}
-GG_FUNCTION void add_rows(float* to, const Tile& t) {
-  for (int r = 0; r < WIDE; ++r) add_row(to, t.at[r]);
-}
-GG_FUNCTION void transpose(const float* from, Tile& to) {
-  for (int r = 0; r < WIDE; ++r)
-    for (int c = 0; c < WIDE; ++c) to.at[c][r] = from[r * WIDE + c];
-}
 
 // h1 and h2 of the edges k0 .. k0 + WIDE - 1 of particle i.
 GG_FUNCTION void hidden_rows(const Messages& m, int i, int k0, Tile& h1, Tile& h2) {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from glassgpu.launch import threads_available
+from glassgpu.models.xla_kernels import WIDE, call, on_cpu, register
 
-WIDE = 16  # numbers in a row of kernels/messages.cuh: a network that is wider takes the form in JAX
 CHUNKS = 16  # of the kernel
 
 
@@ -71,9 +70,7 @@ def _filled(a: Any, *shape: int) -> Any:
 
 
 def _kernel_serves(latent: int, hidden: tuple[int, ...]) -> bool:
-    import jax
-
-    return jax.default_backend() == "cpu" and len(hidden) == 2 and max(latent, *hidden) <= WIDE
+    return on_cpu() and len(hidden) == 2 and max(latent, *hidden) <= WIDE
 
 
 # ---------------------------------------------------------------- JAX
@@ -120,24 +117,10 @@ def _of_neighbours(q: Any, neighbour: Any, reverse: Any, there: Any) -> Any:
 
 
 @functools.cache
-def _register() -> None:
-    """Compile kernels/host_messages.cu and make its two operations known to JAX."""
-    import jax
-
-    from glassgpu.compile import library
-
-    constants = {"DOUBLE": 0, "STRICT": 0, "LISTS": 0, "LONG_VECTORS": 1}
-    found = ctypes.CDLL(str(library("host_messages", constants, include=(jax.ffi.include_dir(),))))
-    for name in ("messages_forward", "messages_backward"):
-        jax.ffi.register_ffi_target(f"glassgpu_{name}", jax.ffi.pycapsule(getattr(found, name)), platform="cpu")
-
-
-@functools.cache
 def _fused(latent: int, hidden: tuple[int, int]) -> Any:
     import jax
-    import jax.numpy as jnp
 
-    _register()
+    register("host_messages", "messages_forward", "messages_backward")
     sizes = {
         "latent": np.int32(latent),
         "first": np.int32(hidden[0]),
@@ -145,12 +128,11 @@ def _fused(latent: int, hidden: tuple[int, int]) -> Any:
         "threads": np.int32(min(CHUNKS, threads_available())),
     }
 
-    def call(name: str, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
-        results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-        return jax.ffi.ffi_call(f"glassgpu_{name}", results, vmap_method="expand_dims")(*arrays, **sizes)
+    def run_kernel(name: str, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
+        return call(name, shapes, *arrays, vmap_method="expand_dims", **sizes)
 
     def forward(p, q, e, we, w2, b2, w3, b3, neighbour, count):
-        return tuple(call("messages_forward", [e.shape, p.shape], p, q, e, we, w2, w3, b2, b3, neighbour, count))
+        return tuple(run_kernel("messages_forward", [e.shape, p.shape], p, q, e, we, w2, w3, b2, b3, neighbour, count))
 
     @jax.custom_vjp
     def run(*given):
@@ -160,7 +142,7 @@ def _fused(latent: int, hidden: tuple[int, int]) -> Any:
         p, q, e, we, w2, b2, w3, b3, neighbour, count = given
         square, row = (CHUNKS, WIDE, WIDE), (CHUNKS, WIDE)
         shapes = [p.shape, (CHUNKS, *q.shape), e.shape, square, square, square, row, row]
-        dp, dq, de, *parts = call("messages_backward", shapes, p, q, e, we, w2, w3, b2, b3, neighbour, count, *slopes)
+        dp, dq, de, *parts = run_kernel("messages_backward", shapes, p, q, e, we, w2, w3, b2, b3, neighbour, count, *slopes)
         dwe, dw2, dw3, db2, db3 = (a.sum(axis=0) for a in parts)
         return dp, dq.sum(axis=0), de, dwe, dw2, db2, dw3, db3, None, None
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array
 
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
+from glassgpu.models.epochs import epoch_by_kernel, kernel_serves
 from glassgpu.models.training import Plan, Task, Watched, train
 from glassgpu.progress import Progress
 
@@ -155,7 +156,8 @@ def fit_side_by_side(
     has = np.array([[k < len(s.hidden) for s in settings] for k in range(len(longest))])[..., None]
     kept = np.array([[1 - (s.dropout[k] if k < len(s.dropout) else 0.0) for s in settings] for k in range(len(longest))])[..., None]
     own = {"has": None if has.all() else jnp.asarray(has), "kept": None if (kept == 1).all() else jnp.asarray(kept, jnp.float32)}
-    task = Task(_loss, _outputs, jnp.asarray(X, jnp.float32), own, jnp.asarray(y, jnp.float32))
+    epoch = epoch_by_kernel() if kernel_serves(longest, outputs) else None
+    task = Task(_loss, _outputs, jnp.asarray(X, jnp.float32), own, jnp.asarray(y, jnp.float32), epoch)
     rates = {name: np.array([getattr(s, name) for s in settings]) for name in ("learning_rate", "weight_decay", "alpha")}
     to_watch = {name: Watched(jnp.asarray(x, jnp.float32), jnp.asarray(t, jnp.float32)) for name, (x, t) in watched.items()}
     inputs = {"X": X, "y": y, "hidden": tuple(s.hidden for s in settings), "dropout": tuple(s.dropout for s in settings)}

@@ -30,6 +30,7 @@ class Task:
         shared: what all networks read.
         own: settings of each network.
         target: (rows, networks, outputs).
+        epoch: (networks, memory, rates, shared, own, target, order, key) to networks, memory and mean losses, if a kernel does it.
         accumulate: whether a batch is gone through row by row, its slopes added up: rows are whole configurations.
     """
 
@@ -38,6 +39,7 @@ class Task:
     shared: Any
     own: Any
     target: Any
+    epoch: Callable[..., Any] | None = None
     accumulate: bool = False
 
 
@@ -108,7 +110,8 @@ def train(
     import jax
     import jax.numpy as jnp
 
-    begin, epoch, judge, keep = _compiled(task.loss, task.outputs, task.accumulate)
+    begin, plain, judge, keep = _compiled(task.loss, task.outputs, task.accumulate)
+    epoch = task.epoch or plain
     column = {name: jnp.asarray(value, jnp.float32)[:, None] for name, value in rates.items()}
     many = len(next(iter(rates.values())))
     state = {"networks": networks, "memory": begin(networks), "best": networks}
