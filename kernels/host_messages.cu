@@ -11,7 +11,7 @@ struct Call {
   std::vector<Place> given, wanted;
   Messages base{};
 
-  Call(ffi::RemainingArgs args, ffi::RemainingRets rets, const size_t* result_ranks, int latent, int first, int second) {
+  Call(ffi::RemainingArgs args, ffi::RemainingRets rets, const size_t* result_ranks, int inputs, int latent, int first, int second) {
     for (size_t i = 0; i < args.size(); ++i) {
       const auto dimensions = args.get<ffi::AnyBuffer>(i)->dimensions();
       if (dimensions.size() > ARGUMENT_RANKS[i]) networks = greatest(networks, static_cast<int>(dimensions[0]));
@@ -20,7 +20,7 @@ struct Call {
     for (size_t i = 0; i < rets.size(); ++i) wanted.push_back(place(**rets.get<ffi::AnyBuffer>(i), result_ranks[i], networks));
     const auto e = args.get<ffi::AnyBuffer>(2)->dimensions();
     base.n = static_cast<int>(e[e.size() - 3]), base.k = static_cast<int>(e[e.size() - 2]);
-    base.latent = latent, base.first = first, base.second = second;
+    base.inputs = inputs, base.latent = latent, base.first = first, base.second = second;
   }
   Messages of(int network) const {
     Messages m = base;
@@ -31,9 +31,9 @@ struct Call {
   }
 };
 
-ffi::Error run_forward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+ffi::Error run_forward(int32 inputs, int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
   constexpr size_t RANKS[] = {3, 2};
-  const Call call(args, rets, RANKS, latent, first, second);
+  const Call call(args, rets, RANKS, inputs, latent, first, second);
   share(call.networks * CHUNKS, threads, [&](int task, int) {
     const int network = task / CHUNKS, chunk = task % CHUNKS;
     forward(call.of(network), chunk, call.wanted[0].of<float>(network), call.wanted[1].of<float>(network));
@@ -41,9 +41,9 @@ ffi::Error run_forward(int32 latent, int32 first, int32 second, int32 threads, f
   return ffi::Error::Success();
 }
 
-ffi::Error run_backward(int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
+ffi::Error run_backward(int32 inputs, int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
   constexpr size_t RANKS[] = {2, 3, 3, 3, 3, 3, 2, 2};  // p e q we w2 w3 b2 b3, the last six by chunk
-  const Call call(args, rets, RANKS, latent, first, second);
+  const Call call(args, rets, RANKS, inputs, latent, first, second);
   share(call.networks * CHUNKS, threads, [&](int task, int) {
     const int network = task / CHUNKS, chunk = task % CHUNKS;
     const Messages m = call.of(network);
@@ -56,7 +56,7 @@ ffi::Error run_backward(int32 latent, int32 first, int32 second, int32 threads, 
 }
 
 auto bound() {
-  return ffi::Ffi::Bind().Attr<int32>("latent").Attr<int32>("first").Attr<int32>("second").Attr<int32>("threads").RemainingArgs().RemainingRets();
+  return ffi::Ffi::Bind().Attr<int32>("inputs").Attr<int32>("latent").Attr<int32>("first").Attr<int32>("second").Attr<int32>("threads").RemainingArgs().RemainingRets();
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What passes along the edges of a graph network, and how it answers to errors: for every edge i -> j
 //   h1 = max(0, p_i + q_j + e We),  h2 = max(0, h1 W2 + b2),  e' = h2 W3 + b3,  and s_i = sum_j e'.
+// A network of one hidden layer has no h2: e' = h1 W3 + b3.
 // On the host only: XLA would write every h to memory and read it again, here they stay in registers. All
 // products are of tiles, a row of a tile being one edge or one input of a layer. A GPU has the memory, and XLA
 // the kernels: there this is plain JAX.
@@ -11,7 +12,7 @@ constexpr int CHUNKS = 16;             // parts of a configuration, whatever the
 // One network on one configuration. Rows are of WIDE numbers.
 struct Messages {
   int n, k;                 // particles; places for neighbours of each, a multiple of WIDE
-  int latent, first, second;  // widths of e, h1, h2
+  int inputs, latent, first, second;  // widths of e, e', h1, h2; second may be 0
   const float *p, *q;       // (n)
   const float* e;           // (n, k)
   const float *we, *w2, *w3;  // (WIDE): from row to column
@@ -26,8 +27,9 @@ GG_FUNCTION void hidden_rows(const Messages& m, int i, int k0, Tile& h1, Tile& h
     memcpy(h1.at[r], m.p + int64(i) * WIDE, sizeof(h1.at[r]));
     add_row(h1.at[r], m.q + int64(neighbour[r]) * WIDE);
   }
-  multiply<WIDE, 1>(m.e + (int64(i) * m.k + k0) * WIDE, m.we, h1, m.latent);
+  multiply<WIDE, 1>(m.e + (int64(i) * m.k + k0) * WIDE, m.we, h1, m.inputs);
   keep_positive(h1);
+  if (!m.second) return;
   fill_rows(h2, m.b2);
   multiply<WIDE, 1>(h1.at[0], m.w2, h2, m.first);
   keep_positive(h2);
@@ -51,7 +53,7 @@ inline void forward(const Messages& m, int chunk, float* out, float* sum) {
         Tile h1, h2, result;
         hidden_rows(m, i, k0, h1, h2);
         fill_rows(result, m.b3);
-        multiply<WIDE, 1>(h2.at[0], m.w3, result, m.second);
+        multiply<WIDE, 1>(m.second ? h2.at[0] : h1.at[0], m.w3, result, m.second ? m.second : m.first);
         for (int r = 0; r < rows; ++r) add_row(total, result.at[r]);
         memcpy(to, result.at[0], rows * WIDE * sizeof(float));
       }
@@ -93,15 +95,20 @@ inline void backward(const Messages& m, int chunk, const float* d_out, const flo
           }
         }
         d2 = Tile{}, d1 = Tile{};
-        multiply<WIDE, 1>(d3.at[0], w3.at[0], d2, m.latent);
-        keep_where_positive(d2, h2);
-        multiply<WIDE, 1>(d2.at[0], w2.at[0], d1, m.second);
+        if (m.second) {
+          multiply<WIDE, 1>(d3.at[0], w3.at[0], d2, m.latent);
+          keep_where_positive(d2, h2);
+          multiply<WIDE, 1>(d2.at[0], w2.at[0], d1, m.second);
+          multiply<1, WIDE>(h1.at[0], d2.at[0], slope_w2, WIDE);
+          add_rows(slope_b2, d2);
+        } else {
+          multiply<WIDE, 1>(d3.at[0], w3.at[0], d1, m.latent);
+        }
         keep_where_positive(d1, h1);
         multiply<WIDE, 1>(d1.at[0], we.at[0], slope_e, m.first);
-        multiply<1, WIDE>(h2.at[0], d3.at[0], slope_w3, WIDE);
-        multiply<1, WIDE>(h1.at[0], d2.at[0], slope_w2, WIDE);
+        multiply<1, WIDE>(m.second ? h2.at[0] : h1.at[0], d3.at[0], slope_w3, WIDE);
         multiply<1, WIDE>(m.e + first, d1.at[0], slope_we, WIDE);
-        add_rows(slope_b3, d3), add_rows(slope_b2, d2), add_rows(to.p + int64(i) * WIDE, d1);
+        add_rows(slope_b3, d3), add_rows(to.p + int64(i) * WIDE, d1);
         for (int r = 0; r < rows; ++r) add_row(to.q + int64(neighbour[r]) * WIDE, d1.at[r]);
       }
       memcpy(to.e + first, slope_e.at[0], sizeof(slope_e));

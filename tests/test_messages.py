@@ -71,13 +71,15 @@ def test_both_forms_equal_plain_loops():
     assert not out[..., latent:].any()
 
 
-@pytest.mark.parametrize("widths", [(10, 16, 16), (3, 7, 5), (16, 1, 16)])
+@pytest.mark.parametrize("widths", [(10, 16, 16), (3, 7, 5), (16, 1, 16), (10, 5)])
 def test_slopes_of_the_kernel_are_those_of_jax(widths, monkeypatch):
     p, q, e, w, graph, wanted = problem(1, 60, 32, *widths)
+    if len(widths) == 2:  # an encoder: no second hidden layer
+        w = Weights(w.we, None, None, problem(5, latent=10, second=5)[3].w3, w.b3)
     latent = widths[0]
     slopes = jax.grad(total, argnums=(0, 1, 2, 3))
     found = jax.tree.leaves(slopes(p, q, fill(e), w, graph, wanted))
-    monkeypatch.setattr(messages, "_kernel_serves", lambda latent, hidden: False)
+    monkeypatch.setattr(messages, "_kernel_serves", lambda width, hidden: False)
     expected = jax.tree.leaves(slopes(p, q, e, w, graph, wanted))
     # The slope of e counts where there are edges only.
     found[2] = found[2][..., :latent]

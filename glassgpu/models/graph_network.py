@@ -141,7 +141,7 @@ class GraphNetwork(BaseEstimator):
         }
         fixed = {name: getattr(self, name) for name in ("layers", "edges", "augment", "latent", *WIDTHS)}
         if self.checkpoint is not None:
-            fixed |= {f"input {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves((inputs, given, [w for w in watched.values()])))}
+            fixed |= {f"input {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves((inputs, given, [(w.shared, w.target) for w in watched.values()])))}
         found = train(
             Task(loss, outputs, inputs, None, jnp.asarray(given), accumulate=True), side_by_side([network]), rates, plan, watched,
             progress=self.progress, checkpoint=self.checkpoint, inputs=fixed,
@@ -208,8 +208,8 @@ class GraphNetwork(BaseEstimator):
         from glassgpu.models.networks import new_graph_layers
 
         sizes = {name: tuple(validate.whole(name, w, least=1) for w in getattr(self, name)) for name in WIDTHS}
-        if len(sizes["edge_hidden"]) != 2:
-            raise InvalidInput(f"edge_hidden={self.edge_hidden!r}: give two widths")
+        if len(sizes["edge_hidden"]) != 2 or not sizes["edge_encoder"]:
+            raise InvalidInput(f"edge_hidden={self.edge_hidden!r}: give two widths, and edge_encoder={self.edge_encoder!r}: at least one")
         return new_graph_layers(
             self._kinds + self._features, self._dimension if self.edges == "vector" else 1, self._outputs,
             layers=validate.whole("layers", self.layers, least=0), latent=validate.whole("latent", self.latent, least=1),
@@ -312,12 +312,14 @@ class GraphNetwork(BaseEstimator):
         """What networks read: columns (C, N, kinds + features), edges (C, N, K, 1 or d), and the graph."""
         import jax.numpy as jnp
 
-        from glassgpu.models.messages import Graph
+        from glassgpu.models.messages import Graph, edge_width
 
         kinds = np.eye(self._kinds, dtype=np.float32)[graphs.types]
         nodes = np.concatenate([kinds, (x - self._mean[graphs.types]) / self._scale[graphs.types]], axis=2, dtype=np.float32)
         between = graphs.vector if self.edges == "vector" else graphs.distance[..., None]
         between = np.where(graphs.there[..., None], (between - self._edge_mean) / self._edge_scale, 0).astype(np.float32)
+        width = edge_width(between.shape[-1], tuple(self.edge_encoder))  # filled up once, not in every step
+        between = np.pad(between, (*[(0, 0)] * 3, (0, width - between.shape[-1])))
         graph = Graph(*(jnp.asarray(a) for a in (graphs.neighbour, graphs.count, graphs.reverse)))
         return jnp.asarray(nodes), jnp.asarray(between), graph
 
@@ -361,9 +363,10 @@ def _functions(turned: bool) -> tuple[Any, Any]:
     def loss(network, shared, own, target, rows, key):
         nodes, between, graph = one(shared, rows[0])
         if turned:
-            d = between.shape[-1]
+            d, width = network.edge_encoder.weights[0].shape[0], between.shape[-1]
             turn, triangle = jnp.linalg.qr(jax.random.normal(key, (d, d)))  # with these signs no direction is preferred
-            between = between @ (turn * jnp.sign(jnp.diagonal(triangle)))
+            other = between[..., :d] @ (turn * jnp.sign(jnp.diagonal(triangle)))
+            between = jnp.pad(other, ((0, 0), (0, 0), (0, width - d)))
         wanted = target[rows[0]]
         there = jnp.isfinite(wanted)
         wrong = jnp.where(there, network(nodes, between, graph) - jnp.where(there, wanted, 0), 0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glassgpu.errors import InvalidInput
 from glassgpu.structure.neighbors import Neighbors, neighbors
 from glassgpu.types import Snapshot
 
@@ -47,18 +46,15 @@ def graphs_of(snapshots: Sequence[Snapshot], cutoff: float) -> Graphs:
     """An edge, in both directions, between particles nearer than ``cutoff``.
 
     Args:
-        snapshots: with equal numbers of particles.
+        snapshots: of one system (``types.as_snapshots``).
         cutoff: at most half the shortest side [length].
 
     Raises:
-        InvalidInput: different numbers of particles; BoxTooSmall
+        BoxTooSmall
     """
-    sizes = {s.n for s in snapshots}
-    if len(sizes) != 1:
-        raise InvalidInput(f"the snapshots hold {sorted(sizes)} particles; give configurations of one size, or fit a model to each size")
+    n = snapshots[0].n
     found = [neighbors(s, cutoff) for s in snapshots]
     wide = max(ROWS, -(-max(int(f.count.max()) for f in found) // ROWS) * ROWS)
-    (n,) = sizes
     neighbour = np.repeat(np.arange(n, dtype=np.int32)[:, None], wide, axis=1)[None].repeat(len(found), axis=0)
     vector = np.zeros((len(found), n, wide, snapshots[0].dimension), np.float32)
     for c, f in enumerate(found):

@@ -28,7 +28,10 @@ class Graph(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Of h1 = max(0, p_i + q_j + e We), h2 = max(0, h1 W2 + b2), e' = h2 W3 + b3; matrices are (inputs, outputs)."""
+    """Of h1 = max(0, p_i + q_j + e We), h2 = max(0, h1 W2 + b2), e' = h2 W3 + b3; matrices are (inputs, outputs).
+
+    W2 and b2 None: e' = h1 W3 + b3.
+    """
 
     we: Any
     w2: Any
@@ -37,9 +40,9 @@ class Weights(NamedTuple):
     b3: Any
 
 
-def edge_width(latent: int, hidden: tuple[int, ...]) -> int:
+def edge_width(width: int, hidden: tuple[int, ...]) -> int:
     """Columns in which ``messages`` keeps what edges carry: those of the kernel where it will do the work."""
-    return WIDE if _kernel_serves(latent, hidden) else latent
+    return WIDE if _kernel_serves(width, hidden) else width
 
 
 def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any, Any]:
@@ -47,30 +50,35 @@ def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[An
 
     Args:
         p, q: (N, first hidden width) what the particles i and j of an edge give to its first layer, its bias included.
-        e: (N, K, ``edge_width``) what edges carry.
+        e: (N, K, at least inputs) what edges carry; fastest if ``edge_width`` wide.
         weights: of one network.
         graph: of one configuration.
 
     Returns:
         (N, K, ``edge_width``), zeros beyond the neighbours and the latent width, and (N, latent width).
     """
-    latent, hidden = weights.b3.shape[-1], (weights.w2.shape[0], weights.b2.shape[-1])
-    if _kernel_serves(latent, hidden):
-        filled = [_filled(a, *((WIDE, WIDE) if a.ndim == 2 else (WIDE,))) for a in weights]
-        n = p.shape[0]
-        out, total = _fused(latent, hidden)(_filled(p, n, WIDE), _filled(q, n, WIDE), e, *filled, graph.neighbour, graph.count)
-        return out, total[:, :latent]
-    return _plain(p, q, e, weights, graph)
+    inputs, latent = weights.we.shape[0], weights.b3.shape[-1]
+    hidden = (weights.we.shape[1],) if weights.w2 is None else (weights.we.shape[1], weights.b2.shape[-1])
+    if not _kernel_serves(max(inputs, latent), hidden):
+        return _plain(p, q, e[..., :inputs], weights, graph)
+    square, row = np.zeros((WIDE, WIDE), np.float32), np.zeros(WIDE, np.float32)
+    filled = [
+        (square if k in (0, 1, 3) else row) if a is None else _filled(a, *((WIDE, WIDE) if a.ndim == 2 else (WIDE,))) for k, a in enumerate(weights)
+    ]
+    n, k = e.shape[:2]
+    run = _fused(inputs, latent, hidden)
+    out, total = run(_filled(p, n, WIDE), _filled(q, n, WIDE), _filled(e, n, k, WIDE), *filled, graph.neighbour, graph.count)
+    return out, total[:, :latent]
 
 
 def _filled(a: Any, *shape: int) -> Any:
     import jax.numpy as jnp
 
-    return jnp.pad(a, [(0, s - k) for k, s in zip(a.shape, shape, strict=True)])
+    return a if a.shape == shape else jnp.pad(a, [(0, s - k) for k, s in zip(a.shape, shape, strict=True)])
 
 
-def _kernel_serves(latent: int, hidden: tuple[int, ...]) -> bool:
-    return on_cpu() and len(hidden) == 2 and max(latent, *hidden) <= WIDE
+def _kernel_serves(width: int, hidden: tuple[int, ...]) -> bool:
+    return on_cpu() and len(hidden) in (1, 2) and max(width, *hidden) <= WIDE
 
 
 # ---------------------------------------------------------------- JAX
@@ -82,7 +90,7 @@ def _plain(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any,
 
     there = jnp.arange(e.shape[1]) < graph.count[:, None]
     h = relu(p[:, None] + _of_neighbours(q, graph.neighbour, graph.reverse, there) + e @ weights.we)
-    h = relu(h @ weights.w2 + weights.b2)
+    h = h if weights.w2 is None else relu(h @ weights.w2 + weights.b2)
     out = jnp.where(there[..., None], h @ weights.w3 + weights.b3, 0)
     return out, out.sum(axis=1)
 
@@ -117,14 +125,15 @@ def _of_neighbours(q: Any, neighbour: Any, reverse: Any, there: Any) -> Any:
 
 
 @functools.cache
-def _fused(latent: int, hidden: tuple[int, int]) -> Any:
+def _fused(inputs: int, latent: int, hidden: tuple[int, ...]) -> Any:
     import jax
 
     register("host_messages", "messages_forward", "messages_backward")
     sizes = {
+        "inputs": np.int32(inputs),
         "latent": np.int32(latent),
         "first": np.int32(hidden[0]),
-        "second": np.int32(hidden[1]),
+        "second": np.int32(hidden[1] if len(hidden) == 2 else 0),
         "threads": np.int32(min(CHUNKS, threads_available())),
     }
 

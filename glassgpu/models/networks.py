@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glassgpu.models.messages import Graph, Weights, edge_width, messages
+from glassgpu.models.messages import Graph, Weights, messages
 
 NETWORKS = -2  # the axis
 
@@ -62,16 +62,7 @@ class GraphLayers(eqx.Module):
     def __call__(self, x: Any, between: Any, graph: Graph) -> Any:
         """Outputs (N, outputs) of columns (N, inputs) and what is known of edges (N, K, 1 or d)."""
         first = v = self.node_encoder(x)
-        there = (jnp.arange(between.shape[1]) < graph.count[:, None])[..., None]
-        *hidden, last = zip(self.edge_encoder.weights, self.edge_encoder.biases, strict=True)
-        e = between
-        for weight, bias in hidden:
-            e = jax.nn.relu(e @ weight + bias)
-        latent = last[0].shape[1]
-        width = edge_width(latent, _hidden(self.edges[0])) if self.edges else latent
-        more = ((0, 0), (0, width - latent))
-        e = jnp.where(there, e @ jnp.pad(last[0], more) + jnp.pad(last[1], more[1:]), 0)
-        total = e.sum(axis=1)[:, :latent]
+        e, total = _encoded(self.edge_encoder, between, graph)
         neighbours = jnp.maximum(graph.count, 1)[:, None]
         for k, node in enumerate(self.nodes):
             v = node(jnp.concatenate([v, total / neighbours, first], axis=1))
@@ -80,8 +71,15 @@ class GraphLayers(eqx.Module):
         return self.decoder(v)
 
 
-def _hidden(layers: Layers) -> tuple[int, ...]:
-    return tuple(b.shape[-1] for b in layers.biases[:-1])
+def _encoded(layers: Layers, between: Any, graph: Graph) -> tuple[Any, Any]:
+    """What edges hold at first, and its sum over the edges of each particle; the last two layers as in an update that is told nothing of particles."""
+    *hidden, _, _ = zip(layers.weights, layers.biases, strict=True)
+    e = between[..., : layers.weights[0].shape[0]] if hidden else between
+    for weight, bias in hidden:
+        e = jax.nn.relu(e @ weight + bias)
+    (w1, w2), (b1, b2) = layers.weights[-2:], layers.biases[-2:]
+    known = jnp.broadcast_to(b1, (len(between), len(b1)))
+    return messages(known, jnp.zeros_like(known), e, Weights(w1, None, None, w2, b2), graph)
 
 
 def _edge_update(layers: Layers, v: Any, e: Any, graph: Graph) -> tuple[Any, Any]:
