@@ -238,7 +238,7 @@ def compare(study: Study, data: Data, scale: Scale, seed: int) -> Found:
         curve[size, "network"] = networks(thermal, 0, NETWORKS[4:], False, size)
         curve[size, "graph network"] = graph(f"of-{size}", 1, 0, every, learned=size)
     told = study.stage(
-        "attribution", fits.attribution, columns=[data.columns[thermal]], widths=[generations * width], state=data.states[thermal], species=0, fold=fold,
+        "attribution", fits.attribution, version=2, columns=[data.columns[thermal]], widths=[generations * width], state=data.states[thermal], species=0, fold=fold,
         ridge=found_linear[thermal, 0, generations], network=found_networks[thermal, 0], which=f"{len(NETWORKS) - 1}-{generations - 1}.npz",
         graph_network=graphs[1, 0][-1], graph_width=width, particles=scale.particles, repeats=scale.repeats, seed=seed, **given,
     )  # fmt: skip

@@ -64,7 +64,9 @@ def by_variant(n: Numbers, species: Sequence[str], unit: str, names: Mapping[int
     """Table II."""
     figure, axes = _panels(len(species))
     for k, axis in enumerate(axes):
-        _curves(axis, n.times, {names[r]: v for (r, who), v in n.table_two.items() if who == k}, n.ceiling[k], f"species {species[k]}", unit)
+        _curves(
+            axis, n.times, {names[r]: v for (r, who), v in n.table_two.items() if who == k}, n.ceiling[k], f"species {species[k]}", unit
+        )
     return _finish(figure, axes, 2)
 
 
@@ -112,7 +114,15 @@ def importance(result: Any) -> Any:
     at, wide = np.arange(len(groups)), 0.8 / len(models)
     for m, model in enumerate(models):
         here = np.isfinite(values[:, m, 0])
-        axis.barh((at + wide * (m - 1))[here], values[here, m, 0], 0.9 * wide, xerr=values[here, m, 1], color=figures.COLOURS[m], label=model, capsize=2)
+        axis.barh(
+            (at + wide * (m - 1))[here],
+            values[here, m, 0],
+            0.9 * wide,
+            xerr=values[here, m, 1],
+            color=figures.COLOURS[m],
+            label=model,
+            capsize=2,
+        )
     axis.set(yticks=at, yticklabels=groups, xlabel="fall of the Pearson coefficient")
     axis.invert_yaxis()
     axis.legend(frameon=False)
@@ -122,7 +132,7 @@ def importance(result: Any) -> Any:
 def reach(result: Any) -> Any:
     """How far a graph network looks."""
     figure, (axis,) = figures.new_figure(1, 6.0, 3.9)
-    axis.plot(result["distance"], np.maximum(result["answer"], 1e-6), "o-", ms=4, color=figures.COLOURS[2])
-    axis.set(yscale="log", xlabel="distance  [$\\sigma$]", ylabel="answer, relative to own columns")
+    axis.plot(result["distance"], result["answer"], "o-", ms=4, color=figures.COLOURS[2])
+    axis.set(yscale="log", xlabel="distance  [$\\sigma$]", ylabel="answer, relative to own")
     axis.grid(alpha=0.25)
     return figure

@@ -302,9 +302,10 @@ def attribution(
 
 
 def _answers(model: Any, snapshot: gg.Snapshot, particles: np.ndarray, x: np.ndarray, neighbors: Any) -> tuple[np.ndarray, np.ndarray]:
-    """By distance r_ij, the root mean square over i, j of the norm of d prediction_i / d column_j, columns in units of their deviations;
-    that of i itself first, at distance 0. Relative to it."""
-    slopes = model.gradients(snapshot, particles.tolist(), x, target=max(0, model._outputs - 1)) * x.std(axis=0)
+    """By distance r_ij, the root mean square over i, j of the norm of d prediction_i / d column_j, columns in units of their
+    deviation within the species of j; that of i itself first, at distance 0. Relative to it."""
+    spread = np.stack([x[snapshot.types == kind].std(axis=0) for kind in range(int(snapshot.types.max()) + 1)])[snapshot.types]
+    slopes = model.gradients(snapshot, particles.tolist(), x, target=model.targets_ - 1) * spread
     size = np.linalg.norm(slopes, axis=2)
     apart = snapshot.positions[particles, None] - snapshot.positions
     apart -= snapshot.box * np.rint(apart / snapshot.box)

@@ -162,7 +162,9 @@ def claims(n: Numbers, found: Any) -> dict[str, Any]:
         "one_layer": float(rows[0] - rows[1:].max()),
         "variants_agree": float(np.ptp(apart)) if len(apart) == 3 else None,
         "together": float(np.mean([n.table_two[5, k] - n.table_two[1, k] for k in species])) if (5, 0) in n.table_two else None,
-        "all_times": float(np.mean([n.table_two[1, 0][t] - r["pearson-0"].mean() for (_, t), r in found.alone.items()])) if found.alone else None,
+        "all_times": float(np.mean([n.table_two[1, 0][t] - r["pearson-0"].mean() for (_, t), r in found.alone.items()]))
+        if found.alone
+        else None,
         "below_ceiling": float(max((score / n.ceiling[k]).max() for (_, k), score in n.best.items())),
         "flattery": n.flattery["network"],
         "line_is_fast": min(n.seconds["network"] / n.seconds["ridge"], n.seconds["graph network"] / n.seconds["ridge, one generation"]),

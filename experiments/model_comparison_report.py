@@ -73,7 +73,7 @@ def write(page: Page, scale: str, wanted: Any, data: Data, found: Any) -> None:
         + [[species[k], "noise ceiling", *map(float, n.ceiling[k]), ""] for k in range(len(species))],
     )
     page.text(
-        f"The {test} test liquids differ among themselves: the error of a score is about {np.nanmean(n.ridge_error):.3f}. \"Pooled\" takes all particles of the test liquids as one set."
+        f'The {test} test liquids differ among themselves: the error of a score is about {np.nanmean(n.ridge_error):.3f}. "Pooled" takes all particles of the test liquids as one set.'
     )
     say.show(page, "networks_agree", "graphs_agree", "below_ceiling")
 

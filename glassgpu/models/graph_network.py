@@ -22,7 +22,7 @@ from glassgpu.types import Snapshot, as_snapshots
 
 EDGES = ("distance", "vector")
 SCALES = ("mean", "scale", "target_mean", "target_scale")  # of a fitted network, and
-FACTS = ("kinds", "features", "outputs", "dimension", "edge_mean", "edge_scale", "one_target")
+FACTS = ("_kinds", "_features", "targets_", "_dimension", "_edge_mean", "_edge_scale", "_one_target")
 WIDTHS = ("node_encoder", "edge_encoder", "node_hidden", "edge_hidden", "decoder")
 
 
@@ -54,6 +54,7 @@ class GraphNetwork(BaseEstimator):
     Attributes:
         network_: a ``networks.GraphLayers``.
         n_parameters_: weights and biases in all.
+        targets_: how many of each particle.
         loss_curve_, validation_curve_, pearson_curves_, n_iter_, chosen_: as of ``MLPRegressor``, of standardised targets.
 
     Raises:
@@ -126,7 +127,7 @@ class GraphNetwork(BaseEstimator):
         x = self._columns(configurations, columns, None)
         y = self._targets(configurations, targets, None)
         self._one_target = np.ndim(targets) == 2
-        self._kinds, self._features, self._outputs, self._dimension = kinds, x.shape[2], y.shape[2], graphs.vector.shape[3]
+        self._kinds, self._features, self.targets_, self._dimension = kinds, x.shape[2], y.shape[2], graphs.vector.shape[3]
         self._learn_scales(graphs, x, y)
         inputs, given = self._inputs(graphs, x), self._standard_targets(graphs, y)
         watched = {}
@@ -141,7 +142,10 @@ class GraphNetwork(BaseEstimator):
         }
         fixed = {name: getattr(self, name) for name in ("layers", "edges", "augment", "latent", *WIDTHS)}
         if self.checkpoint is not None:
-            fixed |= {f"input {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves((inputs, given, [(w.shared, w.target) for w in watched.values()])))}
+            fixed |= {
+                f"input {k}": np.asarray(a)
+                for k, a in enumerate(jax.tree.leaves((inputs, given, [(w.shared, w.target) for w in watched.values()])))
+            }
         found = train(
             Task(loss, outputs, inputs, None, jnp.asarray(given), accumulate=True), side_by_side([network]), rates, plan, watched,
             progress=self.progress, checkpoint=self.checkpoint, inputs=fixed,
@@ -195,7 +199,7 @@ class GraphNetwork(BaseEstimator):
         """
         check_is_fitted(self, "network_")
         chosen = [validate.whole("particles", i, least=0, most=snapshot.n - 1) for i in particles]
-        target = validate.whole("target", target, least=0, most=self._outputs - 1)
+        target = validate.whole("target", target, least=0, most=self.targets_ - 1)
         graphs = graphs_of([snapshot], self.cutoff)
         self._check(graphs)
         x = self._columns([snapshot], columns, self._features)
@@ -211,7 +215,7 @@ class GraphNetwork(BaseEstimator):
         if len(sizes["edge_hidden"]) != 2 or not sizes["edge_encoder"]:
             raise InvalidInput(f"edge_hidden={self.edge_hidden!r}: give two widths, and edge_encoder={self.edge_encoder!r}: at least one")
         return new_graph_layers(
-            self._kinds + self._features, self._dimension if self.edges == "vector" else 1, self._outputs,
+            self._kinds + self._features, self._dimension if self.edges == "vector" else 1, self.targets_,
             layers=validate.whole("layers", self.layers, least=0), latent=validate.whole("latent", self.latent, least=1),
             random=np.random.default_rng(seed), **sizes,
         )  # fmt: skip
@@ -221,7 +225,7 @@ class GraphNetwork(BaseEstimator):
         import jax
 
         leaves = {f"leaf {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves(self.network_))}
-        facts = {name: getattr(self, f"_{name}") for name in FACTS}
+        facts = {name: getattr(self, name) for name in FACTS}
         return {**leaves, **{name: getattr(self, f"_{name}") for name in SCALES}}, facts
 
     def _restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
@@ -229,9 +233,9 @@ class GraphNetwork(BaseEstimator):
         import jax.numpy as jnp
 
         for name in FACTS:
-            setattr(self, f"_{name}", facts[name])
+            setattr(self, name, facts[name])
         for name in SCALES:
-            outputs = self._outputs if name.startswith("target") else self._features
+            outputs = self.targets_ if name.startswith("target") else self._features
             setattr(self, f"_{name}", arrays[name].reshape(self._kinds, outputs))
         leaves, shape = jax.tree.flatten(self._new_network(0))
         found = [jnp.asarray(arrays[f"leaf {k}"]) for k in range(len(leaves))]
@@ -340,7 +344,7 @@ class GraphNetwork(BaseEstimator):
         graphs = graphs_of(snapshots, self.cutoff)
         self._check(graphs)
         x = self._columns(snapshots, given[2] if len(given) == 3 else None, self._features)
-        y = self._standard_targets(graphs, self._targets(snapshots, given[1], self._outputs))
+        y = self._standard_targets(graphs, self._targets(snapshots, given[1], self.targets_))
         return Watched(self._inputs(graphs, x), jnp.asarray(y))
 
 

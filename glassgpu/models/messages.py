@@ -63,7 +63,8 @@ def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[An
         return _plain(p, q, e[..., :inputs], weights, graph)
     square, row = np.zeros((WIDE, WIDE), np.float32), np.zeros(WIDE, np.float32)
     filled = [
-        (square if k in (0, 1, 3) else row) if a is None else _filled(a, *((WIDE, WIDE) if a.ndim == 2 else (WIDE,))) for k, a in enumerate(weights)
+        (square if k in (0, 1, 3) else row) if a is None else _filled(a, *((WIDE, WIDE) if a.ndim == 2 else (WIDE,)))
+        for k, a in enumerate(weights)
     ]
     n, k = e.shape[:2]
     run = _fused(inputs, latent, hidden)
