@@ -30,7 +30,17 @@ from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
 from glassgpu.engines.quench import METHODS, QuenchRun
 from glassgpu.launch import Cpu, Cuda
-from glassgpu.models import KernelSVR, LinearSVC, LinearSVR, MLPRegressor, Moments, elastic_net_path, ridge_paths
+from glassgpu.models import (
+    GraphNetwork,
+    KernelSVR,
+    LinearSVC,
+    LinearSVR,
+    MLPRegressor,
+    Moments,
+    elastic_net_path,
+    fit_together,
+    ridge_paths,
+)
 from glassgpu.selection import greedy_selection
 
 
@@ -227,6 +237,47 @@ def models(backend: str) -> dict[str, Any]:
     return out
 
 
+def networks(backend: str) -> dict[str, Any]:
+    """Networks side by side and a graph network: that they learn, that a graph network is the CPU's, seconds of an epoch of each."""
+    import jax
+
+    big = backend == "cuda"
+    random = np.random.default_rng(0)
+    rows, columns, times = (48_000, 1062, 15) if big else (600, 40, 2)
+    x = random.normal(size=(rows, columns))
+    y = np.tanh(x[:, :times]) + 0.1 * random.normal(size=(rows, times))
+    settings = ({"hidden": (16,)}, {"hidden": (16, 16, 16), "dropout": (0.0, 0.25, 0.0)}, {"hidden": (16, 16), "alpha": 0.01})
+    out: dict[str, Any] = {}
+
+    def fit(epochs: int) -> list[Any]:
+        models = [MLPRegressor(**row, batch=50, epochs=epochs, progress=False) for row in settings for _ in range(times)]
+        return fit_together(models, x, y[:, [t for _ in settings for t in range(times)]], progress=False)
+
+    fit(1)
+    began = time.perf_counter()
+    models = fit(3)
+    out["networks side by side"], out["seconds of an epoch"] = len(models), (time.perf_counter() - began) / 3
+    out["networks learn"] = bool(all(m.loss_curve_[-1] < m.loss_curve_[0] for m in models))
+    size, liquids_ = (2000, 10) if big else (200, 2)
+    system = gg.systems.hard_spheres(n=size, packing=0.5)
+    snapshots = [system.random_snapshot(k) for k in range(liquids_)]
+    inputs, wanted = random.normal(size=(liquids_, size, 354 if big else 8)), random.normal(size=(liquids_, size))
+
+    def graph(epochs: int) -> GraphNetwork:
+        return GraphNetwork(cutoff=2.1, epochs=epochs, batch=1, learning_rate=1e-3, progress=False).fit(snapshots, wanted, inputs)
+
+    graph(1)
+    began = time.perf_counter()
+    model = graph(4)
+    out["seconds of a step of a graph network"] = (time.perf_counter() - began) / 4 / liquids_
+    out["graph networks learn"] = bool(model.loss_curve_[-1] < model.loss_curve_[0])
+    found = model.predict(snapshots[:1], inputs[:1])
+    with jax.default_device(jax.devices("cpu")[0]):
+        expected = model.predict(snapshots[:1], inputs[:1])
+    out["graph network agrees"] = bool(np.allclose(found, expected, atol=1e-3 * np.abs(expected).max()))
+    return out
+
+
 def tests(backend: str) -> dict[str, Any]:
     """The test suite on a machine with a GPU."""
     if backend != "cuda":
@@ -248,6 +299,7 @@ PARTS = {
     "descriptors": (descriptors, 90),
     "selection": (selection, 60),
     "models": (models, 90),
+    "networks": (networks, 120),
     "tests": (tests, 120),
 }
 

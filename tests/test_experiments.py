@@ -267,7 +267,7 @@ def test_calculations_of_interpretability():
 
 
 @pytest.mark.parametrize(
-    "parts", ["correctness,quench", pytest.param("descriptors,hard_spheres,md_rate,mc_rate,selection,models", marks=pytest.mark.validate)]
+    "parts", ["correctness,quench", pytest.param("descriptors,hard_spheres,md_rate,mc_rate,selection,models,networks", marks=pytest.mark.validate)]
 )
 def test_gpu_check_cpu_half(tmp_path, parts):
     out = tmp_path / "check.json"

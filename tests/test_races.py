@@ -68,6 +68,19 @@ def test_the_real_kernel_is_clean(tmp_path, kernel, dimension, law, double, list
         assert done.stdout == host.stdout  # the same bits from one thread
 
 
+def test_networks_are_clean(tmp_path):
+    """Kernels of networks, whose tasks write to places of their own."""
+    defines = ["-DGG_DOUBLE=0", "-DGG_STRICT=0", "-DGG_LISTS=0", "-DGG_LONG_VECTORS=1"]
+    program = "networks_threads.cpp"
+    alone = run(build(program, tmp_path / "alone", "", *defines, "-DGG_TASK_THREADS=1", reader="host"))
+    assert alone.returncode == 0 and alone.stdout.startswith("checksum")
+    for sanitizer in ("thread", "address,undefined"):
+        done = run(build(program, tmp_path / "shared", sanitizer, *defines, "-DGG_TASK_THREADS=4", reader="host"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "WARNING" not in done.stderr and "runtime error" not in done.stderr
+        assert done.stdout == alone.stdout
+
+
 @pytest.mark.parametrize("planted", [0, 1, 2, 3])
 def test_planted_races_are_caught(tmp_path, planted):
     program = build(

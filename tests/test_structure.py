@@ -136,6 +136,20 @@ def test_inherent_structure_of_a_sequence(film):
     assert np.array_equal(one.types, snapshot.types)
 
 
+def test_cage_state_of_hard_spheres():
+    """By their own dynamics: the mean over runs and times of stored positions; rattling is gone."""
+    system = gg.systems.hard_spheres(n=200, packing=0.55)
+    snapshot = system.random_snapshot(1)
+    options = {"temperature": 1.0, "duration": 0.8, "replicas": 8, "samples": 4, "backend": "cpu", "progress": False}
+    cage = structure.cage_state(system, snapshot, seed=1, **options)
+    run = gg.simulate.edmd(
+        system, snapshot, temperature=1.0, times=[0.5, 0.6, 0.7, 0.8], replicas=8, seed=1, keep_positions=True, backend="cpu", progress=False
+    )
+    apart = cage.positions - snapshot.positions - gg.dynamics.displacements(snapshot.positions, run.positions).mean(axis=(0, 1))
+    assert abs(apart - snapshot.box * np.rint(apart / snapshot.box)).max() < 1e-7
+    assert spread(cage, structure.cage_state(system, snapshot, seed=2, **options)) < 0.6 * spread(cage, snapshot)
+
+
 @pytest.mark.parametrize("which", ["liquid", "film"])
 def test_cage_state(which, request):
     system, snapshot = request.getfixturevalue(which)
