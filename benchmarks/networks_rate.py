@@ -27,11 +27,11 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from glassgpu.experiments.model_comparison import NETWORKS
 from sklearn.neural_network import MLPRegressor as Peer
 
 import glassgpu as gg
 from benchmarks.peers import torch_networks
-from glassgpu.experiments.model_comparison import NETWORKS
 from glassgpu.models import GraphNetwork, MLPRegressor, fit_together, messages, together, training
 from glassgpu.models.graphs import graphs_of
 
@@ -49,8 +49,8 @@ def without_kernels() -> Iterator[None]:
     """JAX alone; what was compiled is forgotten."""
     training._compiled.cache_clear()
     with (
-        mock.patch.object(together, "kernel_serves", lambda hidden, outputs: False),
-        mock.patch.object(messages, "_kernel_serves", lambda width, hidden: False),
+        mock.patch.object(together, "kernel_serves", return_value=False),
+        mock.patch.object(messages, "_kernel_serves", return_value=False),
     ):
         yield
     training._compiled.cache_clear()
@@ -90,12 +90,25 @@ def grid(x: np.ndarray, y: np.ndarray, rounds: int) -> dict[str, Any]:
         spent = 0.0
         for row, g in settings:
             dropout = row.get("dropout", (0.0,) * len(row["hidden"]))
-            spent += 300 * torch_networks.step_seconds(x[:, : g * COLUMNS].astype(np.float32), y[:, 0].astype(np.float32), row["hidden"], dropout, row.get("alpha", 0.0), BATCH, 300)
+            spent += 300 * torch_networks.step_seconds(
+                x[:, : g * COLUMNS].astype(np.float32),
+                y[:, 0].astype(np.float32),
+                row["hidden"],
+                dropout,
+                row.get("alpha", 0.0),
+                BATCH,
+                300,
+            )
         return spent * steps() / 300
 
     at_once()
     alone()
-    found: dict[str, list[float]] = {"one call": [], "one after another": [], "one after another, JAX": [], "one after another, scikit-learn": []}
+    found: dict[str, list[float]] = {
+        "one call": [],
+        "one after another": [],
+        "one after another, JAX": [],
+        "one after another, scikit-learn": [],
+    }
     for _ in range(rounds):
         found["one call"].append(seconds(at_once))
         found["one after another"].append(share * seconds(alone))
@@ -142,7 +155,11 @@ def graph(rounds: int) -> dict[str, Any]:
         except ImportError:
             found.pop("PyTorch", None)
     out: dict[str, Any] = {name: {"median_ms": 1e3 * statistics.median(s), "rounds": s} for name, s in found.items()}
-    return {"edges": len(i), **out, "ratio": {name: out[name]["median_ms"] / out["kernel"]["median_ms"] for name in found if name != "kernel"}}
+    return {
+        "edges": len(i),
+        **out,
+        "ratio": {name: out[name]["median_ms"] / out["kernel"]["median_ms"] for name in found if name != "kernel"},
+    }
 
 
 def main() -> None:

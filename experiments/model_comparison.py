@@ -33,7 +33,6 @@ GRAPHS: tuple[dict[str, Any], ...] = (
     {"together": True},
     {"together": True, "layers": 3, "fewer": True},
 )
-LAYERS = 4
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ SCALES = {
             "kob_andersen": Liquids(300, 5, 4, 2.0, (0.05, 1.0), 1.2, accept=None, cage=(0.4, 2, 4)),
             "ternary_2d": Liquids(300, 5, 4, 500.0, (10.0, 200.0), 1.0, accept=None, cage=(0.4, 2, 4)),
         },
-        2, {"epochs": 3, "learning_rate": 1e-3, "batch": 50}, {"epochs": 2, "learning_rate": 1e-3, "batch": 1}, 1, False, (1,), (1,), (1,), (2,),
+        2, {"epochs": 3, "learning_rate": 1e-3, "batch": 50}, {"epochs": 2, "learning_rate": 1e-3, "batch": 1, "layers": 2}, 1, False, (), (1,), (0,), (2,),
         particles=3, repeats=1, files=3, seeds=1, public_graph={"epochs": 1, "learning_rate": 1e-3, "batch": 1, "layers": 1},
     ),
     "laptop": Scale(
@@ -90,7 +89,7 @@ SCALES = {
             "kob_andersen": Liquids(2000, 20, 16, 100.0, (0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0), 0.6, cage=(3.0, 8, 8)),
             "ternary_2d": Liquids(2000, 20, 16, 2e4, (3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4), 0.5, cage=(3.0, 8, 8)),
         },
-        3, {"epochs": 40, "learning_rate": 1e-4, "batch": 50, "patience": 15}, {"epochs": 40, "learning_rate": 5e-4, "batch": 2, "patience": 8}, 1, False,
+        3, {"epochs": 40, "learning_rate": 1e-4, "batch": 50, "patience": 15}, {"epochs": 40, "learning_rate": 5e-4, "batch": 2, "patience": 8, "layers": 4}, 1, False,
         (1, 4, 7), (1, 2, 3, 4, 5, 6), (0, 1, 2, 3), (2, 4, 8),
         public_graph={"epochs": 40, "learning_rate": 5e-4, "batch": 1, "patience": 6, "layers": 3},
     ),
@@ -100,7 +99,7 @@ SCALES = {
             "kob_andersen": Liquids(4096, 100, 50, 2e4, (0.05, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3), 0.45, cage=(5.0, 50, 16)),
             "ternary_2d": Liquids(4000, 100, 30, 2.4e6, (1e2, 1e3, 1e4, 5e4, 1e5, 1e6, 4e6), 0.30, cage=(5.0, 50, 16)),
         },
-        3, {"epochs": 500, "learning_rate": 1e-4, "batch": 50}, {"epochs": 500, "learning_rate": 1e-4, "batch": 5, "patience": 50}, 3, True, (), (1, 2, 3, 4, 5, 6),
+        3, {"epochs": 500, "learning_rate": 1e-4, "batch": 50}, {"epochs": 500, "learning_rate": 1e-4, "batch": 5, "patience": 50, "layers": 4}, 3, True, (), (1, 2, 3, 4, 5, 6),
         (0, 1, 2, 3), (5, 10, 20, 40), particles=200, repeats=10, seeds=5,
         public_graph={"epochs": 200, "learning_rate": 3e-4, "batch": 1, "patience": 20, "layers": 4},
     ),
@@ -206,7 +205,7 @@ def compare(study: Study, data: Data, scale: Scale, seed: int) -> Found:
         asked = GRAPHS[row - 1]
         settings = {**scale.graph, "cutoff": 2.1, "seed": seed, "edges": asked.get("edges", "distance")}
         settings["learning_rate"] *= asked.get("rate", 1.0)
-        settings["layers"] = asked.get("layers", LAYERS) if layers is None else layers
+        settings["layers"] = asked.get("layers", settings["layers"]) if layers is None else layers
         settings["batch"] = scale.fewer if asked.get("fewer") else settings["batch"]
         g = min(generations, asked.get("generations", 1))
         return study.stage(

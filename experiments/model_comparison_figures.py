@@ -91,7 +91,7 @@ def deeper_and_longer(n: Numbers, unit: str) -> Any:
     import matplotlib
 
     figure, (left, right) = figures.new_figure(2, 5.6, 4.1)
-    layers = {**n.layers, 4: n.table_two[1, 0]}
+    layers = {**n.layers, n.most_layers: n.table_two[1, 0]}
     shown = sorted({0, len(n.times) // 2, len(n.times) - 1})
     for t, colour in zip(shown, matplotlib.colormaps["viridis"](np.linspace(0, 0.8, len(shown))), strict=True):
         left.plot(sorted(layers), [layers[k][t] for k in sorted(layers)], "o-", ms=5, color=colour, label=f"time {n.times[t]:g} {unit}")

@@ -25,7 +25,7 @@ class Numbers:
         best: by model and species, (T,): generations, row, or row of table II of the best validation score at each time.
         chosen: by model and species, (C, T): the same, by configuration.
         pooled: by model and species, (T,): over the particles of all test configurations.
-        layers: by number, (T,).
+        layers: by number, (T,); ``most_layers``: those of row 1.
         curve: by model, (sizes, T), with ``sizes``.
         states: by state and model, (T,), first species.
         flattery: by model, mean of the score with the choice made on the test configurations less that made on the validation configurations.
@@ -43,6 +43,7 @@ class Numbers:
     chosen: dict[tuple[str, int], np.ndarray]
     pooled: dict[tuple[str, int], np.ndarray]
     layers: dict[int, np.ndarray]
+    most_layers: int
     sizes: list[int]
     curve: dict[str, np.ndarray]
     states: dict[tuple[str, str], np.ndarray]
@@ -58,7 +59,7 @@ def _of_graphs(results: list[Any], name: str) -> np.ndarray:
     return np.concatenate([r[name] for r in results], axis=-1 if name.startswith("prediction") else 0)
 
 
-def numbers(data: Data, found: Any) -> Numbers:
+def numbers(data: Data, found: Any, most_layers: int) -> Numbers:
     """Everything the report says."""
     from glassgpu.experiments.model_comparison_fits import pooled_pearson, rows_of, targets_of
 
@@ -138,7 +139,7 @@ def numbers(data: Data, found: Any) -> Numbers:
     last = found.linear[thermal, 0, data.generations]["pearson"]
     return Numbers(
         times, ceiling, ridge, last.std(axis=1, ddof=1) / np.sqrt(last.shape[1]) if last.shape[1] > 1 else np.full(len(at), np.nan),
-        table_one, np.array(by_row), table_two, best, chosen, pooled, {n: r["pearson-0"].mean(axis=1) for n, r in found.layers.items()},
+        table_one, np.array(by_row), table_two, best, chosen, pooled, {k: r["pearson-0"].mean(axis=1) for k, r in found.layers.items()}, most_layers,
         sizes, curve, states, flattery, seconds,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ UNITS = {"md": "LJ time", "edmd": "$\\tau$", "mc": "sweeps"}
 
 def write(page: Page, scale: str, wanted: Any, data: Data, found: Any) -> None:
     """Text, pictures, numbers and verdicts."""
-    n = numbers(data, found)
+    n = numbers(data, found, wanted.graph["layers"])
     species, unit = data.species, UNITS[data.system.dynamics]
     plain = unit.replace("$\\tau$", "tau")
     say = Verdicts("model_comparison", claims(n, found) if data.system.dynamics == "edmd" else None, scale)
@@ -72,9 +72,10 @@ def write(page: Page, scale: str, wanted: Any, data: Data, found: Any) -> None:
         [[species[k], m, *map(float, n.best[m, k]), float(n.pooled[m, k][last])] for k in range(len(species)) for m in MODELS]
         + [[species[k], "noise ceiling", *map(float, n.ceiling[k]), ""] for k in range(len(species))],
     )
-    page.text(
-        f'The {test} test liquids differ among themselves: the error of a score is about {np.nanmean(n.ridge_error):.3f}. "Pooled" takes all particles of the test liquids as one set.'
+    among = (
+        f"The {test} test liquids differ among themselves: the error of a score is about {n.ridge_error.mean():.3f}. " if test > 1 else ""
     )
+    page.text(f'{among}"Pooled" takes all particles of the test liquids as one set.')
     say.show(page, "networks_agree", "graphs_agree", "below_ceiling")
 
     page.heading("The line")

@@ -18,6 +18,7 @@ from glassgpu.experiments import (
     information_imbalance,
     interpretability,
     kob_andersen_relaxation,
+    model_comparison,
     public_data,
     ternary_relaxation,
 )
@@ -71,6 +72,41 @@ def test_public_data_smoke(data, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
     public_data.run(public_data.PublicData(data=data, out=tmp_path, scale="smoke"))
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+
+
+def test_model_comparison_smoke(tmp_path, monkeypatch):
+    options = model_comparison.ModelComparison(out=tmp_path, scale="smoke", backend="cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(model_comparison.fits, "graph", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model_comparison.run(options)
+    stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "stages").iterdir()}
+    page = model_comparison.run(options)
+    assert all(path.stat().st_mtime_ns == when for path, when in stored.items())
+    text = page.read_text()
+    assert text.count("<img") == 10 and "smoke scale" in text and "not reachable" in text and ">nan<" not in text
+    found = json.loads((tmp_path / "numbers.json").read_text())
+    assert np.shape(found["table_one"]) == (2, 5, 2, 2) and np.shape(found["ridge"]) == (2, 2, 2)
+    for name in ("ridge", "network", "graph network"):
+        assert np.abs(found["best"][f"{name}, species L"]).max() <= 1
+    assert np.diag(found["cosines"]) == pytest.approx(1.0)
+
+
+def test_folds_of_model_comparison():
+    fits = model_comparison.fits
+    fold = fits.one_fold(20)
+    assert (fold.train, fold.validation, fold.test) == (tuple(range(16)), (16, 17), (18, 19))
+    assert fits.one_fold(20, 4).train == (0, 1, 2, 3) and fits.one_fold(20, 4).test == (18, 19)
+    folds = fits.leave_one_out(4)
+    assert [f.test for f in folds] == [(0,), (1,), (2,), (3,)] and folds[3].validation == (0,)
+    assert all(sorted((*f.train, *f.validation, *f.test)) == [0, 1, 2, 3] for f in folds)
+    random = np.random.default_rng(0)
+    x = np.stack([random.normal(3.0, 1e-20, (4, 50)), np.full((4, 50), 2.0), random.normal(size=(4, 50))], axis=2)
+    standard = fits.standardized(x, (0, 1, 2))
+    assert not standard[..., 1].any()
+    assert standard[:3, :, 2].reshape(-1).std() == pytest.approx(1.0)
+    slow = fits.softness_direction(standard[..., 2:].reshape(-1, 1).repeat(2, axis=1) * [1.0, 0.1], x[..., 2].ravel())
+    assert np.linalg.norm(slow) == pytest.approx(1.0) and slow[0] > 0.9
 
 
 def test_relaxation_smoke(tmp_path):
@@ -267,7 +303,8 @@ def test_calculations_of_interpretability():
 
 
 @pytest.mark.parametrize(
-    "parts", ["correctness,quench", pytest.param("descriptors,hard_spheres,md_rate,mc_rate,selection,models,networks", marks=pytest.mark.validate)]
+    "parts",
+    ["correctness,quench", pytest.param("descriptors,hard_spheres,md_rate,mc_rate,selection,models,networks", marks=pytest.mark.validate)],
 )
 def test_gpu_check_cpu_half(tmp_path, parts):
     out = tmp_path / "check.json"

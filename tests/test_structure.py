@@ -143,7 +143,15 @@ def test_cage_state_of_hard_spheres():
     options = {"temperature": 1.0, "duration": 0.8, "replicas": 8, "samples": 4, "backend": "cpu", "progress": False}
     cage = structure.cage_state(system, snapshot, seed=1, **options)
     run = gg.simulate.edmd(
-        system, snapshot, temperature=1.0, times=[0.5, 0.6, 0.7, 0.8], replicas=8, seed=1, keep_positions=True, backend="cpu", progress=False
+        system,
+        snapshot,
+        temperature=1.0,
+        times=[0.5, 0.6, 0.7, 0.8],
+        replicas=8,
+        seed=1,
+        keep_positions=True,
+        backend="cpu",
+        progress=False,
     )
     apart = cage.positions - snapshot.positions - gg.dynamics.displacements(snapshot.positions, run.positions).mean(axis=(0, 1))
     assert abs(apart - snapshot.box * np.rint(apart / snapshot.box)).max() < 1e-7

@@ -63,7 +63,9 @@ def test_training_goes_on_where_it_stopped(tmp_path):
     assert all(np.array_equal(a, m.predict(x)) for a, m in zip(expected, fit(progress=seen.append, checkpoint=path), strict=True))
     assert 0 < len(seen) < 6
     with pytest.raises(gg.errors.CheckpointMismatch, match="epochs was 6 and is now 7"):
-        fit_together([small(dropout=0.2, epochs=7), small(hidden=(20,))], x, y[:, :2], validation=(x, y[:, :2]), checkpoint=path, progress=False)
+        fit_together(
+            [small(dropout=0.2, epochs=7), small(hidden=(20,))], x, y[:, :2], validation=(x, y[:, :2]), checkpoint=path, progress=False
+        )
 
 
 def test_a_saved_network_is_the_same(tmp_path):

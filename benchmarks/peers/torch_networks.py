@@ -7,13 +7,16 @@ is no slower than what was published.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
 
-def step_seconds(x: np.ndarray, y: np.ndarray, hidden: Sequence[int], dropout: Sequence[float], alpha: float, batch: int, steps: int) -> float:
+def step_seconds(
+    x: np.ndarray, y: np.ndarray, hidden: Sequence[int], dropout: Sequence[float], alpha: float, batch: int, steps: int
+) -> float:
     """Seconds of a step of a fully connected network, x (n, features) float32, y (n,); raises ImportError without PyTorch."""
     import torch
 
@@ -50,7 +53,7 @@ def graph_seconds(
 
     def mlp(sizes: Sequence[int]) -> nn.Sequential:
         parts: list[nn.Module] = []
-        for a, b in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for a, b in itertools.pairwise(sizes[:-1]):
             parts += [nn.Linear(a, b), nn.ReLU()]
         return nn.Sequential(*parts, nn.Linear(sizes[-2], sizes[-1]))
 

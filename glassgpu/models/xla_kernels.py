@@ -17,10 +17,17 @@ def register(kernel: str, *names: str) -> None:
         CompilerMissing, CompilationFailed, CacheRefused
     """
     import jax
+    import jaxlib
 
     from glassgpu.compile import library
 
-    constants = {"DOUBLE": 0, "STRICT": 0, "LISTS": 0, "LONG_VECTORS": 1}
+    constants = {
+        "DOUBLE": 0,
+        "STRICT": 0,
+        "LISTS": 0,
+        "LONG_VECTORS": 1,
+        "JAXLIB": jaxlib.__version__.replace(".", "_"),
+    }  # whose headers are read
     found = ctypes.CDLL(str(library(kernel, constants, include=(jax.ffi.include_dir(),))))
     for name in names:
         jax.ffi.register_ffi_target(f"glassgpu_{name}", jax.ffi.pycapsule(getattr(found, name)), platform="cpu")
