@@ -134,9 +134,9 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
         "public", f"Pearson coefficient of each configuration, left out: best line ({best}), best network ({winner}); dashed: noise ceiling.",
     )  # fmt: skip
     gain, error = gains[winner]
-    word = "beats" if gain > 3 * error else ("is beaten by" if gain < -3 * error else "is as good as")
+    word = "beats" if gain > 3 * error else ("is beaten by" if gain < -3 * error else "cannot be told from")
     page.text(
-        f"The best network ({winner}) {word} the best line ({best}): {gain:+.3f} ± {error:.3f}, the error that between configurations. Line and network together "
+        f"The best network ({winner}) {word} the best line ({best}): {gain:+.3f} ± {error:.3f}, the error that between configurations (three errors decide). Line and network together "
         f"reach {np.mean(mixed):.3f}. Which line and which network are best was looked up on the configurations that judge, for both alike."
     )
     page.heading("Stated before and found")

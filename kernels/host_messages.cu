@@ -41,16 +41,33 @@ ffi::Error run_forward(int32 inputs, int32 latent, int32 first, int32 second, in
   return ffi::Error::Success();
 }
 
+// Results: p, q, we, w2, w3, b2, b3 and, if anybody asks for it, e. What chunks add to the same numbers is summed afterwards, in the order of the chunks.
 ffi::Error run_backward(int32 inputs, int32 latent, int32 first, int32 second, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
-  constexpr size_t RANKS[] = {2, 3, 3, 3, 3, 3, 2, 2};  // p e q we w2 w3 b2 b3, the last six by chunk
+  constexpr size_t RANKS[] = {2, 2, 2, 2, 2, 1, 1, 3};
   const Call call(args, rets, RANKS, inputs, latent, first, second);
+  const int64 n = call.base.n, square = WIDE * WIDE, shared[] = {n * WIDE, square, square, square, WIDE, WIDE};
+  static thread_local std::vector<float> parts;  // kept from call to call: fresh memory is slow
+  int64 of_a_chunk = 0;
+  for (int64 size : shared) of_a_chunk += size;
+  parts.resize(call.networks * CHUNKS * of_a_chunk);
+  float* memory = parts.data();
   share(call.networks * CHUNKS, threads, [&](int task, int) {
-    const int network = task / CHUNKS, chunk = task % CHUNKS;
-    const Messages m = call.of(network);
-    auto result = [&](int i, int64 of_a_chunk) { return call.wanted[i].of<float>(network) + chunk * of_a_chunk; };
-    const Slopes to{result(0, 0),           result(2, 0),           result(1, int64(m.n) * WIDE), result(3, WIDE * WIDE),
-                    result(4, WIDE * WIDE), result(5, WIDE * WIDE), result(6, WIDE),              result(7, WIDE)};
-    backward(m, chunk, call.given[10].of<float>(network), call.given[11].of<float>(network), to);
+    const int network = task / CHUNKS;
+    float* q = memory + task * of_a_chunk;
+    float *we = q + n * WIDE, *w2 = we + square, *w3 = w2 + square, *b2 = w3 + square;
+    const Slopes to{call.wanted[0].of<float>(network), call.wanted.size() > 7 ? call.wanted[7].of<float>(network) : nullptr, q, we, w2, w3, b2, b2 + WIDE};
+    backward(call.of(network), task % CHUNKS, call.given[10].of<float>(network), call.given[11].of<float>(network), to);
+  });
+  share(call.networks * CHUNKS, threads, [&](int task, int) {
+    const int network = task / CHUNKS, part = task % CHUNKS;
+    const float* from = memory + network * CHUNKS * of_a_chunk;
+    for (int i = 0; i < 6; from += shared[i++]) {
+      const int64 begin = shared[i] * part / CHUNKS, end = shared[i] * (part + 1) / CHUNKS;
+      float* to = call.wanted[i + 1].of<float>(network);
+      memcpy(to + begin, from + begin, (end - begin) * sizeof(float));
+      for (int chunk = 1; chunk < CHUNKS; ++chunk)
+        for (int64 k = begin; k < end; ++k) to[k] += from[chunk * of_a_chunk + k];
+    }
   });
   return ffi::Error::Success();
 }

@@ -64,7 +64,7 @@ inline void forward(const Messages& m, int chunk, float* out, float* sum) {
 
 // Slopes with respect to everything, of a chunk.
 struct Slopes {
-  float *p, *e;                       // (n), (n, k): rows of the chunk
+  float *p, *e;                       // (n), (n, k): rows of the chunk; e may be null
   float *q, *we, *w2, *w3, *b2, *b3;  // of the chunk's edges only: (n), (WIDE), (WIDE), (WIDE), row, row
 };
 
@@ -105,13 +105,13 @@ inline void backward(const Messages& m, int chunk, const float* d_out, const flo
           multiply<WIDE, 1>(d3.at[0], w3.at[0], d1, m.latent);
         }
         keep_where_positive(d1, h1);
-        multiply<WIDE, 1>(d1.at[0], we.at[0], slope_e, m.first);
+        if (to.e) multiply<WIDE, 1>(d1.at[0], we.at[0], slope_e, m.first);
         multiply<1, WIDE>(m.second ? h2.at[0] : h1.at[0], d3.at[0], slope_w3, WIDE);
         multiply<1, WIDE>(m.e + first, d1.at[0], slope_we, WIDE);
         add_rows(slope_b3, d3), add_rows(to.p + int64(i) * WIDE, d1);
         for (int r = 0; r < rows; ++r) add_row(to.q + int64(neighbour[r]) * WIDE, d1.at[r]);
       }
-      memcpy(to.e + first, slope_e.at[0], sizeof(slope_e));
+      if (to.e) memcpy(to.e + first, slope_e.at[0], sizeof(slope_e));
     }
   memcpy(to.we, slope_we.at[0], sizeof(slope_we));
   memcpy(to.w2, slope_w2.at[0], sizeof(slope_w2));

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from glassgpu.models import messages
-from glassgpu.models.messages import CHUNKS, WIDE, Graph, Weights
+from glassgpu.models.messages import WIDE, Graph, Weights
+
+CHUNKS = 16  # of kernels/messages.cuh
 
 
 def graph_of(random: np.random.Generator, n: int, k: int) -> Graph:
@@ -47,8 +49,8 @@ def fill(e):
     return jnp.pad(e, ((0, 0), (0, 0), (0, WIDE - e.shape[2])))
 
 
-def total(p, q, e, weights, graph, wanted):
-    out, s = messages.messages(p, q, e, weights, graph)
+def total(p, q, e, weights, graph, wanted, learned=True):
+    out, s = messages.messages(p, q, e, weights, graph, learned)
     given = wanted[0] if out.shape == wanted[0].shape else fill(wanted[0])
     return (out * given).sum() + (s * wanted[1]).sum()
 
@@ -79,6 +81,11 @@ def test_slopes_of_the_kernel_are_those_of_jax(widths, monkeypatch):
     latent = widths[0]
     slopes = jax.grad(total, argnums=(0, 1, 2, 3))
     found = jax.tree.leaves(slopes(p, q, fill(e), w, graph, wanted))
+    without = jax.tree.leaves(slopes(p, q, fill(e), w, graph, wanted, False))
+    assert (
+        all(np.array_equal(a, b) for k, (a, b) in enumerate(zip(found, without, strict=True)) if k != 2)
+        and not np.asarray(without[2]).any()
+    )
     monkeypatch.setattr(messages, "_kernel_serves", lambda width, hidden: False)
     expected = jax.tree.leaves(slopes(p, q, e, w, graph, wanted))
     # The slope of e counts where there are edges only.
@@ -94,7 +101,7 @@ def test_the_gathered_slope_is_the_scattered_one():
     seen = jnp.asarray(random.normal(size=(*graph.neighbour.shape, q.shape[1])), jnp.float32)
 
     def gathered(q):
-        return (jnp.where(there[..., None], messages._of_neighbours(q, graph.neighbour, graph.reverse, there), 0) * seen).sum()
+        return (jnp.where(there[..., None], messages._gather()(q, graph.neighbour, graph.reverse, there), 0) * seen).sum()
 
     def plain(q):
         return (jnp.where(there[..., None], q[graph.neighbour], 0) * seen).sum()

@@ -10,8 +10,6 @@ import numpy as np
 from glassgpu.launch import threads_available
 from glassgpu.models.xla_kernels import WIDE, call, on_cpu, register
 
-CHUNKS = 16  # of the kernel
-
 
 class Graph(NamedTuple):
     """Who stands near whom; every edge has one in the opposite direction.
@@ -45,7 +43,7 @@ def edge_width(width: int, hidden: tuple[int, ...]) -> int:
     return WIDE if _kernel_serves(width, hidden) else width
 
 
-def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any, Any]:
+def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph, learned: bool = True) -> tuple[Any, Any]:
     """e' of every edge i -> j, and its sum over the edges of i.
 
     Args:
@@ -53,6 +51,7 @@ def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[An
         e: (N, K, at least inputs) what edges carry; fastest if ``edge_width`` wide.
         weights: of one network.
         graph: of one configuration.
+        learned: whether e depends on anything that is learned; if not, its slope is not computed.
 
     Returns:
         (N, K, ``edge_width``), zeros beyond the neighbours and the latent width, and (N, latent width).
@@ -67,7 +66,7 @@ def messages(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[An
         for k, a in enumerate(weights)
     ]
     n, k = e.shape[:2]
-    run = _fused(inputs, latent, hidden)
+    run = _fused(inputs, latent, hidden, learned)
     out, total = run(_filled(p, n, WIDE), _filled(q, n, WIDE), _filled(e, n, k, WIDE), *filled, graph.neighbour, graph.count)
     return out, total[:, :latent]
 
@@ -90,7 +89,7 @@ def _plain(p: Any, q: Any, e: Any, weights: Weights, graph: Graph) -> tuple[Any,
     from jax.nn import relu
 
     there = jnp.arange(e.shape[1]) < graph.count[:, None]
-    h = relu(p[:, None] + _of_neighbours(q, graph.neighbour, graph.reverse, there) + e @ weights.we)
+    h = relu(p[:, None] + _gather()(q, graph.neighbour, graph.reverse, there) + e @ weights.we)
     h = h if weights.w2 is None else relu(h @ weights.w2 + weights.b2)
     out = jnp.where(there[..., None], h @ weights.w3 + weights.b3, 0)
     return out, out.sum(axis=1)
@@ -118,15 +117,11 @@ def _gather() -> Any:
     return gather
 
 
-def _of_neighbours(q: Any, neighbour: Any, reverse: Any, there: Any) -> Any:
-    return _gather()(q, neighbour, reverse, there)
-
-
 # ---------------------------------------------------------------- the kernel
 
 
 @functools.cache
-def _fused(inputs: int, latent: int, hidden: tuple[int, ...]) -> Any:
+def _fused(inputs: int, latent: int, hidden: tuple[int, ...], learned: bool) -> Any:
     import jax
 
     register("host_messages", "messages_forward", "messages_backward")
@@ -135,7 +130,7 @@ def _fused(inputs: int, latent: int, hidden: tuple[int, ...]) -> Any:
         "latent": np.int32(latent),
         "first": np.int32(hidden[0]),
         "second": np.int32(hidden[1] if len(hidden) == 2 else 0),
-        "threads": np.int32(min(CHUNKS, threads_available())),
+        "threads": np.int32(threads_available()),
     }
 
     def run_kernel(name: str, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
@@ -150,11 +145,11 @@ def _fused(inputs: int, latent: int, hidden: tuple[int, ...]) -> Any:
 
     def backward(given, slopes):
         p, q, e, we, w2, b2, w3, b3, neighbour, count = given
-        square, row = (CHUNKS, WIDE, WIDE), (CHUNKS, WIDE)
-        shapes = [p.shape, (CHUNKS, *q.shape), e.shape, square, square, square, row, row]
-        dp, dq, de, *parts = run_kernel("messages_backward", shapes, p, q, e, we, w2, w3, b2, b3, neighbour, count, *slopes)
-        dwe, dw2, dw3, db2, db3 = (a.sum(axis=0) for a in parts)
-        return dp, dq.sum(axis=0), de, dwe, dw2, db2, dw3, db3, None, None
+        shapes = [a.shape for a in (p, q, we, w2, w3, b2, b3, *([e] if learned else []))]
+        dp, dq, dwe, dw2, dw3, db2, db3, *de = run_kernel(
+            "messages_backward", shapes, p, q, e, we, w2, w3, b2, b3, neighbour, count, *slopes
+        )
+        return dp, dq, (de[0] if learned else None), dwe, dw2, db2, dw3, db3, None, None
 
     run.defvjp(lambda *given: (forward(*given), given), backward)
     return run

@@ -79,7 +79,7 @@ def _encoded(layers: Layers, between: Any, graph: Graph) -> tuple[Any, Any]:
         e = jax.nn.relu(e @ weight + bias)
     (w1, w2), (b1, b2) = layers.weights[-2:], layers.biases[-2:]
     known = jnp.broadcast_to(b1, (len(between), len(b1)))
-    return messages(known, jnp.zeros_like(known), e, Weights(w1, None, None, w2, b2), graph)
+    return messages(known, jnp.zeros_like(known), e, Weights(w1, None, None, w2, b2), graph, learned=bool(hidden))
 
 
 def _edge_update(layers: Layers, v: Any, e: Any, graph: Graph) -> tuple[Any, Any]:
