@@ -80,7 +80,7 @@ SCALES = {
             "kob_andersen": Liquids(300, 5, 4, 2.0, (0.05, 1.0), 1.2, accept=None, cage=(0.4, 2, 4)),
             "ternary_2d": Liquids(300, 5, 4, 500.0, (10.0, 200.0), 1.0, accept=None, cage=(0.4, 2, 4)),
         },
-        2, {"epochs": 3, "learning_rate": 1e-3, "batch": 50}, {"epochs": 2, "learning_rate": 1e-3, "batch": 1, "layers": 2}, 1, False, (), (1,), (0,), (2,),
+        2, {"epochs": 3, "learning_rate": 1e-3, "batch": 50}, {"epochs": 2, "learning_rate": 1e-3, "batch": 1, "layers": 1}, 1, False, (), (1,), (0,), (2,),
         particles=3, repeats=1, files=3, seeds=1, public_graph={"epochs": 1, "learning_rate": 1e-3, "batch": 1, "layers": 1},
     ),
     "laptop": Scale(
