@@ -102,8 +102,6 @@ def grid(x: np.ndarray, y: np.ndarray, rounds: int) -> dict[str, Any]:
             )
         return spent * steps() / 300
 
-    at_once()
-    alone()
     found: dict[str, list[float]] = {
         "one call": [],
         "one after another": [],
@@ -111,10 +109,12 @@ def grid(x: np.ndarray, y: np.ndarray, rounds: int) -> dict[str, Any]:
         "one after another, scikit-learn": [],
     }
     for _ in range(rounds):
+        at_once()  # compiles
         found["one call"].append(seconds(at_once))
+        alone()
         found["one after another"].append(share * seconds(alone))
         with without_kernels():
-            alone()  # compiles
+            alone()
             found["one after another, JAX"].append(share * seconds(alone))
         found["one after another, scikit-learn"].append(share * seconds(peer))
         try:

@@ -75,6 +75,9 @@ def compared(n: Numbers, species: Sequence[str], unit: str) -> Any:
     figure, axes = _panels(len(species))
     for k, axis in enumerate(axes):
         _curves(axis, n.times, {m: n.best[m, k] for m in MODELS}, n.ceiling[k], f"species {species[k]}", unit)
+        for m, colour in zip(MODELS, figures.COLOURS, strict=False):
+            each = n.chosen[m, k]
+            axis.fill_between(n.times, each.min(axis=0), each.max(axis=0), color=colour, alpha=0.12, lw=0)
     return _finish(figure, axes, 4)
 
 
@@ -91,7 +94,7 @@ def deeper_and_longer(n: Numbers, unit: str) -> Any:
     import matplotlib
 
     figure, (left, right) = figures.new_figure(2, 5.6, 4.1)
-    layers = {**n.layers, n.most_layers: n.table_two[1, 0]}
+    layers = {**n.layers, n.most_layers: n.table_whole}
     shown = sorted({0, len(n.times) // 2, len(n.times) - 1})
     for t, colour in zip(shown, matplotlib.colormaps["viridis"](np.linspace(0, 0.8, len(shown))), strict=True):
         left.plot(sorted(layers), [layers[k][t] for k in sorted(layers)], "o-", ms=5, color=colour, label=f"time {n.times[t]:g} {unit}")
@@ -99,7 +102,7 @@ def deeper_and_longer(n: Numbers, unit: str) -> Any:
     for k, model in enumerate(MODELS):
         right.plot(n.sizes, n.curve[model][:, -1], f"{MARKERS[k]}-", ms=5, color=figures.COLOURS[k], label=model)
     right.axhline(n.ceiling[0, -1], ls="--", color="#444", lw=1.2, label="noise ceiling")
-    right.set(xlabel="training configurations", xscale="log", xticks=n.sizes, xticklabels=n.sizes)
+    right.set(xlabel="training configurations, with the same number of steps", xscale="log", xticks=n.sizes, xticklabels=n.sizes)
     right.minorticks_off()
     for axis in (left, right):
         axis.grid(alpha=0.25)

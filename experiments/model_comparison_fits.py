@@ -83,8 +83,12 @@ def _flat(a: np.ndarray, which: Sequence[int]) -> np.ndarray:
 # ---------------------------------------------------------------- ridge regression
 
 
-def linear(columns: Sequence[Result], widths: Sequence[int], liquids: Result, labels: Result, species: int, fold: Fold) -> dict[str, Any]:
+def linear(
+    columns: Sequence[Result], widths: Sequence[int], liquids: Result, labels: Result, species: int, fold: Fold, refitted: bool = False
+) -> dict[str, Any]:  # fmt: skip
     """All times at once: the best alpha of each by the validation configurations, and, to see what it flatters, by the test configurations.
+
+    ``refitted``: the weights are then those of training and validation configurations together.
 
     Returns:
         ``pearson`` (time, test configuration), ``pooled`` (time,), ``flattered`` (time,), ``alpha`` (time,), ``weights`` (time, feature),
@@ -107,6 +111,10 @@ def linear(columns: Sequence[Result], widths: Sequence[int], liquids: Result, la
     times = np.arange(y.shape[2])
     w, b = weights[best, :, times].T, intercept[best, times]
     seconds = time.monotonic() - begun
+    if refitted:
+        parts += [Moments.of(x[c], y[c]) for c in fold.validation]
+        weights, intercept = functools.reduce(operator.add, parts).ridge_path(ALPHAS, standardize=True)
+        w, b = weights[best, :, times].T, intercept[best, times]
     test = list(fold.test)
     found = x[test] @ w + b
     return {
@@ -138,7 +146,7 @@ def networks(
     Returns:
         ``pearson`` (setting, width, time, seed, test configuration), ``pooled`` and ``validation`` (setting, width, time, seed) at the
         epoch chosen by the validation configurations, ``flattered`` (setting, width, time, seed): of the pooled test rows after
-        their own best epoch; ``prediction`` (setting, width, time, seed, test configuration, particle); ``epochs`` run. The networks of the first
+        their own best epoch; ``chosen`` epoch from 0; ``prediction`` (setting, width, time, seed, test configuration, particle); ``epochs`` run. The networks of the first
         seed and last time are kept in ``folder``.
     """
     rows = rows_of(liquids, species)
@@ -150,7 +158,8 @@ def networks(
     test = list(fold.test)
     found = np.zeros((*shape, len(test), y.shape[1]))
     scores = {name: np.zeros(shape) for name in ("pooled", "validation", "flattered")}
-    begun, ran = time.monotonic(), 0
+    chosen = np.zeros(shape, int)
+    seconds, ran = 0.0, 0
     groups = [range(len(widths))] if nested else [[k] for k in range(len(widths))]  # sets of columns that begin alike share their rows
     for number, group in enumerate(groups):
         x = every[group[-1]]
@@ -163,6 +172,7 @@ def networks(
             watch={"test": (_flat(x, fold.test), _flat(scaled, fold.test)[:, at])},
             columns=[every[k].shape[2] for _, k, _, _ in members], checkpoint=checkpoint.with_name(f"group-{number}.npz"),
         )  # fmt: skip
+        seconds += sum({model.n_features_in_: model.seconds_ for model in models}.values())  # networks of equal width took them together
         for model, where in zip(models, members, strict=True):
             found[where] = model.predict(_flat(every[where[1]], test)).reshape(len(test), -1)
             for name, curve, at_epoch in (
@@ -173,12 +183,13 @@ def networks(
                 values = model.pearson_curves_[curve]
                 scores[name][where] = np.nanmax(values) if at_epoch is None else values[at_epoch]
             ran = max(ran, model.n_iter_)
+            chosen[where] = model.chosen_
             if where[2:] == (y.shape[2] - 1, 0):
                 save_network(model, folder / f"{where[0]}-{where[1]}.npz")
     score = np.array([[pearson(y[c, :, w[2]], found[w][k]) for k, c in enumerate(test)] for w in np.ndindex(*shape)]).reshape(
         *shape, len(test)
     )
-    return {"pearson": score, "prediction": found, "epochs": ran, "seconds": time.monotonic() - begun, **scores}
+    return {"pearson": score, "prediction": found, "epochs": ran, "chosen": chosen, "seconds": seconds, **scores}
 
 
 def graph(
@@ -188,8 +199,9 @@ def graph(
     """One graph network for some of the times; ``species`` None: for all species together.
 
     Returns:
-        By number of the species ``pearson-0`` ... (time, test configuration), ``prediction-0`` (test configuration, particle, time);
-        ``validation`` and ``flattered`` as of ``networks``, over all times; ``epochs`` run, ``seconds``. The network is kept in ``folder``.
+        By number of the species ``pearson-0`` ... (time, test configuration), ``validation-0`` (time,), ``prediction-0`` (test
+        configuration, particle, time); ``pooled`` and ``flattered`` as of ``networks``, over all times and species learned; ``epochs`` run, the
+        epoch ``chosen`` from 0, ``seconds``. The network is kept in ``folder``.
     """
     snapshots = list(state["snapshots"])
     y = np.moveaxis(labels["propensity"][:, list(times)], 1, 2)
@@ -198,32 +210,33 @@ def graph(
             np.concatenate([np.asarray(part["columns"][c][:, : w or None], np.float64) for part, w in zip(columns, widths, strict=True)], axis=1)
             for c in range(len(snapshots))
         ]
-    ) if columns else None  # fmt: skip
+    )  # fmt: skip
 
     def told(which: Sequence[int]) -> tuple:
-        chosen = [snapshots[c] for c in which]
-        return (chosen, y[list(which)]) if x is None else (chosen, y[list(which)], x[list(which)])
+        return [snapshots[c] for c in which], y[list(which)], x[list(which)]
 
-    begun = time.monotonic()
     model = GraphNetwork(species=species, checkpoint=checkpoint, **settings)
     model.fit(*told(fold.train), validation=told(fold.validation), watch={"test": told(fold.test)})
-    seconds = time.monotonic() - begun
-    found = model.predict(*(told(fold.test)[k] for k in ((0,) if x is None else (0, 2))))
     save_network(model, folder / "network.npz")
-    out: dict[str, Any] = {"seconds": seconds, "epochs": model.n_iter_}
-    test = list(fold.test)
-    for kind in range(int(snapshots[0].types.max()) + 1) if species is None else [species]:
-        rows = rows_of(liquids, kind)
-        prediction = np.stack([found[k][rows[c]] for k, c in enumerate(test)])
-        out[f"prediction-{kind}"] = prediction
-        out[f"pearson-{kind}"] = each_pearson(np.stack([y[c][rows[c]] for c in test]), prediction)
-    curves = model.pearson_curves_
-    return {
-        **out,
-        "validation": curves["validation"][model.chosen_],
-        "pooled": curves["test"][model.chosen_],
-        "flattered": np.nanmax(curves["test"]),
+    curve = model.pearson_curves_["test"]
+    out: dict[str, Any] = {
+        "seconds": model.seconds_,
+        "epochs": model.n_iter_,
+        "chosen": model.chosen_,
+        "pooled": curve[model.chosen_],
+        "flattered": np.nanmax(curve),
     }
+    for which, name in ((list(fold.validation), "validation"), (list(fold.test), "pearson")):
+        chosen, _, given = told(which)
+        found = model.predict(chosen, given)
+        for kind in range(int(snapshots[0].types.max()) + 1) if species is None else [species]:
+            rows = rows_of(liquids, kind)
+            prediction = np.stack([found[k][rows[c]] for k, c in enumerate(which)])
+            score = each_pearson(np.stack([y[c][rows[c]] for c in which]), prediction)
+            out[f"{name}-{kind}"] = score if name == "pearson" else score.mean(axis=1)
+            if name == "pearson":
+                out[f"prediction-{kind}"] = prediction
+    return out
 
 
 # ---------------------------------------------------------------- what they use
@@ -254,12 +267,12 @@ def attribution(
     x, y = columns_of(columns, widths, rows), targets_of(labels, rows)[..., -1]
     standard = standardized(x, fold.train)
     train = _flat(x, fold.train)
-    mean, scale = train.mean(axis=0), (train - train.mean(axis=0)).std(axis=0)
+    scale = (train - train.mean(axis=0)).std(axis=0)
     mlp, graphs = load_network(network.folder / which), load_network(graph_network.folder / "network.npz")
     snapshots, names = list(state["snapshots"]), columns[0]["names"]
     many = len(names)
     groups = {
-        f"{word}, generation {g}": [g * many + k for k, name in enumerate(names) if (name[0] == "G") == dense]
+        f"{word}, generation {g + 1}": [g * many + k for k, name in enumerate(names) if (name[0] == "G") == dense]
         for g in range(x.shape[2] // many) for word, dense in (("densities", True), ("angles", False))
     }  # fmt: skip
     groups = {name: chosen for name, chosen in groups.items() if chosen}
@@ -285,8 +298,8 @@ def attribution(
     for m, by_group in enumerate(found.values()):
         for k, name in enumerate(groups):
             if name in by_group:
-                each = by_group[name].mean(axis=0)
-                importance[k, m] = each.mean(), by_group[name].std() / np.sqrt(by_group[name].size)
+                each = by_group[name].mean(axis=1)  # of every permutation
+                importance[k, m] = each.mean(), each.std() / np.sqrt(len(each))
     mean_slope = mlp.gradients(_flat(standard, test)[:, : mlp.n_features_in_]).mean(axis=0)
     directions = {
         "ridge": weights * scale,
@@ -297,7 +310,7 @@ def attribution(
     distance, answer = _answers(graphs, snapshots[test[0]], rows[test[0]][:particles], whole[0], neighbors)
     return {
         "groups": list(groups), "models": list(found), "importance": importance, "directions": list(directions), "cosines": cosines,
-        "weights": np.stack(list(directions.values())), "mean": mean, "distance": distance, "answer": answer,
+        "weights": np.stack(list(directions.values())), "distance": distance, "answer": answer,
     }  # fmt: skip
 
 

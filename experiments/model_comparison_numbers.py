@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from glassgpu.experiments.model_comparison_data import Data
 
-TOGETHER = (5, 6)  # rows of table II that learn all species at once
-
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
@@ -25,10 +23,14 @@ class Numbers:
         best: by model and species, (T,): generations, row, or row of table II of the best validation score at each time.
         chosen: by model and species, (C, T): the same, by configuration.
         pooled: by model and species, (T,): over the particles of all test configurations.
+        table_whole: (T,), row 1 of the first species, one network for all times.
         layers: by number, (T,); ``most_layers``: those of row 1.
         curve: by model, (sizes, T), with ``sizes``.
         states: by state and model, (T,), first species.
-        flattery: by model, mean of the score with the choice made on the test configurations less that made on the validation configurations.
+        flattery: by model, mean of the score with the epoch (of ridge, the penalty) chosen on the test configurations less that chosen on the
+            validation configurations.
+        all_flattery: the same with rows and generations chosen on the test configurations too.
+        scatter: by model, standard deviation between seeds of the mean over times, first species.
         seconds: by model.
     """
 
@@ -39,6 +41,7 @@ class Numbers:
     table_one: np.ndarray
     networks: np.ndarray
     table_two: dict[tuple[int, int], np.ndarray]
+    table_whole: np.ndarray
     best: dict[tuple[str, int], np.ndarray]
     chosen: dict[tuple[str, int], np.ndarray]
     pooled: dict[tuple[str, int], np.ndarray]
@@ -48,6 +51,8 @@ class Numbers:
     curve: dict[str, np.ndarray]
     states: dict[tuple[str, str], np.ndarray]
     flattery: dict[str, float]
+    all_flattery: dict[str, float]
+    scatter: dict[str, float]
     seconds: dict[str, float]
 
 
@@ -96,11 +101,10 @@ def numbers(data: Data, found: Any, most_layers: int) -> Numbers:
         best["network", k] = table_one[k, s, g, at]
         chosen["network", k] = nets[k]["pearson"][s, g, at, 0].T
         pooled["network", k] = nets[k]["pooled"][s, g, at, 0]
-        apart = {r: results for (r, who), results in found.graphs.items() if who == k}
-        judged_rows = np.array([np.broadcast_to([r["validation"] for r in results], len(at)) for results in apart.values()])
-        rows = [list(apart)[w] for w in judged_rows.argmax(axis=0)]
-        scores = {r: _of_graphs(results, f"pearson-{k}") for r, results in apart.items()}
-        predicted = {r: _of_graphs(results, f"prediction-{k}") for r, results in apart.items()}
+        every = {r: results for (r, who), results in found.graphs.items() if who in (k, None)}
+        rows = [list(every)[w] for w in np.argmax([_of_graphs(results, f"validation-{k}") for results in every.values()], axis=0)]
+        scores = {r: _of_graphs(results, f"pearson-{k}") for r, results in every.items()}
+        predicted = {r: _of_graphs(results, f"prediction-{k}") for r, results in every.items()}
         best["graph network", k] = np.array([scores[r][t].mean() for t, r in enumerate(rows)])
         chosen["graph network", k] = np.stack([scores[r][t] for t, r in enumerate(rows)], axis=1)
         pooled["graph network", k] = pooled_pearson(y, np.stack([predicted[r][..., t] for t, r in enumerate(rows)], axis=2))
@@ -108,7 +112,7 @@ def numbers(data: Data, found: Any, most_layers: int) -> Numbers:
     whole = {
         "ridge": found.linear[thermal, 0, data.generations]["pearson"].mean(axis=1),
         "network": table_one[0, -1, -1],
-        "graph network": table_two[1, 0],
+        "graph network": found.whole["pearson-0"].mean(axis=1),
     }
     curve = {}
     for model in MODELS:
@@ -124,10 +128,20 @@ def numbers(data: Data, found: Any, most_layers: int) -> Numbers:
         states[state, "network"] = found.networks[state, 0]["pearson"][0, 0, :, 0].mean(axis=1)
         states[state, "graph network"] = found.states[state, 0]["pearson-0"].mean(axis=1)
     rows_of_graphs = [r for results in found.graphs.values() for r in results]
-    flattery = {
-        "ridge": float(np.mean([r["flattered"] - r["pearson"].mean(axis=1) for k in kinds for r in lines[k]])),
-        "network": float(np.mean([n["flattered"] - n["pooled"] for n in nets.values()])),
-        "graph network": float(np.mean([r["flattered"] - r["pooled"] for r in rows_of_graphs])),
+    epoch = {
+        "ridge": np.mean([r["flattered"] - r["pearson"].mean(axis=1) for k in kinds for r in lines[k]]),
+        "network": np.mean([n["flattered"] - n["pooled"] for n in nets.values()]),
+        "graph network": np.mean([r["flattered"] - r["pooled"] for r in rows_of_graphs]),
+    }
+    everything = {
+        "ridge": np.mean([np.max([r["flattered"] for r in lines[k]], axis=0) - best["ridge", k] for k in kinds]),
+        "network": np.mean([nets[k]["flattered"][..., 0].reshape(-1, len(at)).max(axis=0) - pooled["network", k] for k in kinds]),
+        "graph network": epoch["graph network"]
+        + np.mean([np.max([v for (_, who), v in table_two.items() if who == k], axis=0) - best["graph network", k] for k in kinds]),
+    }
+    scatter = {
+        "network": _scatter([whole["network"], *np.moveaxis(found.again["network"][0]["pearson"][0, 0].mean(axis=2), 1, 0)]),
+        "graph network": _scatter([whole["graph network"], *(r["pearson-0"].mean(axis=1) for r in found.again["graph network"])]),
     }
     seconds = {
         "ridge": sum(r["seconds"] for k in kinds for r in lines[k]),
@@ -139,9 +153,14 @@ def numbers(data: Data, found: Any, most_layers: int) -> Numbers:
     last = found.linear[thermal, 0, data.generations]["pearson"]
     return Numbers(
         times, ceiling, ridge, last.std(axis=1, ddof=1) / np.sqrt(last.shape[1]) if last.shape[1] > 1 else np.full(len(at), np.nan),
-        table_one, np.array(by_row), table_two, best, chosen, pooled, {k: r["pearson-0"].mean(axis=1) for k, r in found.layers.items()}, most_layers,
-        sizes, curve, states, flattery, seconds,
+        table_one, np.array(by_row), table_two, whole["graph network"], best, chosen, pooled, {k: r["pearson-0"].mean(axis=1) for k, r in found.layers.items()}, most_layers,
+        sizes, curve, states, epoch, everything, scatter, seconds,
     )  # fmt: skip
+
+
+def _scatter(curves: list[np.ndarray]) -> float:
+    """Standard deviation of the mean over times between seeds."""
+    return float(np.std(np.mean(curves, axis=1), ddof=1))
 
 
 def claims(n: Numbers, found: Any) -> dict[str, Any]:
@@ -150,24 +169,27 @@ def claims(n: Numbers, found: Any) -> dict[str, Any]:
     late = slice(len(n.times) // 2, None)
     gain = n.ridge[:, -1] - n.ridge[:, 0]
 
-    def less_ridge(model: str) -> float:
-        return float(np.mean([n.best[model, k] - n.best["ridge", k] for k in species]))
+    def less_ridge(model: str) -> tuple[float, float]:
+        """Mean over times and species, and the scatter of seeds."""
+        return float(np.mean([n.best[model, k] - n.best["ridge", k] for k in species])), n.scatter[model]
 
+    two = np.sqrt(2) * n.scatter["graph network"]  # of the difference of two trainings
     rows = n.table_one[0, :, -1].mean(axis=1)
     apart = [n.table_two[row, 0].mean() for row in (1, 2, 3) if (row, 0) in n.table_two]
-    out: dict[str, Any] = {
+    tried = [n.table_whole[t] - r["pearson-0"].mean() for (_, t), r in found.alone.items()]
+    return {
         "generations_late": float(gain[:, late].mean()),
         "generations_early": float(gain[:, 0].mean()),
         "networks_agree": less_ridge("network"),
         "graphs_agree": less_ridge("graph network"),
-        "one_layer": float(rows[0] - rows[1:].max()),
-        "variants_agree": float(np.ptp(apart)) if len(apart) == 3 else None,
-        "together": float(np.mean([n.table_two[5, k] - n.table_two[1, k] for k in species])) if (5, 0) in n.table_two else None,
-        "all_times": float(np.mean([n.table_two[1, 0][t] - r["pearson-0"].mean() for (_, t), r in found.alone.items()]))
-        if found.alone
-        else None,
+        "one_layer": (float(rows[0] - rows[1:].max()), np.sqrt(2) * n.scatter["network"]),
+        "variants_agree": (float(np.ptp(apart)), two) if len(apart) == 3 else None,
+        "together": (float(np.mean([n.table_two[5, k] - n.table_two[1, k] for k in species])), two) if (5, 0) in n.table_two else None,
+        "all_times": (float(np.mean(tried)), two) if tried else None,
         "below_ceiling": float(max((score / n.ceiling[k]).max() for (_, k), score in n.best.items())),
         "flattery": n.flattery["network"],
-        "line_is_fast": min(n.seconds["network"] / n.seconds["ridge"], n.seconds["graph network"] / n.seconds["ridge, one generation"]),
+        "line_is_fast": min(
+            n.seconds["network"] / n.table_one.shape[1] / n.seconds["ridge"],
+            n.seconds["graph network"] / n.seconds["ridge, one generation"],
+        ),
     }
-    return out

@@ -34,7 +34,10 @@ def compare_on_public_data(page: Page, study: Study, data: Data, scale: str, wan
         f"{ENERGY}, and inherent state, 1 generation": ([coarse, inherent], [0, one]),
     }
     lines = {
-        name: [study.stage(f"linear-{k}-{f}", fits.linear, columns=c, widths=w, fold=fold, **given) for f, fold in enumerate(folds)]
+        name: [
+            study.stage(f"linear-{k}-{f}", fits.linear, columns=c, widths=w, fold=fold, refitted=True, **given)
+            for f, fold in enumerate(folds)
+        ]
         for k, (name, (c, w)) in enumerate(sets.items())
     }
     seeds = list(range(1, wanted.seeds + 1))
@@ -97,7 +100,8 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
             [pearson(y, np.mean([_standard(p) for p in by_seed], axis=0)) for y, by_seed in zip(truth, predictions[name], strict=True)]
         )
         gain = together - line
-        gains[name] = (gain.mean(), gain.std(ddof=1) / np.sqrt(len(gain)))
+        seeds_alone = alone.std(ddof=1) / np.sqrt(len(alone)) if len(alone) > 1 else 0.0
+        gains[name] = (gain.mean(), np.hypot(gain.std(ddof=1) / np.sqrt(len(gain)), seeds_alone))
         noise = f"{alone.std(ddof=1):.3f}" if len(alone) > 1 else ""
         rows.append(
             [
@@ -122,7 +126,7 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
     page.text(
         f"{len(truth)} configurations of a glass-forming liquid (Kob-Andersen, N = 4096, T = 0.44) that others simulated (BOTAN), with the distances "
         f"that each particle covers in 32 runs to the relaxation time. Each configuration is left out once: the next one decides when a network has learned enough, and how strongly a line "
-        f"is penalised, the other {len(truth) - 2} are learned from. Networks are trained from {seeds} seed{'s' if seeds > 1 else ''}; the mean of their predictions counts against the "
+        f"is penalised, the other {len(truth) - 2} are learned from; once its penalty is known a line learns from these {len(truth) - 1}, which a network, that has to be stopped, cannot. Networks are trained from {seeds} seed{'s' if seeds > 1 else ''}; the mean of their predictions counts against the "
         f"line. The noise ceilings lie between {ceiling.min():.2f} and {ceiling.max():.2f}; species A only."
     )
     if scale == "smoke":
@@ -136,7 +140,7 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
     gain, error = gains[winner]
     word = "beats" if gain > 3 * error else ("is beaten by" if gain < -3 * error else "cannot be told from")
     page.text(
-        f"The best network ({winner}) {word} the best line ({best}): {gain:+.3f} ± {error:.3f}, the error that between configurations (three errors decide). Line and network together "
+        f"The best network ({winner}) {word} the best line ({best}): {gain:+.3f} ± {error:.3f}, the error that between configurations and between seeds (three errors decide). Line and network together "
         f"reach {np.mean(mixed):.3f}. Which line and which network are best was looked up on the configurations that judge, for both alike."
     )
     page.heading("Stated before and found")

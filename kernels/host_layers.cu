@@ -4,7 +4,7 @@
 
 namespace {
 
-// Arguments: weights, mean, square (network, whole); x, y, order, rates, kept, depth; key (2), steps made before (1).
+// Arguments: weights, mean, square (network, whole); x, y, order, rates, kept, depth, keys; steps made before (1).
 // Results: weights, mean, square, loss.
 ffi::Error run_layers(int32 hidden, int32 threads, ffi::RemainingArgs args, ffi::RemainingRets rets) {
   auto data = [&](int i) { return args.get<ffi::AnyBuffer>(i)->untyped_data(); };
@@ -14,8 +14,7 @@ ffi::Error run_layers(int32 hidden, int32 threads, ffi::RemainingArgs args, ffi:
   e.size = {size(3, 1), hidden, size(4, 2), size(0, 0), size(5, 1), size(5, 0)};
   e.x = static_cast<float*>(data(3)), e.y = static_cast<float*>(data(4)), e.order = static_cast<int32*>(data(5));
   e.rates = static_cast<float*>(data(6)), e.kept = static_cast<float*>(data(7)), e.depth = static_cast<int32*>(data(8));
-  const uint32* key = static_cast<uint32*>(data(9));
-  e.key = uint64(key[0]) << 32 | key[1], e.before = *static_cast<int32*>(data(10));
+  e.keys = static_cast<uint32*>(data(9)), e.before = *static_cast<int32*>(data(10));
   e.weights = wanted(0), e.mean = wanted(1), e.square = wanted(2), e.loss = wanted(3);
   for (int i = 0; i < 3; ++i) memcpy(wanted(i), data(i), args.get<ffi::AnyBuffer>(i)->size_bytes());
   const int tasks = (e.size.networks + TOGETHER - 1) / TOGETHER;

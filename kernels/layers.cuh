@@ -28,7 +28,7 @@ struct Epoch {
   const float* rates;    // (network, 3): learning rate, decay of weights, alpha
   const float* kept;     // (hidden, network): share of values that are not dropped
   const int32* depth;    // (network): hidden layers that it has
-  uint64 key;
+  const uint32* keys;    // (network, 2), of what is dropped
   int before;            // steps that Adam has made
   float *weights, *mean, *square, *loss;  // loss: (network), mean over steps
 };
@@ -68,11 +68,12 @@ GG_FUNCTION void pass_on(const Epoch& e, const Desk& d, int k, int network, cons
   const int batch = e.size.batch;
   float *value = d.value + int64(k) * batch * WIDE, *gate = d.gate + int64(k) * batch * WIDE;
   const float share = e.kept[k * e.size.networks + network];
+  const uint64 key = uint64(e.keys[2 * network]) << 32 | e.keys[2 * network + 1];
   multiply_rows(from, width, 1, batch, w, width, w + int64(width) * WIDE, value);
   for (int r = 0; r < batch; ++r)
     for (int c = 0; c < WIDE; c += 8) {
       if (share < 1) {  // sixteen bits decide
-        const Random u = philox(e.key, step, uint32(network), uint32(k * WIDE + c), uint32(r));
+        const Random u = philox(key, step, uint32(k), uint32(c), uint32(r));
         for (int l = 0; l < 8; ++l) gate[r * WIDE + c + l] = float(u.word[l / 2] >> (16 * (l % 2)) & 0xffff) < share * 65536 ? 1 / share : 0.0f;
       } else {
         for (int l = 0; l < 8; ++l) gate[r * WIDE + c + l] = 1;

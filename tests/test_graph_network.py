@@ -171,9 +171,15 @@ def test_bad_input():
         small().fit(configurations, y, np.zeros((2, 10, 3)))
     with pytest.raises(gg.errors.InvalidInput, match=r"validation: give \(snapshots, targets\)"):
         small().fit(configurations, y, validation=configurations)
+    with pytest.raises(gg.errors.InvalidInput, match="called 'validation' decide"):
+        small().fit(configurations, y, watch={"validation": (configurations, y)})
+    alone = small(epochs=1, species=0).fit(configurations[0], y[0])
+    assert alone.predict(configurations[0]).shape == (180,)
+    with pytest.raises(gg.errors.InvalidInput, match="fitted to species 0 only"):
+        alone.gradients(configurations[0], [int(np.flatnonzero(configurations[0].types == 1)[0])])
     model = small(epochs=1).fit(configurations, y, np.random.default_rng(0).normal(size=(2, 180, 3)))
     with pytest.raises(gg.errors.InvalidInput, match="fitted with 3 columns"):
         model.predict(configurations)
     other = gg.Snapshot(configurations[0].positions, configurations[0].types + 1, configurations[0].box)
-    with pytest.raises(gg.errors.UnknownSpecies, match="fitted to types 0 to 1"):
+    with pytest.raises(gg.errors.UnknownSpecies, match=r"hold types \[2\]; the network was fitted to types \[0, 1\]"):
         model.predict(other, np.zeros((1, 180, 3)))

@@ -40,6 +40,27 @@ def test_together_is_as_alone():
     assert told == sorted(told) and told[-1] == pytest.approx(1.0)
 
 
+def test_company_decides_nothing():
+    """Networks that are finished at different epochs, with dropout: each ends as it would alone."""
+    x, y = rows(7, 120)
+    unseen = rows(8, 60)
+    kinds = [dict(dropout=0.3, hidden=h, learning_rate=r) for h in ((8,), (8, 8)) for r in (0.1, 0.003)]
+    settings = dict(epochs=40, patience=3)
+    together = fit_together([small(**k, **settings) for k in kinds], x, y, validation=unseen, progress=False)
+    assert len({m.n_iter_ for m in together}) > 1
+    for k, (model, kind) in enumerate(zip(together, kinds, strict=True)):
+        alone = small(**kind, **settings).fit(x, y[:, k], validation=(unseen[0], unseen[1][:, k]))
+        assert (model.n_iter_, model.chosen_) == (alone.n_iter_, alone.chosen_)
+        assert len(model.loss_curve_) == len(model.validation_curve_) == model.n_iter_
+        np.testing.assert_allclose(model.predict(x), alone.predict(x), atol=1e-4)
+
+
+def test_an_error_that_ceases_to_be_a_number_is_told():
+    x, y = rows(9)
+    with pytest.raises(gg.errors.NotConverged, match="of validation"):
+        small(learning_rate=1e30, epochs=1, batch=1000).fit(x, y, validation=(x, y))
+
+
 def test_training_goes_on_where_it_stopped(tmp_path):
     x, y = rows(3)
     path = tmp_path / "grid.npz"
@@ -151,6 +172,7 @@ def test_bad_input():
         (lambda: fit_together([small()], x, y[:, :1], columns=[2, 3]), "columns has 2 numbers for 1 estimators"),
         (lambda: fit_together([small()], x, y[:, :1], watch={"test": (x[:, :2], y[:, :1])}), "test has 2 features; expected 6"),
         (lambda: fit_together([small()], x, y[:, :1], watch={"test": x}), "test: give a pair"),
+        (lambda: fit_together([small()], x, y[:, :1], watch={"validation": (x, y[:, :1])}), "called 'validation' decide"),
         (lambda: fit_together([small(patience=2)], x, y[:, :1]), "patience=2 needs validation rows"),
         (lambda: small(dropout=(0.1,)).fit(x, y), "dropout=.0.1,.: give one number, or one for each of 2"),
         (lambda: small(dropout=1.0).fit(x, y), "dropout=1.0"),

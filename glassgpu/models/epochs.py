@@ -26,16 +26,17 @@ def epoch_by_kernel() -> Any:
     register("host_layers", "train_layers")
 
     @jax.jit
-    def epoch(networks, memory, rates, shared, own, target, order, key):
+    def epoch(networks, memory, rates, shared, own, target, order, key, seeds):
         hidden, many = len(networks.weights) - 1, target.shape[1]
         sizes = [w.shape[0] for w in networks.weights]
         flat = [_packed(tree) for tree in (networks, memory.mu, memory.nu)]
         table = jnp.stack([rates[name][:, 0] for name in ("learning_rate", "weight_decay", "alpha")], axis=1)
         depth = jnp.full(many, hidden, jnp.int32) if own["has"] is None else own["has"].sum(axis=(0, 2)).astype(jnp.int32)
         kept = jnp.ones((hidden, many), jnp.float32) if own["kept"] is None else own["kept"][..., 0]
+        keys = jax.random.key_data(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, seeds))
         shapes = [flat[0].shape] * 3 + [(many,)]
         *flat, loss = call(
-            "train_layers", shapes, *flat, shared, target, order[:, 0], table, kept, depth, jax.random.key_data(key), memory.count[None],
+            "train_layers", shapes, *flat, shared, target, order[:, 0], table, kept, depth, keys, memory.count[None],
             hidden=np.int32(hidden), threads=np.int32(threads_available()),
         )  # fmt: skip
         networks, mean, square = (_unpacked(a, networks, sizes) for a in flat)

@@ -22,7 +22,7 @@ from glassgpu.types import Snapshot, as_snapshots
 
 EDGES = ("distance", "vector")
 SCALES = ("mean", "scale", "target_mean", "target_scale")  # of a fitted network, and
-FACTS = ("_kinds", "_features", "targets_", "_dimension", "_edge_mean", "_edge_scale", "_one_target")
+FACTS = ("_seen", "_kinds", "_features", "targets_", "_dimension", "_edge_mean", "_edge_scale", "_one_target")
 WIDTHS = ("node_encoder", "edge_encoder", "node_hidden", "edge_hidden", "decoder")
 
 
@@ -55,7 +55,7 @@ class GraphNetwork(BaseEstimator):
         network_: a ``networks.GraphLayers``.
         n_parameters_: weights and biases in all.
         targets_: how many of each particle.
-        loss_curve_, validation_curve_, pearson_curves_, n_iter_, chosen_: as of ``MLPRegressor``, of standardised targets.
+        loss_curve_, validation_curve_, pearson_curves_, n_iter_, chosen_, seconds_: as of ``MLPRegressor``, of standardised targets.
 
     Raises:
         InvalidInput: a parameter out of range, patience without validation configurations.
@@ -104,7 +104,7 @@ class GraphNetwork(BaseEstimator):
 
         Args:
             snapshots: C configurations of N particles each.
-            targets: (C, N) or (C, N, targets); NaN where a particle has none.
+            targets: (C, N) or (C, N, targets), of a single snapshot (N,) too; NaN where a particle has none.
             columns: (C, N, features) of any descriptor, raw.
             validation: (snapshots, targets) of other configurations, or with columns as a third: the weights after the epoch of
                 their best score are kept.
@@ -119,7 +119,11 @@ class GraphNetwork(BaseEstimator):
         from glassgpu.models.networks import one_of, side_by_side
 
         plan = self._plan(validation is not None)
-        configurations, _ = as_snapshots(snapshots)
+        if "validation" in (watch or {}):
+            raise InvalidInput("watch: configurations called 'validation' decide the epoch; give them as validation=, or another name")
+        configurations, many = as_snapshots(snapshots)
+        if not many and np.ndim(targets) == 1:
+            targets = np.asarray(targets)[None]
         graphs = graphs_of(configurations, validate.number("cutoff", self.cutoff, above=0))
         kinds = int(graphs.types.max()) + 1
         if self.species is not None and not (graphs.types == validate.whole("species", self.species, least=0)).any():
@@ -127,6 +131,7 @@ class GraphNetwork(BaseEstimator):
         x = self._columns(configurations, columns, None)
         y = self._targets(configurations, targets, None)
         self._one_target = np.ndim(targets) == 2
+        self._seen = np.unique(graphs.types).tolist()
         self._kinds, self._features, self.targets_, self._dimension = kinds, x.shape[2], y.shape[2], graphs.vector.shape[3]
         self._learn_scales(graphs, x, y)
         inputs, given = self._inputs(graphs, x), self._standard_targets(graphs, y)
@@ -147,13 +152,14 @@ class GraphNetwork(BaseEstimator):
                 for k, a in enumerate(jax.tree.leaves((inputs, given, [(w.shared, w.target) for w in watched.values()])))
             }
         found = train(
-            Task(loss, outputs, inputs, None, jnp.asarray(given), accumulate=True), side_by_side([network]), rates, plan, watched,
+            Task(loss, outputs, inputs, None, jnp.asarray(given), accumulate=True), side_by_side([network]), rates, [plan.seed], plan, watched,
             progress=self.progress, checkpoint=self.checkpoint, inputs=fixed,
         )  # fmt: skip
         self.network_ = one_of(found.networks, 0)
         self.n_parameters_ = sum(a.size for a in jax.tree.leaves(self.network_))
         self.loss_curve_, self.n_iter_, self.chosen_ = found.losses[:, 0], len(found.losses), int(found.chosen[0])
         self.pearson_curves_ = {name: curve[:, 0] for name, curve in found.pearsons.items()}
+        self.seconds_ = found.seconds
         if validation is not None:
             self.validation_curve_ = found.errors["validation"][:, 0]
         return self
@@ -202,6 +208,8 @@ class GraphNetwork(BaseEstimator):
         target = validate.whole("target", target, least=0, most=self.targets_ - 1)
         graphs = graphs_of([snapshot], self.cutoff)
         self._check(graphs)
+        if not self._learned(graphs)[0, chosen].all():
+            raise InvalidInput(f"particles={list(particles)}: the network was fitted to species {self.species} only")
         x = self._columns([snapshot], columns, self._features)
         shared = self._inputs(graphs, x)
         slope = np.stack([np.asarray(_slopes()(self.network_, shared, i, target))[:, self._kinds :] for i in chosen])
@@ -285,8 +293,9 @@ class GraphNetwork(BaseEstimator):
         return values
 
     def _check(self, graphs: Graphs) -> None:
-        if graphs.types.max() >= self._kinds:
-            raise UnknownSpecies(f"the snapshots hold type {graphs.types.max()}; the network was fitted to types 0 to {self._kinds - 1}")
+        strangers = set(np.unique(graphs.types).tolist()) - set(self._seen)
+        if strangers:
+            raise UnknownSpecies(f"the snapshots hold types {sorted(strangers)}; the network was fitted to types {self._seen}")
         if graphs.vector.shape[3] != self._dimension:
             raise InvalidInput(f"the snapshots have {graphs.vector.shape[3]} dimensions; the network was fitted to {self._dimension}")
 

@@ -99,6 +99,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         validation_curve_: (epochs,) mean squared error of the validation rows after each epoch, if there are any.
         pearson_curves_: by name of the rows that were watched, ``"validation"`` first, (epochs,) their Pearson coefficient.
         n_iter_: epochs run.
+        seconds_: that the epochs took, of all networks of a call together.
         chosen_: the epoch, from 0, whose weights were kept.
 
     Raises:

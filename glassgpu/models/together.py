@@ -46,9 +46,9 @@ def fit_together(
     """Fit many ``MLPRegressor`` to targets of the same rows: settings, times and seeds side by side.
 
     Networks with the same number of columns, width of layers, epochs, batch, patience and choice of epoch are trained at once. They may
-    have different numbers of layers: where one has none, what it got is passed on. Each gets its own first weights, by its
-    seed; the order of rows is that of the first network's seed for all, so networks with equal seeds come out
-    as they would alone, up to rounding. One target for each network.
+    have different numbers of layers: where one has none, what it got is passed on. First weights and dropout are each network's own, by its
+    seed, and each has its own best epoch and end; the order of rows is that of the first network's seed for all, so networks with equal seeds
+    come out as they would alone, up to rounding. One target for each network.
 
     Args:
         estimators: to be fitted, one for each target.
@@ -75,6 +75,8 @@ def fit_together(
     if strangers or not estimators:
         raise InvalidInput(f"estimators hold {strangers or 'nothing'}: give MLPRegressor, one for each target")
     X = check_array(X, dtype=np.float64, input_name="X")
+    if "validation" in (watch or {}):
+        raise InvalidInput("watch: rows called 'validation' decide the epoch; give them as validation=, or another name")
     many = len(estimators)
     y = _targets("y", y, len(X), (many,))[:, :, None]
     watched = {
@@ -161,11 +163,9 @@ def fit_side_by_side(
     rates = {name: np.array([getattr(s, name) for s in settings]) for name in ("learning_rate", "weight_decay", "alpha")}
     to_watch = {name: Watched(jnp.asarray(x, jnp.float32), jnp.asarray(t, jnp.float32)) for name, (x, t) in watched.items()}
     inputs = {"X": X, "y": y, "hidden": tuple(s.hidden for s in settings), "dropout": tuple(s.dropout for s in settings)}
-    inputs |= {"seeds": tuple(s.plan.seed for s in settings)} | {
-        f"{name} rows": np.hstack([x, t[:, :, 0]]) for name, (x, t) in watched.items()
-    }
+    inputs |= {f"{name} rows": np.hstack([x, t.reshape(len(t), -1)]) for name, (x, t) in watched.items()}
     found = train(
-        task, side_by_side(networks), rates, settings[0].plan, to_watch, progress=progress, checkpoint=checkpoint,
+        task, side_by_side(networks), rates, [s.plan.seed for s in settings], settings[0].plan, to_watch, progress=progress, checkpoint=checkpoint,
         inputs=inputs if checkpoint else None,
     )  # fmt: skip
     for k, (estimator, s) in enumerate(zip(estimators, settings, strict=True)):
@@ -174,10 +174,12 @@ def fit_side_by_side(
         estimator.coefs_ = [np.asarray(layers.weights[l], np.float64) for l in layer]
         estimator.intercepts_ = [np.asarray(layers.biases[l], np.float64) for l in layer]
         estimator.n_parameters_ = sum(a.size for a in (*estimator.coefs_, *estimator.intercepts_))
-        estimator.loss_curve_, estimator.n_iter_, estimator.chosen_ = found.losses[:, k], len(found.losses), int(found.chosen[k])
-        estimator.pearson_curves_ = {name: curve[:, k] for name, curve in found.pearsons.items()}
+        ran = int(found.ran[k])
+        estimator.loss_curve_, estimator.n_iter_, estimator.chosen_ = found.losses[:ran, k], ran, int(found.chosen[k])
+        estimator.pearson_curves_ = {name: curve[:ran, k] for name, curve in found.pearsons.items()}
+        estimator.seconds_ = found.seconds
         if "validation" in found.errors:
-            estimator.validation_curve_ = found.errors["validation"][:, k]
+            estimator.validation_curve_ = found.errors["validation"][:ran, k]
 
 
 def _passed(own: Any, k: int, x: Any, h: Any) -> Any:

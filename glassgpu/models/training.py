@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Task:
         shared: what all networks read.
         own: settings of each network.
         target: (rows, networks, outputs).
-        epoch: (networks, memory, rates, shared, own, target, order, key) to networks, memory and mean losses, if a kernel does it.
+        epoch: (networks, memory, rates, shared, own, target, order, key, seeds) to networks, memory and mean losses, if a kernel does it.
         accumulate: whether a batch is gone through row by row, its slopes added up: rows are whole configurations.
     """
 
@@ -58,7 +58,7 @@ class Plan:
     Attributes:
         epochs, batch: passes over the rows; rows of a step at most.
         patience: epochs without a better score after which a network is finished; all finished ends the training.
-        seed: of the order of rows, and of what is thrown away or turned.
+        seed: of the order of rows.
         select: which score chooses the epoch: the least ``"error"`` or the largest ``"pearson"`` coefficient of the validation rows.
     """
 
@@ -79,6 +79,8 @@ class Trained:
         errors: by name of the watched rows, (epochs, networks) mean squared error after each epoch.
         pearsons: likewise, Pearson coefficient, pooled over rows and outputs.
         chosen: (networks,) epoch from 0.
+        ran: (networks,) epochs until it was finished; what came later is in the curves and decided nothing.
+        seconds: of all epochs, those before an interruption too.
     """
 
     networks: Any
@@ -86,10 +88,31 @@ class Trained:
     errors: dict[str, np.ndarray]
     pearsons: dict[str, np.ndarray]
     chosen: np.ndarray
+    ran: np.ndarray
+    seconds: float
+
+
+class _Choice:
+    """The best epoch of each network, until it has waited for a better one for too long."""
+
+    def __init__(self, networks: int, patience: int):
+        self.patience, self.ran = patience, 0
+        self.epoch, self.last = np.zeros(networks, int), np.zeros(networks, int)
+        self.score, self.learning = np.full(networks, -np.inf), np.ones(networks, bool)
+
+    def better(self, score: np.ndarray | None) -> np.ndarray:
+        """Which networks are better than ever after one more epoch; without a score all are."""
+        score = np.arange(self.ran, self.ran + 1.0).repeat(len(self.epoch)) if score is None else np.nan_to_num(score, nan=-np.inf)
+        better = self.learning & ((score > self.score) | (self.ran == 0))
+        self.score[better], self.epoch[better] = score[better], self.ran
+        self.ran += 1
+        self.last[self.learning] = self.ran
+        self.learning &= self.ran - 1 - self.epoch < self.patience
+        return better
 
 
 def train(
-    task: Task, networks: Any, rates: Mapping[str, np.ndarray], plan: Plan, watched: Mapping[str, Watched],
+    task: Task, networks: Any, rates: Mapping[str, np.ndarray], seeds: Sequence[int], plan: Plan, watched: Mapping[str, Watched],
     *, progress: Progress = False, checkpoint: str | Path | None = None, inputs: Mapping[str, Any] | None = None,
 ) -> Trained:  # fmt: skip
     """Train networks side by side, each as if it were alone but for the order of rows, which they share.
@@ -97,6 +120,7 @@ def train(
     Args:
         task, networks: as stored side by side.
         rates: ``learning_rate``, ``weight_decay`` (AdamW's) and ``alpha`` (added to the slope, alpha w), each (networks,).
+        seeds: of each network, of what is thrown away or turned while it learns.
         plan: common to all.
         watched: rows looked at after every epoch; those called ``"validation"`` choose the epoch, the last one otherwise.
         progress: True, False, or a function that is told the fraction done.
@@ -113,58 +137,63 @@ def train(
     begin, plain, judge, keep = _compiled(task.loss, task.outputs, task.accumulate)
     epoch = task.epoch or plain
     column = {name: jnp.asarray(value, jnp.float32)[:, None] for name, value in rates.items()}
-    many = len(next(iter(rates.values())))
+    many = len(seeds)
+    own_seeds = jnp.asarray(seeds, jnp.uint32)
     state = {"networks": networks, "memory": begin(networks), "best": networks}
     losses: list[np.ndarray] = []
     scores: dict[str, list[np.ndarray]] = {f"{kind} {name}": [] for name in watched for kind in SCORES}
+    choice, seconds = _Choice(many, plan.patience), 0.0
     path = files.checkpoint_path(checkpoint)
-    key = files.fingerprint(plan=plan, **rates, **(inputs or {})) if path else ""
-    if path:
-        saved = files.load(files.writable(path), key)
-        if saved:
-            leaves, shape = jax.tree.flatten(state)
-            state = jax.tree.unflatten(shape, [jnp.asarray(saved[f"leaf {k}"]) for k in range(len(leaves))])
-            losses = list(saved["losses"])
-            scores = {name: list(saved[name]) for name in scores}
+    key = files.fingerprint(plan=plan, seeds=tuple(seeds), **rates, **(inputs or {})) if path else ""
+
+    def chosen_by() -> np.ndarray | None:
+        """What the last epoch is worth."""
+        if "validation" not in watched:
+            return None
+        return scores["pearson validation"][choice.ran] if plan.select == "pearson" else -scores["error validation"][choice.ran]
+
+    if path and (saved := files.load(files.writable(path), key)):
+        leaves, shape = jax.tree.flatten(state)
+        state = jax.tree.unflatten(shape, [jnp.asarray(saved[f"leaf {k}"]) for k in range(len(leaves))])
+        losses, seconds = list(saved["losses"]), float(saved["seconds"])
+        scores = {name: list(saved[name]) for name in scores}
+        for _ in losses:
+            choice.better(chosen_by())
 
     def save() -> None:
         assert path is not None
         kept = {f"leaf {k}": np.asarray(a) for k, a in enumerate(jax.tree.leaves(state))}
         curves = {name: np.array(rows).reshape(-1, many) for name, rows in {"losses": losses, **scores}.items()}
-        files.save(path, key, {**kept, **curves})
+        files.save(path, key, {**kept, **curves, "seconds": np.array(seconds)})
 
-    def chosen() -> np.ndarray:
-        if "validation" not in watched:
-            return np.full(many, len(losses) - 1)
-        if plan.select == "pearson":
-            return np.argmax(np.nan_to_num(scores["pearson validation"], nan=-1.0), axis=0)
-        return np.argmin(scores["error validation"], axis=0)
-
-    def finished() -> bool:
-        return bool(losses) and "validation" in watched and bool((len(losses) - 1 - chosen() >= plan.patience).all())
+    def check(errors: np.ndarray, of: str) -> None:
+        bad = np.flatnonzero(~np.isfinite(errors) & choice.learning)
+        if len(bad):
+            raise NotConverged(
+                f"the error {of} is {errors[bad[0]]} in epoch {len(losses) + 1} of {plan.epochs}: standardise columns and targets, or lower "
+                f"learning_rate={rates['learning_rate'][bad[0]]:g}"
+            )
 
     written = time.monotonic()
     with bar(plan.epochs, "epoch", progress, done=len(losses)) as advance:
         try:
-            while len(losses) < plan.epochs and not finished():
-                k = len(losses)
+            while len(losses) < plan.epochs and choice.learning.any():
+                k, begun = len(losses), time.monotonic()
                 order = _order(len(task.target), plan.batch, np.random.default_rng([plan.seed, k]), task.accumulate)
-                turn = jax.random.fold_in(jax.random.key(plan.seed), k)
-                given = (column, task.shared, task.own, task.target, order, turn)
+                given = (column, task.shared, task.own, task.target, order, jax.random.fold_in(jax.random.key(0), k), own_seeds)
                 new, memory, loss = epoch(state["networks"], state["memory"], *given)
                 loss = np.asarray(loss)
-                if not np.isfinite(loss).all():
-                    bad = int(np.flatnonzero(~np.isfinite(loss))[0])
-                    raise NotConverged(
-                        f"the error is {loss[bad]} in epoch {k + 1} of {plan.epochs}: standardise columns and targets, or lower learning_rate={rates['learning_rate'][bad]:g}"
-                    )
-                judged = {name: judge(new, rows.shared, task.own, rows.target) for name, rows in watched.items()}
+                check(loss, "of the batches")
+                judged = {name: [np.asarray(a) for a in judge(new, rows.shared, task.own, rows.target)] for name, rows in watched.items()}
+                for name, (error, _) in judged.items():
+                    check(error, f"of {name}")
                 with uninterrupted():
                     for name, values in judged.items():
                         for kind, value in zip(SCORES, values, strict=True):
-                            scores[f"{kind} {name}"].append(np.asarray(value))
+                            scores[f"{kind} {name}"].append(value)
                     losses.append(loss)
-                    state = {"networks": new, "memory": memory, "best": keep(jnp.asarray(chosen() == k), new, state["best"])}
+                    state = {"networks": new, "memory": memory, "best": keep(jnp.asarray(choice.better(chosen_by())), new, state["best"])}
+                    seconds += time.monotonic() - begun
                 advance(1)
                 if path and time.monotonic() - written > SAVE_EVERY:
                     save()
@@ -174,7 +203,7 @@ def train(
                 save()
     curves = {name: np.array(rows) for name, rows in scores.items()}
     errors, pearsons = ({name: curves[f"{kind} {name}"] for name in watched} for kind in SCORES)
-    return Trained(state["best"], np.array(losses), errors, pearsons, chosen())
+    return Trained(state["best"], np.array(losses), errors, pearsons, choice.epoch, choice.last, seconds)
 
 
 def _order(rows: int, batch: int, random: np.random.Generator, accumulate: bool) -> np.ndarray:
@@ -200,16 +229,16 @@ def _compiled(loss: Callable[..., Any], outputs: Callable[..., Any], accumulate:
     def is_weight(a: Any) -> bool:
         return a.ndim == 3
 
-    def losses_of(networks, shared, own, target, rows, key):
-        keys = jax.random.split(key, target.shape[NETWORKS])
+    def losses_of(networks, shared, own, target, rows, key, seeds):
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, seeds)
         each = jax.vmap(loss, in_axes=(NETWORKS, None, NETWORKS, NETWORKS, None, 0))(networks, shared, own, target, rows, keys)
         return each.sum(), each
 
     slopes_of = jax.value_and_grad(losses_of, has_aux=True)
 
-    def epoch(networks, memory, rates, shared, own, target, order, key):
+    def epoch(networks, memory, rates, shared, own, target, order, key, seeds):
         def part(state, given):
-            (_, each), slopes = slopes_of(state[0], shared, own, target, *given)
+            (_, each), slopes = slopes_of(state[0], shared, own, target, *given, seeds)
             return (state[0], jax.tree.map(jnp.add, state[1], (slopes, each))), None
 
         def step(state, given):
@@ -220,7 +249,7 @@ def _compiled(loss: Callable[..., Any], outputs: Callable[..., Any], accumulate:
                 (_, summed), _ = jax.lax.scan(part, (networks, begin), (rows, jax.random.split(key, len(rows))))
                 slopes, each = jax.tree.map(lambda a: a / len(rows), summed)
             else:
-                (_, each), slopes = slopes_of(networks, shared, own, target, rows[0], key)
+                (_, each), slopes = slopes_of(networks, shared, own, target, rows[0], key, seeds)
             slopes = jax.tree.map(lambda g, w: g + rates["alpha"] * w if is_weight(w) else g, slopes, networks)
             change, memory = adam.update(slopes, memory)
             rate, decay = rates["learning_rate"], rates["weight_decay"]

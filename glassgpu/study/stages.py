@@ -149,7 +149,9 @@ class Study:
         except CheckpointMismatch:
             if not continued:
                 raise
-            checkpoint.unlink(missing_ok=True)  # the inputs are the same: the kernels have changed since it was written
+            for stale in work.iterdir():  # the inputs are the same: the kernels have changed since it was written
+                if stale.is_file():
+                    stale.unlink()
             if "folder" in takes:
                 shutil.rmtree(files)
                 files.mkdir()

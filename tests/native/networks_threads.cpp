@@ -61,12 +61,13 @@ int main() {
   const Sizes size{21, 3, 2, 2 * TOGETHER + 1, 10, 4};
   const auto x = random.some(40 * size.features), y = random.some(40 * size.networks * size.outputs);
   std::vector<int32> order(size.steps * size.batch), depth(size.networks);
+  const std::vector<uint32> keys(2 * size.networks, 12345);
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32>(7 * i % 40);
   std::vector<float> rates(3 * size.networks, 0.01f), kept(3 * size.networks, 1.0f), loss(size.networks);
   for (int network = 0; network < size.networks; ++network) depth[network] = 1 + network % 3, kept[size.networks + network] = 0.75f;
   auto weights = random.some(size_t(size.networks) * size.whole());
   std::vector<float> mean(weights.size()), squares(weights.size());
-  const Epoch epoch{size, x.data(), y.data(), order.data(), rates.data(), kept.data(), depth.data(), 12345, 3, weights.data(), mean.data(), squares.data(), loss.data()};
+  const Epoch epoch{size, x.data(), y.data(), order.data(), rates.data(), kept.data(), depth.data(), keys.data(), 3, weights.data(), mean.data(), squares.data(), loss.data()};
   share((size.networks + TOGETHER - 1) / TOGETHER, [&](int task) {
     std::vector<float> desk(size.desk());
     run_epoch(epoch, task * TOGETHER, desk.data());
