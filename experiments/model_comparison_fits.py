@@ -16,6 +16,7 @@ import numpy as np
 import glassgpu as gg
 from glassgpu.evaluate import pearson
 from glassgpu.models import GraphNetwork, LinearSVC, MLPRegressor, Moments, fit_together, load_network, save_network
+from glassgpu.models.scales import deviation
 from glassgpu.study import Result
 
 ALPHAS = 10.0 ** np.arange(-5, 4.1, 0.5)
@@ -129,9 +130,7 @@ def linear(
 def standardized(x: np.ndarray, train: Sequence[int]) -> np.ndarray:
     """By mean and deviation of the training rows."""
     rows = _flat(x, train)
-    largest = np.maximum(np.abs(rows).max(axis=0), np.finfo(float).tiny)
-    deviation = (rows / largest).std(axis=0) * largest
-    return (x - rows.mean(axis=0)) / np.where(np.ptp(rows, axis=0) > 0, deviation, 1.0)
+    return (x - rows.mean(axis=0)) / deviation(rows)
 
 
 def networks(
@@ -216,7 +215,8 @@ def graph(
         return [snapshots[c] for c in which], y[list(which)], x[list(which)]
 
     model = GraphNetwork(species=species, checkpoint=checkpoint, **settings)
-    model.fit(*told(fold.train), validation=told(fold.validation), watch={"test": told(fold.test)})
+    learned, wanted, given = told(fold.train)
+    model.fit(learned, wanted, given, validation=told(fold.validation), watch={"test": told(fold.test)})
     save_network(model, folder / "network.npz")
     curve = model.pearson_curves_["test"]
     out: dict[str, Any] = {
@@ -279,9 +279,11 @@ def attribution(
     own = {name: chosen for name, chosen in groups.items() if max(chosen) < graph_width}
     weights, intercept = ridge["weights"][-1], ridge["intercept"][-1]
     found = {
-        "ridge": permutation_importance(lambda c, z: z @ weights + intercept, x[test], y[test], groups, repeats=repeats, seed=seed),
+        "ridge": permutation_importance(
+            lambda c, z: z @ weights + intercept, list(x[test]), list(y[test]), groups, repeats=repeats, seed=seed
+        ),
         "network": permutation_importance(
-            lambda c, z: mlp.predict(z[:, : mlp.n_features_in_]), standard[test], y[test], groups, repeats=repeats, seed=seed
+            lambda c, z: mlp.predict(z[:, : mlp.n_features_in_]), list(standard[test]), list(y[test]), groups, repeats=repeats, seed=seed
         ),
     }
     whole = [np.asarray(columns[0]["columns"][c][:, :graph_width], np.float64) for c in test]

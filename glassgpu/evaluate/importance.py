@@ -38,7 +38,7 @@ def permutation_importance(
     Source: Breiman, Machine Learning 45, 5 (2001).
     """
     validate.whole("repeats", repeats, least=1)
-    if len(columns) != len(targets) or not len(columns) or (among is not None and len(among) != len(columns)):
+    if len(columns) != len(targets) or not columns or (among is not None and len(among) != len(columns)):
         raise InvalidInput(f"{len(columns)} configurations of columns, {len(targets)} of targets; give one of each, and of among")
     random = np.random.default_rng(validate.whole("seed", seed, least=0))
     here = [np.isfinite(t) for t in targets]

@@ -16,6 +16,7 @@ from glassgpu import validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.models.graphs import Graphs, graphs_of
+from glassgpu.models.scales import deviation
 from glassgpu.models.training import SCORES, Plan, Task, Watched, train
 from glassgpu.progress import Progress
 from glassgpu.types import Snapshot, as_snapshots
@@ -140,11 +141,8 @@ class GraphNetwork(BaseEstimator):
             watched[name] = self._to_watch(name, told)
         network = self._new_network(plan.seed)
         loss, outputs = _functions(self.edges == "vector" and bool(self.augment))
-        rates = {
-            "learning_rate": np.array([validate.number("learning_rate", self.learning_rate, above=0)]),
-            "weight_decay": np.array([validate.number("weight_decay", self.weight_decay, least=0)]),
-            "alpha": np.array([validate.number("alpha", self.alpha, least=0)]),
-        }
+        limits: dict[str, dict[str, float]] = {"learning_rate": {"above": 0}, "weight_decay": {"least": 0}, "alpha": {"least": 0}}
+        rates = {name: np.array([validate.number(name, getattr(self, name), **limit)]) for name, limit in limits.items()}
         fixed = {name: getattr(self, name) for name in ("layers", "edges", "augment", "latent", *WIDTHS)}
         if self.checkpoint is not None:
             fixed |= {
@@ -310,10 +308,10 @@ class GraphNetwork(BaseEstimator):
         for kind in range(self._kinds):
             rows, wanted = x[graphs.types == kind], y[graphs.types == kind]
             if len(rows) and x.shape[2]:
-                self._mean[kind], self._scale[kind] = rows.mean(axis=0), _deviation(rows)
+                self._mean[kind], self._scale[kind] = rows.mean(axis=0), deviation(rows)
             if self.species in (None, kind) and np.isfinite(wanted).any():
                 some = np.where(np.isfinite(wanted).any(axis=0), wanted, 0.0)
-                self._target_mean[kind], self._target_scale[kind] = np.nanmean(some, axis=0), _deviation(some)
+                self._target_mean[kind], self._target_scale[kind] = np.nanmean(some, axis=0), deviation(some)
         there = graphs.there
         if self.edges == "vector":  # no mean: it would know a direction
             self._edge_mean, self._edge_scale = 0.0, float(np.sqrt(np.mean(graphs.vector[there] ** 2)) if there.any() else 1.0)
@@ -355,13 +353,6 @@ class GraphNetwork(BaseEstimator):
         x = self._columns(snapshots, given[2] if len(given) == 3 else None, self._features)
         y = self._standard_targets(graphs, self._targets(snapshots, given[1], self.targets_))
         return Watched(self._inputs(graphs, x), jnp.asarray(y))
-
-
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """Of each column, NaN left out; scaled by the largest first, since cold columns have deviations down to 1e-22; 1 for constants."""
-    largest = np.maximum(np.nanmax(np.abs(values), axis=0), np.finfo(float).tiny)
-    deviation = np.nanstd(values / largest, axis=0) * largest
-    return np.where(np.nanmax(values, axis=0) > np.nanmin(values, axis=0), np.maximum(deviation, np.finfo(float).tiny), 1.0)
 
 
 @functools.cache

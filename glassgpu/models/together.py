@@ -74,16 +74,16 @@ def fit_together(
     strangers = [type(e).__name__ for e in estimators if not isinstance(e, MLPRegressor)]
     if strangers or not estimators:
         raise InvalidInput(f"estimators hold {strangers or 'nothing'}: give MLPRegressor, one for each target")
-    X = check_array(X, dtype=np.float64, input_name="X")
+    x: np.ndarray = check_array(X, dtype=np.float64, input_name="X")
     if "validation" in (watch or {}):
         raise InvalidInput("watch: rows called 'validation' decide the epoch; give them as validation=, or another name")
     many = len(estimators)
-    y = _targets("y", y, len(X), (many,))[:, :, None]
+    target = _targets("y", y, len(x), (many,))[:, :, None]
     watched = {
-        name: rows_to_watch(name, pair, X.shape[1], (many,))
+        name: rows_to_watch(name, pair, x.shape[1], (many,))
         for name, pair in {**({} if validation is None else {"validation": validation}), **(watch or {})}.items()
     }
-    widths = [X.shape[1]] * many if columns is None else [validate.whole("columns", c, least=1, most=X.shape[1]) for c in columns]
+    widths = [x.shape[1]] * many if columns is None else [validate.whole("columns", c, least=1, most=x.shape[1]) for c in columns]
     if len(widths) != many:
         raise InvalidInput(f"columns has {len(widths)} numbers for {many} estimators; give one for each")
     settings = [e.settings(width, 1, tuple(watched)) for e, width in zip(estimators, widths, strict=True)]
@@ -99,8 +99,8 @@ def fit_together(
             path = path.with_name(f"{path.stem}-{number}{path.suffix}")
         part = progress if not callable(progress) else _part(progress, done / many, len(members) / many)
         fit_side_by_side(
-            [estimators[k] for k in members], [settings[k] for k in members], X[:, :width], y[:, members],
-            {name: (x[:, :width], t[:, members]) for name, (x, t) in watched.items()}, part, path,
+            [estimators[k] for k in members], [settings[k] for k in members], x[:, :width], target[:, members],
+            {name: (a[:, :width], b[:, members]) for name, (a, b) in watched.items()}, part, path,
         )  # fmt: skip
         done += len(members)
         for k in members:
@@ -115,10 +115,10 @@ def _part(progress: Any, begin: float, share: float) -> Any:
 
 def _targets(name: str, y: ArrayLike, rows: int, shape: tuple[int, ...]) -> np.ndarray:
     """y as (rows, *shape)."""
-    y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name=f"y of {name}")
-    if y.size != rows * int(np.prod(shape)) or len(y) != rows:
-        raise InvalidInput(f"{name} has {rows} rows and a target of shape {y.shape}; expected {int(np.prod(shape))} targets a row")
-    return y.reshape(rows, *shape)
+    found: np.ndarray = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name=f"y of {name}")
+    if found.size != rows * int(np.prod(shape)) or len(found) != rows:
+        raise InvalidInput(f"{name} has {rows} rows and a target of shape {found.shape}; expected {int(np.prod(shape))} targets a row")
+    return found.reshape(rows, *shape)
 
 
 def rows_to_watch(name: str, pair: Any, features: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

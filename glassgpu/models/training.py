@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from glassgpu import __version__
+from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as files
 from glassgpu.errors import NotConverged
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -144,7 +146,7 @@ def train(
     scores: dict[str, list[np.ndarray]] = {f"{kind} {name}": [] for name in watched for kind in SCORES}
     choice, seconds = _Choice(many, plan.patience), 0.0
     path = files.checkpoint_path(checkpoint)
-    key = files.fingerprint(plan=plan, seeds=tuple(seeds), **rates, **(inputs or {})) if path else ""
+    key = files.fingerprint(code=(__version__, source_key()), plan=plan, seeds=tuple(seeds), **rates, **(inputs or {})) if path else ""
 
     def chosen_by() -> np.ndarray | None:
         """What the last epoch is worth."""
