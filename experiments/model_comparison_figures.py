@@ -106,7 +106,7 @@ def deeper_and_longer(n: Numbers, unit: str) -> Any:
     right.minorticks_off()
     for axis in (left, right):
         axis.grid(alpha=0.25)
-        axis.legend(frameon=False, fontsize=9)
+        axis.legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 

@@ -145,7 +145,8 @@ def networks(
     Returns:
         ``pearson`` (setting, width, time, seed, test configuration), ``pooled`` and ``validation`` (setting, width, time, seed) at the
         epoch chosen by the validation configurations, ``flattered`` (setting, width, time, seed): of the pooled test rows after
-        their own best epoch; ``chosen`` epoch from 0; ``prediction`` (setting, width, time, seed, test configuration, particle); ``epochs`` run. The networks of the first
+        their own best epoch; ``chosen`` epoch from 0, the same shape; ``prediction`` (setting, width, time, seed, test configuration,
+        particle), in mean and deviation of the training targets; ``epochs`` run, ``seconds``. The networks of the first
         seed and last time are kept in ``folder``.
     """
     rows = rows_of(liquids, species)

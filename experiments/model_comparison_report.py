@@ -218,10 +218,12 @@ def _map(data: Data, found: Any) -> Any:
     c = found.fold.test[0]
     snapshot = data.states[thermal]["snapshots"][c]
     rows = rows_of(data.states[thermal], 0)
+    targets = targets_of(data.ensemble, rows)[..., -1]
+    learned = targets[list(found.fold.train)]  # in whose mean and deviation networks predict
     fields = {
-        "measured": targets_of(data.ensemble, rows)[c, :, -1],
+        "measured": targets[c],
         "ridge": found.linear[thermal, 0, data.generations]["prediction"][0, :, -1],
-        "network": found.networks[thermal, 0]["prediction"][-1, -1, -1, 0, 0],
+        "network": found.networks[thermal, 0]["prediction"][-1, -1, -1, 0, 0] * learned.std() + learned.mean(),
         "graph network": found.whole["prediction-0"][0, :, -1],
     }
     shown = {}

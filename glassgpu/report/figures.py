@@ -61,7 +61,7 @@ def maps(
     """
     from matplotlib.collections import EllipseCollection
 
-    figure, axes = new_figure(len(fields), 4.6, 4.3)
+    figure, axes = new_figure(len(fields), 4.6, 4.3 if len(fields) < 4 else 4.9)  # one bar takes less of the width of many
     x = snapshot.positions
     shown = np.ones(snapshot.n, bool) if snapshot.dimension == 2 else np.abs(x[:, 2]) < slab / 2
     every = np.concatenate([v[shown] for v in fields.values()])
