@@ -173,9 +173,11 @@ def test_bad_input():
         small().fit(configurations, y, validation=configurations)
     with pytest.raises(gg.errors.InvalidInput, match="called 'validation' decide"):
         small().fit(configurations, y, watch={"validation": (configurations, y)})
+    half = np.where(np.stack([c.types for c in configurations]) == 0, y, np.nan)  # nobody tells of species 1
+    assert np.isnan(small(epochs=1).fit(configurations, half).predict(configurations[0])[configurations[0].types == 1]).all()
     alone = small(epochs=1, species=0).fit(configurations[0], y[0])
     assert alone.predict(configurations[0]).shape == (180,)
-    with pytest.raises(gg.errors.InvalidInput, match="fitted to species 0 only"):
+    with pytest.raises(gg.errors.InvalidInput, match=r"fitted to species \[0\] only"):
         alone.gradients(configurations[0], [int(np.flatnonzero(configurations[0].types == 1)[0])])
     model = small(epochs=1).fit(configurations, y, np.random.default_rng(0).normal(size=(2, 180, 3)))
     with pytest.raises(gg.errors.InvalidInput, match="fitted with 3 columns"):

@@ -167,7 +167,9 @@ def test_bad_input():
     for call, message in (
         (lambda: fit_together([], x, y), "nothing"),
         (lambda: fit_together([GraphNetwork()], x, y[:, :1]), "GraphNetwork"),
-        (lambda: fit_together([small()] * 3, x, y), "expected 3 targets"),
+        (lambda: fit_together([small(), small(), small()], x, y), "expected 3 targets"),
+        (lambda: fit_together([small()] * 4, x, y), "more than once"),
+        (lambda: small(seed=2**32).fit(x, y), "seed=4294967296"),
         (lambda: fit_together([small()], x, y[:, :1], columns=[7]), "columns=7"),
         (lambda: fit_together([small()], x, y[:, :1], columns=[2, 3]), "columns has 2 numbers for 1 estimators"),
         (lambda: fit_together([small()], x, y[:, :1], watch={"test": (x[:, :2], y[:, :1])}), "test has 2 features; expected 6"),

@@ -17,13 +17,13 @@ from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.models.graphs import Graphs, graphs_of
 from glassgpu.models.scales import deviation
-from glassgpu.models.training import SCORES, Plan, Task, Watched, train
+from glassgpu.models.training import Task, Watched, plan_of, rates_of, to_watch, train
 from glassgpu.progress import Progress
 from glassgpu.types import Snapshot, as_snapshots
 
 EDGES = ("distance", "vector")
 SCALES = ("mean", "scale", "target_mean", "target_scale")  # of a fitted network, and
-FACTS = ("_seen", "_kinds", "_features", "targets_", "_dimension", "_edge_mean", "_edge_scale", "_one_target")
+FACTS = ("_seen", "_taught", "_kinds", "_features", "targets_", "_dimension", "_edge_mean", "_edge_scale", "_one_target")
 WIDTHS = ("node_encoder", "edge_encoder", "node_hidden", "edge_hidden", "decoder")
 
 
@@ -119,9 +119,8 @@ class GraphNetwork(BaseEstimator):
 
         from glassgpu.models.networks import one_of, side_by_side
 
-        plan = self._plan(validation is not None)
-        if "validation" in (watch or {}):
-            raise InvalidInput("watch: configurations called 'validation' decide the epoch; give them as validation=, or another name")
+        validate.choice("edges", self.edges, EDGES)
+        plan, unseen = plan_of(self, validation is not None), to_watch(validation, watch)
         configurations, many = as_snapshots(snapshots)
         if not many and np.ndim(targets) == 1:
             targets = np.asarray(targets)[None]
@@ -133,16 +132,14 @@ class GraphNetwork(BaseEstimator):
         y = self._targets(configurations, targets, None)
         self._one_target = np.ndim(targets) == 2
         self._seen = np.unique(graphs.types).tolist()
+        self._taught = [k for k in self._seen if self.species in (None, k) and np.isfinite(y[graphs.types == k]).any()]
         self._kinds, self._features, self.targets_, self._dimension = kinds, x.shape[2], y.shape[2], graphs.vector.shape[3]
         self._learn_scales(graphs, x, y)
         inputs, given = self._inputs(graphs, x), self._standard_targets(graphs, y)
-        watched = {}
-        for name, told in {**({} if validation is None else {"validation": validation}), **(watch or {})}.items():
-            watched[name] = self._to_watch(name, told)
+        watched = {name: self._to_watch(name, told) for name, told in unseen.items()}
         network = self._new_network(plan.seed)
         loss, outputs = _functions(self.edges == "vector" and bool(self.augment))
-        limits: dict[str, dict[str, float]] = {"learning_rate": {"above": 0}, "weight_decay": {"least": 0}, "alpha": {"least": 0}}
-        rates = {name: np.array([validate.number(name, getattr(self, name), **limit)]) for name, limit in limits.items()}
+        rates = {name: np.array([rate]) for name, rate in rates_of(self).items()}
         fixed = {name: getattr(self, name) for name in ("layers", "edges", "augment", "latent", *WIDTHS)}
         if self.checkpoint is not None:
             fixed |= {
@@ -155,11 +152,7 @@ class GraphNetwork(BaseEstimator):
         )  # fmt: skip
         self.network_ = one_of(found.networks, 0)
         self.n_parameters_ = sum(a.size for a in jax.tree.leaves(self.network_))
-        self.loss_curve_, self.n_iter_, self.chosen_ = found.losses[:, 0], len(found.losses), int(found.chosen[0])
-        self.pearson_curves_ = {name: curve[:, 0] for name, curve in found.pearsons.items()}
-        self.seconds_ = found.seconds
-        if validation is not None:
-            self.validation_curve_ = found.errors["validation"][:, 0]
+        found.tell(self, 0)
         return self
 
     def predict(self, snapshots: Snapshot | Sequence[Snapshot], columns: ArrayLike | None = None) -> np.ndarray:
@@ -207,7 +200,7 @@ class GraphNetwork(BaseEstimator):
         graphs = graphs_of([snapshot], self.cutoff)
         self._check(graphs)
         if not self._learned(graphs)[0, chosen].all():
-            raise InvalidInput(f"particles={list(particles)}: the network was fitted to species {self.species} only")
+            raise InvalidInput(f"particles={list(particles)}: the network was fitted to species {self._taught} only")
         x = self._columns([snapshot], columns, self._features)
         shared = self._inputs(graphs, x)
         slope = np.stack([np.asarray(_slopes()(self.network_, shared, i, target))[:, self._kinds :] for i in chosen])
@@ -252,19 +245,6 @@ class GraphNetwork(BaseEstimator):
 
     # ---------------------------------------------------------------- what goes in
 
-    def _plan(self, validated: bool) -> Plan:
-        validate.choice("edges", self.edges, EDGES)
-        if self.patience is not None and not validated:
-            raise InvalidInput(f"patience={self.patience} needs validation=(snapshots, targets) of other configurations")
-        epochs = validate.whole("epochs", self.epochs, least=1)
-        return Plan(
-            epochs,
-            validate.whole("batch", self.batch, least=1),
-            epochs if self.patience is None else validate.whole("patience", self.patience, least=1),
-            validate.whole("seed", self.seed, least=0),
-            validate.choice("select", self.select, SCORES),
-        )
-
     def _columns(self, snapshots: list[Snapshot], columns: ArrayLike | None, expected: int | None) -> np.ndarray:
         """(C, N, features) float64, none at all if nobody wants any."""
         shape = (len(snapshots), snapshots[0].n, expected)
@@ -299,7 +279,7 @@ class GraphNetwork(BaseEstimator):
 
     def _learned(self, graphs: Graphs) -> np.ndarray:
         """(C, N), whose targets are learned."""
-        return np.ones(graphs.types.shape, bool) if self.species is None else graphs.types == self.species
+        return np.isin(graphs.types, self._taught)
 
     def _learn_scales(self, graphs: Graphs, x: np.ndarray, y: np.ndarray) -> None:
         """Means and deviations of the training set."""
@@ -309,7 +289,7 @@ class GraphNetwork(BaseEstimator):
             rows, wanted = x[graphs.types == kind], y[graphs.types == kind]
             if len(rows) and x.shape[2]:
                 self._mean[kind], self._scale[kind] = rows.mean(axis=0), deviation(rows)
-            if self.species in (None, kind) and np.isfinite(wanted).any():
+            if kind in self._taught:
                 some = np.where(np.isfinite(wanted).any(axis=0), wanted, 0.0)
                 self._target_mean[kind], self._target_scale[kind] = np.nanmean(some, axis=0), deviation(some)
         there = graphs.there

@@ -18,7 +18,7 @@ from glassgpu.device import in_double, jax_on_gpu
 from glassgpu.errors import InvalidInput
 from glassgpu.models.dense_algebra import Blas, Jax
 from glassgpu.models.together import Settings, fit_side_by_side, rows_to_watch
-from glassgpu.models.training import SCORES, Plan
+from glassgpu.models.training import plan_of, rates_of
 from glassgpu.progress import Progress
 
 CHUNK = 65_536  # rows of a prediction whose layers are in memory at once
@@ -140,37 +140,22 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._one_target = y.ndim == 1
         y = y.reshape(len(X), 1, -1)
         watch = {} if validation is None else {"validation": rows_to_watch("validation", validation, X.shape[1], y.shape[1:])}
-        settings = self.settings(X.shape[1], y.shape[2], tuple(watch))
+        settings = self.settings(X.shape[1], y.shape[2], validation is not None)
         fit_side_by_side([self], [settings], X, y, watch, self.progress, self.checkpoint)
         return self
 
-    def settings(self, inputs: int, outputs: int, watched: Sequence[str]) -> Settings:
+    def settings(self, inputs: int, outputs: int, validated: bool) -> Settings:
         """What was asked for, checked, for so many columns and targets.
 
         Raises:
             InvalidInput
         """
-        if self.patience is not None and "validation" not in watched:
-            raise InvalidInput(f"patience={self.patience} needs validation rows: fit(X, y, validation=(X, y) of other configurations)")
         hidden = tuple(self._hidden(inputs, outputs))
         dropout = [self.dropout] * len(hidden) if isinstance(self.dropout, (int, float)) else list(self.dropout)
         if len(dropout) != len(hidden):
             raise InvalidInput(f"dropout={self.dropout!r}: give one number, or one for each of {len(hidden)} hidden layers")
-        epochs = validate.whole("epochs", self.epochs, least=1)
-        return Settings(
-            hidden,
-            tuple(validate.number("dropout", share, least=0, most=0.99) for share in dropout),
-            validate.number("learning_rate", self.learning_rate, above=0),
-            validate.number("weight_decay", self.weight_decay, least=0),
-            validate.number("alpha", self.alpha, least=0),
-            Plan(
-                epochs,
-                validate.whole("batch", self.batch, least=1),
-                epochs if self.patience is None else validate.whole("patience", self.patience, least=1),
-                validate.whole("seed", self.seed, least=0),
-                validate.choice("select", self.select, SCORES),
-            ),
-        )
+        shares = tuple(validate.number("dropout", share, least=0, most=0.99) for share in dropout)
+        return Settings(hidden, shares, rates_of(self), plan_of(self, validated))
 
     def _hidden(self, inputs: int, outputs: int) -> list[int]:
         """Width of each hidden layer."""

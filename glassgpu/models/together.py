@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.models.epochs import epoch_by_kernel, kernel_serves
-from glassgpu.models.training import Plan, Task, Watched, train
+from glassgpu.models.training import Plan, Task, Watched, to_watch, train
 from glassgpu.progress import Progress
 
 Pair = tuple[ArrayLike, ArrayLike]
@@ -27,15 +27,13 @@ class Settings:
     Attributes:
         hidden: width of each hidden layer.
         dropout: of each.
-        learning_rate, weight_decay, alpha: as of ``MLPRegressor``.
+        rates: ``learning_rate``, ``weight_decay``, ``alpha``.
         plan: how it is trained.
     """
 
     hidden: tuple[int, ...]
     dropout: tuple[float, ...]
-    learning_rate: float
-    weight_decay: float
-    alpha: float
+    rates: Mapping[str, float]
     plan: Plan
 
 
@@ -65,7 +63,7 @@ def fit_together(
         The estimators, fitted.
 
     Raises:
-        InvalidInput: an estimator that is no ``MLPRegressor``; shapes that do not belong together.
+        InvalidInput: an estimator that is no ``MLPRegressor``, or comes twice; shapes that do not belong together.
         NotConverged, CheckpointMismatch
     """
     from glassgpu.models.mlp import MLPRegressor
@@ -75,18 +73,15 @@ def fit_together(
     if strangers or not estimators:
         raise InvalidInput(f"estimators hold {strangers or 'nothing'}: give MLPRegressor, one for each target")
     x: np.ndarray = check_array(X, dtype=np.float64, input_name="X")
-    if "validation" in (watch or {}):
-        raise InvalidInput("watch: rows called 'validation' decide the epoch; give them as validation=, or another name")
+    if len({id(e) for e in estimators}) < len(estimators):
+        raise InvalidInput("estimators hold one estimator more than once: give each target its own, such as sklearn.base.clone(estimator)")
     many = len(estimators)
     target = _targets("y", y, len(x), (many,))[:, :, None]
-    watched = {
-        name: rows_to_watch(name, pair, x.shape[1], (many,))
-        for name, pair in {**({} if validation is None else {"validation": validation}), **(watch or {})}.items()
-    }
+    watched = {name: rows_to_watch(name, pair, x.shape[1], (many,)) for name, pair in to_watch(validation, watch).items()}
     widths = [x.shape[1]] * many if columns is None else [validate.whole("columns", c, least=1, most=x.shape[1]) for c in columns]
     if len(widths) != many:
         raise InvalidInput(f"columns has {len(widths)} numbers for {many} estimators; give one for each")
-    settings = [e.settings(width, 1, tuple(watched)) for e, width in zip(estimators, widths, strict=True)]
+    settings = [e.settings(width, 1, validation is not None) for e, width in zip(estimators, widths, strict=True)]
     groups: dict[Any, list[int]] = {}
     for k, (s, width) in enumerate(zip(settings, widths, strict=True)):
         shape = s.hidden[0] if s.hidden and len(set(s.hidden)) == 1 else s.hidden
@@ -160,12 +155,12 @@ def fit_side_by_side(
     own = {"has": None if has.all() else jnp.asarray(has), "kept": None if (kept == 1).all() else jnp.asarray(kept, jnp.float32)}
     epoch = epoch_by_kernel() if kernel_serves(longest, outputs) else None
     task = Task(_loss, _outputs, jnp.asarray(X, jnp.float32), own, jnp.asarray(y, jnp.float32), epoch)
-    rates = {name: np.array([getattr(s, name) for s in settings]) for name in ("learning_rate", "weight_decay", "alpha")}
-    to_watch = {name: Watched(jnp.asarray(x, jnp.float32), jnp.asarray(t, jnp.float32)) for name, (x, t) in watched.items()}
+    rates = {name: np.array([s.rates[name] for s in settings]) for name in settings[0].rates}
+    unseen = {name: Watched(jnp.asarray(x, jnp.float32), jnp.asarray(t, jnp.float32)) for name, (x, t) in watched.items()}
     inputs = {"X": X, "y": y, "hidden": tuple(s.hidden for s in settings), "dropout": tuple(s.dropout for s in settings)}
     inputs |= {f"{name} rows": np.hstack([x, t.reshape(len(t), -1)]) for name, (x, t) in watched.items()}
     found = train(
-        task, side_by_side(networks), rates, [s.plan.seed for s in settings], settings[0].plan, to_watch, progress=progress, checkpoint=checkpoint,
+        task, side_by_side(networks), rates, [s.plan.seed for s in settings], settings[0].plan, unseen, progress=progress, checkpoint=checkpoint,
         inputs=inputs if checkpoint else None,
     )  # fmt: skip
     for k, (estimator, s) in enumerate(zip(estimators, settings, strict=True)):
@@ -174,12 +169,7 @@ def fit_side_by_side(
         estimator.coefs_ = [np.asarray(layers.weights[l], np.float64) for l in layer]
         estimator.intercepts_ = [np.asarray(layers.biases[l], np.float64) for l in layer]
         estimator.n_parameters_ = sum(a.size for a in (*estimator.coefs_, *estimator.intercepts_))
-        ran = int(found.ran[k])
-        estimator.loss_curve_, estimator.n_iter_, estimator.chosen_ = found.losses[:ran, k], ran, int(found.chosen[k])
-        estimator.pearson_curves_ = {name: curve[:ran, k] for name, curve in found.pearsons.items()}
-        estimator.seconds_ = found.seconds
-        if "validation" in found.errors:
-            estimator.validation_curve_ = found.errors["validation"][:ran, k]
+        found.tell(estimator, k)
 
 
 def _passed(own: Any, k: int, x: Any, h: Any) -> Any:

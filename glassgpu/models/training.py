@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import __version__
+from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as files
-from glassgpu.errors import NotConverged
+from glassgpu.errors import InvalidInput, NotConverged
 from glassgpu.progress import Progress, bar, uninterrupted
 
 SAVE_EVERY = 20.0  # seconds
@@ -71,6 +71,48 @@ class Plan:
     select: str
 
 
+def plan_of(model: Any, validated: bool) -> Plan:
+    """What an estimator was asked for, checked; ``validated``: whether it is given validation rows.
+
+    Raises:
+        InvalidInput
+    """
+    if model.patience is not None and not validated:
+        raise InvalidInput(f"patience={model.patience} needs validation rows: give fit validation=, of other configurations")
+    epochs = validate.whole("epochs", model.epochs, least=1)
+    return Plan(
+        epochs,
+        validate.whole("batch", model.batch, least=1),
+        epochs if model.patience is None else validate.whole("patience", model.patience, least=1),
+        validate.whole("seed", model.seed, least=0, most=2**32 - 1),
+        validate.choice("select", model.select, SCORES),
+    )
+
+
+def rates_of(model: Any) -> dict[str, float]:
+    """``learning_rate``, ``weight_decay`` and ``alpha`` of an estimator, checked.
+
+    Raises:
+        InvalidInput
+    """
+    return {
+        "learning_rate": validate.number("learning_rate", model.learning_rate, above=0),
+        "weight_decay": validate.number("weight_decay", model.weight_decay, least=0),
+        "alpha": validate.number("alpha", model.alpha, least=0),
+    }
+
+
+def to_watch(validation: Any, watch: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Rows that are looked at, by name.
+
+    Raises:
+        InvalidInput: further rows are called ``"validation"``.
+    """
+    if "validation" in (watch or {}):
+        raise InvalidInput("watch: rows called 'validation' decide the epoch; give them as validation=, or another name")
+    return {**({} if validation is None else {"validation": validation}), **(watch or {})}
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """What came out.
@@ -92,6 +134,15 @@ class Trained:
     chosen: np.ndarray
     ran: np.ndarray
     seconds: float
+
+    def tell(self, model: Any, k: int) -> None:
+        """Write the history of network k to its estimator."""
+        ran = int(self.ran[k])
+        model.loss_curve_, model.n_iter_, model.chosen_ = self.losses[:ran, k], ran, int(self.chosen[k])
+        model.pearson_curves_ = {name: curve[:ran, k] for name, curve in self.pearsons.items()}
+        model.seconds_ = self.seconds
+        if "validation" in self.errors:
+            model.validation_curve_ = self.errors["validation"][:ran, k]
 
 
 class _Choice:
