@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.liquids import equilibrated
 
 import glassgpu as gg
 from glassgpu import validate
@@ -60,7 +61,7 @@ def run(options: Demo) -> Path:
     engine = {"system": system, "temperature": options.temperature, "precision": "single", "backend": options.backend}
     liquids = study.stage(
         "liquids",
-        _equilibrated,
+        equilibrated,
         duration=options.equilibration,
         configurations=options.configurations,
         seed=options.seed,
@@ -76,10 +77,6 @@ def run(options: Demo) -> Path:
     fit = study.stage("fit", _learn, liquids=liquids, columns=columns, ensemble=ensemble, alphas=ALPHAS)
     _write(page, options, liquids["snapshots"], ensemble["ensemble"], fit["predictions"], fit["scores"])
     return page.write({**ensemble["ensemble"].attrs, **study.provenance()})
-
-
-def _equilibrated(checkpoint: Path, **given: Any) -> dict[str, Any]:
-    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, **given)}
 
 
 def _released(liquids: Result, checkpoint: Path, **given: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ COARSE = 1.5  # length over which LIN averages the columns of Behler-Parrinello
 RADII = (0.5, 1.0)  # of the discs of Voronoi cells, in units of sigma_aa
 R_MAX = 20.0  # where sums end, if the box allows
 CUTOFF = 5.0
+FEW_LENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of energy and densities, whose sums end at CUTOFF
 
 
 def r_max_of(snapshots: Sequence[gg.Snapshot]) -> float:
@@ -53,3 +54,10 @@ def local(system: gg.System, snapshots: Sequence[gg.Snapshot], backend: str) -> 
     columns = np.concatenate([density, fraction, average[..., 0], average[..., 1]], axis=2)
     names = [f"{field}(l={l:g})" for field in ("rho", "phi", "u", "z") for l in LENGTHS]
     return xarray.DataArray(columns, dims=("configuration", "particle", "feature"), coords={"feature": names}, name="local")
+
+
+def energy_and_densities(system: gg.System, snapshot: gg.Snapshot, lengths: Sequence[float], r_max: float, backend: str) -> np.ndarray:
+    """Energy of each particle, and it and the density over several lengths: all particles, then species by species, (N, feature)."""
+    energy = gg.energy(system, snapshot, backend=backend).per_particle[:, None]
+    density, average = coarse_grain(energy, snapshot, lengths, r_max, species=len(system.species))
+    return np.concatenate([energy, density.reshape(snapshot.n, -1), average.reshape(snapshot.n, -1)], axis=1)

@@ -9,8 +9,9 @@ from typing import Any
 from glassgpu.experiments import energy_barriers_stages as stages
 from glassgpu.experiments import softness_stages
 from glassgpu.experiments.energy_barriers_report import write
+from glassgpu.experiments.liquids import equilibrated
 from glassgpu.experiments.softness import GRID, QUANTILES
-from glassgpu.experiments.watched_liquids import Options, equilibrated, watched
+from glassgpu.experiments.watched_liquids import Options, watched
 
 import glassgpu as gg
 from glassgpu import validate

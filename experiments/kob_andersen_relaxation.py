@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.liquids import equilibrated
 
 import glassgpu as gg
 from glassgpu import dynamics, structure, validate
@@ -55,7 +56,7 @@ def run(options: KobAndersenRelaxation) -> Path:
     runs, pairs = {}, {}
     for temperature, tau in expected.items():  # each liquid is cooled from the one before
         liquids = study.stage(
-            f"liquids-{temperature:g}", _equilibrated, warmer=liquids, temperature=temperature, duration=6 * tau,
+            f"liquids-{temperature:g}", equilibrated, before=liquids, temperature=temperature, duration=6 * tau,
             configurations=configurations, **engine,
         )  # fmt: skip
         runs[temperature] = study.stage(
@@ -73,11 +74,6 @@ def run(options: KobAndersenRelaxation) -> Path:
     moved = study.stage("snapshot", _moved, liquids=liquids, temperature=coldest, duration=tau, **engine)
     _write(page, options.scale, runs, pairs, moved, coldest, tau)
     return page.write({"scale": options.scale, "n": n, "configurations": configurations, "replicas": replicas, **study.provenance()})
-
-
-def _equilibrated(warmer: Result | None, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    start = None if warmer is None else list(warmer["snapshots"])
-    return {"snapshots": gg.equilibrate(start=start, checkpoint=checkpoint, **given)}
 
 
 def _relaxed(liquids: Result, system: gg.System, longest: float, checkpoint: Path, **given: Any) -> dict[str, Any]:

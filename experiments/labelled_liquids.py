@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.liquids import equilibrated, settled
 
 import glassgpu as gg
-from glassgpu import structure, validate
+from glassgpu import validate
 from glassgpu.errors import InvalidInput
 from glassgpu.study import Result, Study
 
@@ -103,13 +104,11 @@ def labelled(options: Options) -> Labelled:
     wanted = SCALES[system, scale]
     model = getattr(gg.systems, system)(n=wanted.n)
     engine: dict[str, Any] = {"system": model, "temperature": wanted.temperature, "backend": backend}
-    thermal = study.stage(
-        "liquids", _equilibrated, duration=wanted.equilibration, configurations=wanted.configurations, seed=seed, **engine
-    )
+    thermal = study.stage("liquids", equilibrated, duration=wanted.equilibration, configurations=wanted.configurations, seed=seed, **engine)
     times = [max(wanted.tau / BETA, 0.05 if model.dynamics == "md" else 1.0), wanted.tau]
     times = [float(np.round(t)) for t in times] if model.dynamics == "mc" else [float(np.round(t, 2)) for t in times]
     labels = study.stage("labels", _released, liquids=thermal, times=times, replicas=wanted.runs, seed=seed + 1, **engine)
-    inherent = study.stage("inherent", _settled, liquids=thermal, system=model, backend=backend)
+    inherent = study.stage("inherent", settled, liquids=thermal, system=model, backend=backend)
     return Labelled(model, thermal, inherent, labels, {**vars(wanted), **study.provenance()})
 
 
@@ -123,12 +122,8 @@ def _public(study: Study, scale: str, backend: str, data: Path | None) -> Labell
         )
     system = gg.systems.kob_andersen(n=4096, cutoff="per_pair")
     read = study.stage("public", _read, files=files)
-    inherent = study.stage("inherent", _settled, liquids=read, system=system, backend=backend)
+    inherent = study.stage("inherent", settled, liquids=read, system=system, backend=backend)
     return Labelled(system, read, inherent, read, {"configurations": len(files), **study.provenance()})
-
-
-def _equilibrated(checkpoint: Path, **given: Any) -> dict[str, Any]:
-    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, **given)}
 
 
 def _released(liquids: Result, times: list[float], checkpoint: Path, **given: Any) -> dict[str, Any]:
@@ -143,7 +138,3 @@ def _read(files: list[Path]) -> dict[str, Any]:
     runs = gg.io.read_botan(files)
     fields = {name: np.moveaxis(getattr(runs, name).values, 1, 0) for name in ("propensity", "standard_error")}
     return {"snapshots": runs.snapshot, **fields, "times": np.asarray(runs.propensity.time)}
-
-
-def _settled(liquids: Result, system: gg.System, backend: str, checkpoint: Path) -> dict[str, Any]:
-    return {"snapshots": structure.inherent_structure(system, list(liquids["snapshots"]), backend=backend, checkpoint=checkpoint)}

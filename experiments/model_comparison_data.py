@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.described import CUTOFF, FEW_LENGTHS, energy_and_densities
+from glassgpu.experiments.liquids import equilibrated, settled
 
 import glassgpu as gg
 from glassgpu import structure
-from glassgpu.descriptors import BehlerParrinello, ShellExpansion, coarse_grain, shell_average
+from glassgpu.descriptors import BehlerParrinello, ShellExpansion, shell_average
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.errors import InvalidInput
 from glassgpu.study import Result, Study
 
-CUTOFF = 2.1  # of the graph and of averages over neighbours, CMP section I.C
-LENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # over which energy and densities of public configurations are averaged
+NEAR = 2.1  # of the graph and of averages over neighbours, CMP section I.C
 FEW_SHELLS: dict[str, Any] = {"radial": ((0.9, 2.0, 8, 0.1),), "angular": (1.0, 1.5, 2, 0.1)}  # for boxes of a few hundred particles
 
 
@@ -74,7 +75,7 @@ def simulated(study: Study, name: str, wanted: Liquids, generations: int, seed: 
     system = getattr(gg.systems, name)(n=wanted.n, **more)
     engine = {"system": system, "temperature": wanted.temperature, "backend": backend}
     liquids = study.stage(
-        "liquids", _equilibrated, duration=wanted.duration, configurations=wanted.configurations, accept=wanted.accept, seed=seed, **engine
+        "liquids", equilibrated, duration=wanted.duration, configurations=wanted.configurations, accept=wanted.accept, seed=seed, **engine
     )
     ensemble = study.stage("ensemble", _released, liquids=liquids, times=list(wanted.times), replicas=wanted.runs, seed=seed + 1, **engine)
     return _described(study, system, liquids, ensemble, wanted, generations, seed + 2, backend)
@@ -105,7 +106,7 @@ def _described(
 ) -> Data:
     states = {"thermal": liquids}
     if system.dynamics != "edmd":  # hard spheres have no energy to fall to
-        states["inherent"] = study.stage("inherent", _quenched, liquids=liquids, system=system, backend=backend)
+        states["inherent"] = study.stage("inherent", settled, liquids=liquids, system=system, backend=backend)
     duration, replicas, samples = wanted.cage
     states["cage"] = study.stage(
         "cage", _caged, liquids=liquids, system=system, temperature=wanted.temperature, duration=duration, replicas=replicas, samples=samples,
@@ -132,10 +133,6 @@ def _descriptor(system: gg.System, snapshots: Sequence[gg.Snapshot], backend: st
 # ---------------------------------------------------------------- stages
 
 
-def _equilibrated(checkpoint: Path, **given: Any) -> dict[str, Any]:
-    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, **given)}
-
-
 def _released(liquids: Result, system: gg.System, checkpoint: Path, **given: Any) -> dict[str, Any]:
     runs = gg.isoconfigurational(system, list(liquids["snapshots"]), checkpoint=checkpoint, **given)
     return _labels(runs)
@@ -155,10 +152,6 @@ def _read(files: Sequence[Path]) -> dict[str, Any]:
     return {"snapshots": runs.snapshot, **_labels(runs)}
 
 
-def _quenched(liquids: Result, system: gg.System, backend: str, checkpoint: Path) -> dict[str, Any]:
-    return {"snapshots": structure.inherent_structure(system, list(liquids["snapshots"]), backend=backend, checkpoint=checkpoint)}
-
-
 def _caged(liquids: Result, system: gg.System, checkpoint: Path, **given: Any) -> dict[str, Any]:
     return {"snapshots": structure.cage_state(system, list(liquids["snapshots"]), checkpoint=checkpoint, **given)}
 
@@ -169,16 +162,12 @@ def _columns(state: Result, describe: Descriptor, generations: int) -> dict[str,
     for snapshot in state["snapshots"]:
         found = [describe(snapshot).values]
         for _ in range(generations - 1):
-            found.append(shell_average(found[-1], snapshot, CUTOFF))
+            found.append(shell_average(found[-1], snapshot, NEAR))
         out.append(np.concatenate(found, axis=1).astype(np.float32))
     return {"columns": np.stack(out), "names": list(describe.columns)}
 
 
 def _coarse_grained(state: Result, system: gg.System, backend: str) -> dict[str, Any]:
-    """Energy of each particle, and it and the densities averaged over several lengths: the best linear model of ``public_data``."""
-    out = []
-    for snapshot in state["snapshots"]:
-        energy = gg.energy(system, snapshot, backend=backend).per_particle[:, None]
-        density, average = coarse_grain(energy, snapshot, LENGTHS, 5.0, species=len(system.species))
-        out.append(np.concatenate([energy, density.reshape(snapshot.n, -1), average.reshape(snapshot.n, -1)], axis=1))
-    return {"columns": np.stack(out).astype(np.float32)}
+    """The best linear model of ``public_data``."""
+    columns = [energy_and_densities(system, snapshot, FEW_LENGTHS, CUTOFF, backend) for snapshot in state["snapshots"]]
+    return {"columns": np.stack(columns).astype(np.float32)}

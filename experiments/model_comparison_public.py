@@ -93,12 +93,13 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
     best = max(lines, key=lambda name: lines[name].mean())
     line = score[best][:, 0]
     ceiling = data.ensemble["noise_ceiling"][:, 0, SPECIES]
-    rows, gains = [], {}
+    rows, gains, means = [], {}, {}
     for name, s in score.items():
         alone = s.mean(axis=0)  # of each seed
         together = np.array(
             [pearson(y, np.mean([_standard(p) for p in by_seed], axis=0)) for y, by_seed in zip(truth, predictions[name], strict=True)]
         )
+        means[name] = together
         gain = together - line
         seeds_alone = alone.std(ddof=1) / np.sqrt(len(alone)) if len(alone) > 1 else 0.0
         gains[name] = (gain.mean(), np.hypot(gain.std(ddof=1) / np.sqrt(len(gain)), seeds_alone))
@@ -134,8 +135,7 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
     page.heading("Line, network, graph")
     page.table(["model", "Pearson, mean", "scatter of seeds", "mean of seeds", "worst configuration", "gain over the best line"], rows)
     page.figure(
-        _picture({name: np.array([pearson(y, np.mean([_standard(p) for p in b], axis=0)) for y, b in zip(truth, predictions[name], strict=True)]) for name in (best, winner)}, ceiling),
-        "public", f"Pearson coefficient of each configuration, left out: best line ({best}), best network ({winner}); dashed: noise ceiling.",
+        figures.scores_and_ceiling({name: means[name] for name in (best, winner)}, ceiling, "configuration", "Pearson coefficient, species A"), "public", f"Pearson coefficient of each configuration, left out: best line ({best}), best network ({winner}); dashed: noise ceiling.",
     )  # fmt: skip
     gain, error = gains[winner]
     word = "beats" if gain > 3 * error else ("is beaten by" if gain < -3 * error else "cannot be told from")
@@ -146,16 +146,3 @@ def _write(page: Page, data: Data, scale: str, truth: list[np.ndarray], predicti
     page.heading("Stated before and found")
     found = {"best": float(max(line.mean(), *(gains[n][0] + line.mean() for n in networks))), "gain": (float(gain), float(error))}
     Verdicts("model_comparison_public", found, scale).show_rest(page)
-
-
-def _picture(scores: dict[str, np.ndarray], ceiling: np.ndarray) -> Any:
-    figure, (axis,) = figures.new_figure(1, 8.0, 4.0)
-    at, wide = np.arange(len(ceiling)), 0.8 / len(scores)
-    for k, (name, values) in enumerate(scores.items()):
-        axis.bar(at + wide * (k - (len(scores) - 1) / 2), values, 0.9 * wide, color=figures.COLOURS[k], label=name)
-    axis.step(
-        np.append(at - 0.5, at[-1] + 0.5), np.append(ceiling, ceiling[-1]), "--", where="post", color="#444", lw=1.2, label="noise ceiling"
-    )
-    axis.set(xticks=at, xticklabels=at + 1, xlabel="configuration", ylabel="Pearson coefficient, species A", ylim=(0, 1.3))
-    axis.legend(frameon=False, fontsize=8, loc="upper left")
-    return figure

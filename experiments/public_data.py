@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.described import CUTOFF, FEW_LENGTHS, energy_and_densities
+from glassgpu.experiments.liquids import equilibrated
 from glassgpu.experiments.public_data_report import write_report
 
 import glassgpu as gg
 from glassgpu import validate
-from glassgpu.descriptors import ShellExpansion, coarse_grain
+from glassgpu.descriptors import ShellExpansion
 from glassgpu.descriptors.coarse_grain import coarse_names
 from glassgpu.errors import InvalidInput
 from glassgpu.evaluate import learning_curve, pearson, ridge_over_parts, split
@@ -26,8 +28,7 @@ from glassgpu.structure import cage_state
 from glassgpu.study import Result, Study
 
 ALPHAS = 10.0 ** np.arange(-5, 3.1, 0.5)
-LENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of coarse-graining
-REACH = 5.0  # of coarse-graining and of the shells
+REACH = 5.0  # of the shells
 BLOCKS = 5
 WAYS = ("by_configuration", "spatial_blocks", "random_particles")
 SPECIES = 0  # A only, as the data sets' own scores
@@ -96,7 +97,7 @@ def run(options: PublicData) -> Path:
         name: study.stage(f"shells-{name}", _described, state=state, ensemble=botan, describe=describe) for name, state in states.items()
     }
     columns["coarse"] = study.stage(
-        "coarse", _coarse_grained, state=states["inherent"], ensemble=botan, lengths=LENGTHS, r_max=REACH, **engine
+        "coarse", _coarse_grained, state=states["inherent"], ensemble=botan, lengths=FEW_LENGTHS, r_max=CUTOFF, **engine
     )
 
     width = len(describe.columns) // scale.generations
@@ -193,11 +194,8 @@ def _coarse_grained(
     state: Result, ensemble: Result, system: gg.System, backend: str, lengths: Sequence[float], r_max: float
 ) -> dict[str, Any]:
     """Inherent energy of each particle, and it and the densities coarse-grained over all, A, B."""
-    out = []
-    for snapshot, rows in zip(state["snapshots"], _rows(ensemble), strict=True):
-        energy = gg.energy(system, snapshot, backend=backend).per_particle[:, None]
-        density, average = coarse_grain(energy, snapshot, lengths, r_max, species=len(system.species))
-        out.append(np.concatenate([energy, density.reshape(snapshot.n, -1), average.reshape(snapshot.n, -1)], axis=1)[rows])
+    found = zip(state["snapshots"], _rows(ensemble), strict=True)
+    out = [energy_and_densities(system, snapshot, lengths, r_max, backend)[rows] for snapshot, rows in found]
     return {"columns": np.stack(out), "names": ["u", *coarse_names(["u"], lengths, ["all", *system.species])]}
 
 
@@ -264,7 +262,7 @@ def _own_data(study: Study, scale: Scale, columns: Result, botan: Result, backen
     engine = {"system": system, "backend": backend}
     liquids = study.stage(
         "own-liquids",
-        _liquids,
+        equilibrated,
         temperature=temperature,
         duration=6 * tau,
         seed=7,
@@ -275,12 +273,8 @@ def _own_data(study: Study, scale: Scale, columns: Result, botan: Result, backen
         "own-runs", _released, liquids=liquids, temperature=temperature, times=[tau], replicas=int(scale.own["replicas"]), seed=8, **engine
     )
     inherent = study.stage("own-inherent", _quenched, ensemble=liquids, force_tolerance=scale.force_tolerance, **engine)
-    coarse = study.stage("own-coarse", _coarse_grained, state=inherent, ensemble=liquids, lengths=LENGTHS, r_max=REACH, **engine)
+    coarse = study.stage("own-coarse", _coarse_grained, state=inherent, ensemble=liquids, lengths=FEW_LENGTHS, r_max=CUTOFF, **engine)
     return study.stage("own-fit", _merged, theirs=columns, ours=coarse, botan=botan, runs=runs, temperature=temperature, alphas=ALPHAS)
-
-
-def _liquids(checkpoint: Path, **given: Any) -> dict[str, Any]:
-    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, **given)}
 
 
 def _released(liquids: Result, checkpoint: Path, **given: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def write_report(
     shown = {thermal[-1]: pearson[thermal[-1]], inherent[-1]: pearson[inherent[-1]], best: pearson[best]}
     shown[f"{thermal[-1]}; random particles (leaks)"] = leaks["random_particles"]["pearson"]
     page.figure(
-        _bars(shown, ceiling), "configurations",
+        figures.scores_and_ceiling(shown, ceiling, "BOTAN configuration", "Pearson coefficient, species A"), "configurations",
         "Ridge models, alpha chosen inside the training configurations; the last bars are split at random and leak. Dashed: noise ceiling of 32 runs.",
     )  # fmt: skip
     page.heading("Step by step")
@@ -148,19 +148,6 @@ def _pooled_ceiling(botan: gg.Ensemble) -> float:
     assert isinstance(botan.snapshot, list)
     types = np.concatenate([s.types for s in botan.snapshot])
     return float(noise_ceiling(botan.propensity.values[:, -1].ravel(), botan.standard_error.values[:, -1].ravel() ** 2, types)[0])
-
-
-def _bars(scores: dict[str, np.ndarray], ceiling: np.ndarray) -> Any:
-    figure, (axis,) = figures.new_figure(1, 9.5, 4.6)
-    at, wide = np.arange(len(ceiling)), 0.84 / len(scores)
-    for k, (name, values) in enumerate(scores.items()):
-        axis.bar(at + wide * (k - (len(scores) - 1) / 2), values, 0.92 * wide, color=figures.COLOURS[k], label=name)
-    axis.step(
-        np.append(at - 0.5, at[-1] + 0.5), np.append(ceiling, ceiling[-1]), "--", where="post", color="#444", lw=1.2, label="noise ceiling"
-    )
-    axis.set(xticks=at, xticklabels=at + 1, xlabel="BOTAN configuration", ylabel="Pearson coefficient, species A", ylim=(0, 1.35))
-    axis.legend(frameon=False, ncols=2, loc="upper left", fontsize=9)
-    return figure
 
 
 def _learning(curves: dict[str, Result], ceiling: float) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.liquids import equilibrated
 from glassgpu.experiments.ternary_relaxation_report import WAVENUMBER, relaxation_time, write
 
 import glassgpu as gg
@@ -102,8 +103,8 @@ def run(options: TernaryRelaxation) -> Path:
         name = f"liquids-{t:g}"
         warmer = liquids[t] = study.stage(
             name,
-            _equilibrated,
-            warmer=warmer,
+            equilibrated,
+            before=warmer,
             temperature=t,
             duration=_swap_duration(tau),
             configurations=scale.configurations,
@@ -134,11 +135,6 @@ def _swap_duration(tau: float) -> float:
     """Sweeps of swap Monte Carlo that suffice for an equilibration: swaps relax the liquid 3 times faster than plain
     moves at T = 0.4, 35 times at 0.3, and ``equilibrate`` tests the result."""
     return min(3 * tau, max(6e4, 0.6 * tau))
-
-
-def _equilibrated(warmer: Result | None, checkpoint: Path, **given: Any) -> dict[str, Any]:
-    start = None if warmer is None else list(warmer["snapshots"])
-    return {"snapshots": gg.equilibrate(start=start, checkpoint=checkpoint, **given)}
 
 
 def _sweeps(longest: float) -> list[float]:

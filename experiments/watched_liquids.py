@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from glassgpu.experiments.liquids import equilibrated
 
 import glassgpu as gg
 from glassgpu import structure, validate
@@ -152,12 +153,6 @@ def watched(options: Options, inherent: bool = False, between: tuple[float, floa
         settled,
         {"n": wanted.n, "configurations": wanted.configurations, **study.provenance()},
     )
-
-
-def equilibrated(checkpoint: Path, before: Result | None, **given: Any) -> dict[str, Any]:
-    """Liquids at a temperature, from those of a stage before."""
-    start = None if before is None else list(before["snapshots"])
-    return {"snapshots": gg.equilibrate(checkpoint=checkpoint, start=start, **given)}
 
 
 def _watched(liquids: Result, hops: Hops, checkpoint: Path, folder: Path, **given: Any) -> dict[str, Any]:

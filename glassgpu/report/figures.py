@@ -120,3 +120,16 @@ def scatter(truth: np.ndarray, prediction: np.ndarray, xlabel: str, ylabel: str)
     axis.plot(ends, ends, "--", color="#d1495b", lw=1)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     return figure
+
+
+def scores_and_ceiling(scores: Mapping[str, np.ndarray], ceiling: np.ndarray, xlabel: str, ylabel: str):
+    """Bars of the score of each configuration by every model, below a dashed line: the most that any could reach."""
+    figure, (axis,) = new_figure(1, 9.0, 4.4)
+    at, wide = np.arange(len(ceiling)), 0.84 / len(scores)
+    for k, (name, values) in enumerate(scores.items()):
+        axis.bar(at + wide * (k - (len(scores) - 1) / 2), values, 0.92 * wide, color=COLOURS[k], label=name)
+    edges = np.append(at - 0.5, at[-1] + 0.5)
+    axis.step(edges, np.append(ceiling, ceiling[-1]), "--", where="post", color="#444", lw=1.2, label="noise ceiling")
+    axis.set(xticks=at, xticklabels=at + 1, xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.35))
+    axis.legend(frameon=False, ncols=2, loc="upper left", fontsize=9)
+    return figure
