@@ -205,10 +205,12 @@ def test_a_checkpoint_is_handed_on_kept_and_forgotten(tmp_path):
     assert paths[0] == paths[1] and not paths[0].parent.exists()
 
 
-def test_a_checkpoint_of_other_kernels_is_begun_anew(tmp_path):
+@pytest.mark.parametrize("name", ["checkpoint.npz", "group-0.npz"])  # a stage may keep more than one
+def test_a_checkpoint_of_other_kernels_is_begun_anew(tmp_path, name):
     def run(checkpoint, key):
-        found = load(checkpoint, key())
-        save(checkpoint, key(), {"x": np.ones(1)})
+        path = checkpoint.with_name(name)
+        found = load(path, key())
+        save(path, key(), {"x": np.ones(1)})
         if found is None and key() == "old":
             raise KeyboardInterrupt
         return {"continued": found is not None}

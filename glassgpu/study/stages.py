@@ -136,7 +136,7 @@ class Study:
                 stale.unlink()
         except OSError as error:
             raise _unwritable(work, error) from error
-        continued = checkpoint.exists() or files.exists()
+        continued = any(work.iterdir())
         takes = inspect.signature(function).parameters
         if "checkpoint" in takes:
             inputs = {**inputs, "checkpoint": checkpoint}
