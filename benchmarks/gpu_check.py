@@ -128,7 +128,7 @@ def physics(backend: str) -> dict[str, Any]:
     samples = tuple(range(50, steps + 1, 50))
     for precision in ("double", "single"):
         how: dict[str, Any] = {"steps": steps, "samples": samples, "replicas": 1, "dt": 0.002, "draw_velocities": False}
-        run = md(smooth, starts, place, thermostat=False, precision=precision, labels=False, **how)
+        run = md(smooth, starts, place, thermostat=None, precision=precision, labels=False, **how)
         energy = run["log"][:, :, :2].sum(axis=2) / starts[0].n
         slope = np.polyfit(np.arange(len(samples)), energy.T, 1)[0] * len(samples)
         out[f"drift per particle over {steps} steps, {precision}"] = float(slope.mean())

@@ -95,7 +95,7 @@ def correctness(backend: str) -> dict[str, Any]:
     for name, precision in cases:
         system, starts = systems[name]
         label = f"{name} {precision}"
-        fixed: dict[str, Any] = {"draw_velocities": False, "thermostat": False, "precision": precision, "replicas": 1}
+        fixed: dict[str, Any] = {"draw_velocities": False, "thermostat": None, "precision": precision, "replicas": 1}
         reference = md(system, starts, Cpu(2, strict=True), **fixed)
         strict = md(system, starts, target_of(backend, strict=True), **fixed)
         out[f"strict bit for bit, {label}"] = same(reference, strict)

@@ -54,7 +54,7 @@ def _with_velocities(system: gg.System, snapshot: gg.Snapshot) -> gg.Snapshot:
 def ours(system: gg.System, snapshot: gg.Snapshot, precision: str, skin: float, cores: int, steps: int) -> tuple[float, MdRun]:
     """Particle-steps/s of one replica per core."""
     plan = MdPlan(
-        temperature=T, steps=2 * steps, samples=(1, 2 * steps), replicas=cores, seed=1, dt=DT, thermostat=False, precision=precision, skin=skin,
+        temperature=T, steps=2 * steps, samples=(1, 2 * steps), replicas=cores, seed=1, dt=DT, thermostat=None, precision=precision, skin=skin,
         draw_velocities=False, labels=False, keep_final=True,
     )  # fmt: skip
     run = MdRun(system, [snapshot], plan, Cpu(cores), progress=False)

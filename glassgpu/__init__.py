@@ -21,6 +21,7 @@ _MODULES = (
     "io",
     "landscape",
     "models",
+    "protocols",
     "report",
     "selection",
     "simulate",

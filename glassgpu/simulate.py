@@ -38,10 +38,11 @@ from glassgpu.engines.trajectory import Trajectory, trajectory_of
 from glassgpu.errors import InvalidInput
 from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
+from glassgpu.protocols import Segment, Temperature, duration_of
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-__all__ = ["Quench", "Trajectory", "edmd", "mc", "md", "quench", "swap_mc"]
+__all__ = ["Quench", "Trajectory", "edmd", "mc", "md", "protocol", "quench", "swap_mc"]
 explain_missing(globals())
 
 
@@ -49,7 +50,7 @@ def md(
     system: System,
     snapshot: Snapshot | Sequence[Snapshot],
     *,
-    temperature: float | None = None,
+    temperature: Temperature | None = None,
     duration: float | None = None,
     times: Sequence[float] | None = None,
     dt: float = DT,
@@ -73,18 +74,21 @@ def md(
 ) -> Trajectory:
     """Molecular dynamics at constant energy or temperature.
 
-    Velocity Verlet; ``"nose_hoover"`` is a Nose-Hoover chain of three (kernels/thermostat.cuh).
+    Velocity Verlet; ``"nose_hoover"`` is a Nose-Hoover chain of three (kernels/thermostat.cuh), ``"langevin"`` friction and
+    noise in the middle of every step (BAOAB, kernels/langevin.cuh), which conserves no momentum.
 
     Args:
         system: pair laws and masses.
         snapshot: start, or a sequence of starts of one System, run side by side.
-        temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero.
+        temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero. A list of
+            ``protocols.Segment`` changes the temperature of the bath as the run goes (see ``protocol``).
             None continues with the snapshot's own velocities (constant energy only).
         duration: length of the run [time]; by default the last of ``times``.
         times: when to record, ascending, each at least ``dt``.
         dt: time step.
-        thermostat: ``"nose_hoover"`` or None (constant energy).
-        thermostat_time: period parameter of the thermostat [time].
+        thermostat: ``"nose_hoover"``, ``"langevin"`` or None (constant energy).
+        thermostat_time: period parameter of the chain; of Langevin dynamics the time m / gamma in which a velocity
+            is forgotten [time].
         replicas: runs from each snapshot.
         seed: replica r of configuration c gets the same numbers whatever else is run.
         precision: ``"single"`` or ``"double"``.
@@ -114,7 +118,9 @@ def md(
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
     if temperature is None and thermostat is not None:
-        raise InvalidInput("thermostat='nose_hoover' needs temperature=")
+        raise InvalidInput(f"thermostat={thermostat!r} needs temperature=")
+    if isinstance(temperature, Sequence) and thermostat is None:
+        raise InvalidInput("thermostat=None has no bath whose temperature could change: give thermostat='nose_hoover' or 'langevin'")
     steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
     plan = md_plan(
         as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
@@ -126,6 +132,30 @@ def md(
     system.warn_if_unlike(snapshots)
     _write_to(frames, run)
     return trajectory_of(run.run(), many, asked)
+
+
+def protocol(
+    system: System, snapshot: Snapshot | Sequence[Snapshot], segments: Sequence[Segment], *, dynamics: str | None = None, **options: Any
+) -> Trajectory:
+    """The dynamics of a system while the temperature of its bath follows a protocol, from its beginning to its end.
+
+    Args:
+        system, snapshot: as for ``md`` or ``mc``.
+        segments: ``protocols.hold``, ``ramp``, ``quench`` and ``cycle``, added to each other; each ends on a whole step.
+        dynamics: ``"md"``, ``"mc"`` or ``"swap_mc"``; by default the system's own.
+        options: as for ``md``, ``mc`` or ``swap_mc``, which a list of segments as ``temperature=`` does as well.
+
+    Raises:
+        InvalidInput: hard spheres, of which a temperature only scales the time.
+        As ``md`` and ``mc``.
+    """
+    system = as_system(system)
+    if system.law == "hard":
+        raise InvalidInput(
+            f"{system.name}: a temperature only scales the time of hard spheres; start from another packing fraction instead"
+        )
+    run = {"md": md, "mc": mc, "swap_mc": swap_mc}[validate.choice("dynamics", dynamics or system.dynamics, ("md", "mc", "swap_mc"))]
+    return run(system, snapshot, temperature=segments, duration=duration_of(segments), **options)  # type: ignore[operator]
 
 
 def edmd(
@@ -198,7 +228,7 @@ def mc(
     system: System,
     snapshot: Snapshot | Sequence[Snapshot],
     *,
-    temperature: float,
+    temperature: Temperature,
     duration: float | None = None,
     times: Sequence[float] | None = None,
     step: float = STEP,
@@ -225,7 +255,7 @@ def mc(
     follow strictly one after another. A sweep, the unit of time, is N trials.
 
     Args:
-        temperature: of the Metropolis rule.
+        temperature: of the Metropolis rule; or a list of ``protocols.Segment``, in sweeps (see ``protocol``).
         duration: length of the run [sweeps]; by default the last of ``times``.
         times: when to record, ascending whole numbers of sweeps, from 1 on.
         step: side of the square or cube that displacements are drawn from [length].
@@ -250,7 +280,7 @@ def swap_mc(
     system: System,
     snapshot: Snapshot | Sequence[Snapshot],
     *,
-    temperature: float,
+    temperature: Temperature,
     duration: float | None = None,
     times: Sequence[float] | None = None,
     step: float = STEP,
@@ -308,7 +338,6 @@ def _monte_carlo(
     **asked: Any,
 ) -> Trajectory:
     snapshots, many = as_snapshots(snapshot)
-    validate.number("temperature", asked["temperature"], above=0)
     if duration is not None:
         validate.whole(
             "duration, in sweeps,", int(duration) if isinstance(duration, float) and duration.is_integer() else duration, least=1

@@ -43,7 +43,33 @@ GG_FUNCTION real exponential_variate(uint32 word) {
   return fused(static_cast<real>(32 - e), real(0.6931471805599453), -t * series);
 }
 
-// Four independent normal numbers by Box and Muller.
+// Cosine and sine of a turn of word / 2^32, to rounding: from the nearest quarter on by Taylor's series.
+GG_FUNCTION void turn_by(uint32 word, real& cosine, real& sine) {
+  const uint32 quarter = (word + 0x20000000u) >> 30;
+  const real x = static_cast<real>(static_cast<int32>(word - (quarter << 30))) * real(6.283185307179586 / 4294967296.0), x2 = x * x;
+  real s = 1, c = 1;
+  for (int k = GG_DOUBLE ? 16 : 8; k >= 2; k -= 2) {
+    s = fused(s, -x2 * real(1.0 / (k * (k + 1))), real(1));
+    c = fused(c, -x2 * real(1.0 / (k * (k - 1))), real(1));
+  }
+  s *= x;
+  const real across = quarter & 1 ? s : c, along = quarter & 1 ? c : s;
+  cosine = (quarter + 1) & 2 ? -across : across;
+  sine = quarter & 2 ? -along : along;
+}
+
+// Four independent normal numbers by Box and Muller, in the precision of the kernel.
+GG_FUNCTION void four_reals(const Random& random, real (&out)[4]) {
+  for (int pair = 0; pair < 2; ++pair) {
+    const real radius = root(2 * exponential_variate(random.word[2 * pair]));
+    real cosine, sine;
+    turn_by(random.word[2 * pair + 1], cosine, sine);
+    out[2 * pair] = radius * cosine;
+    out[2 * pair + 1] = radius * sine;
+  }
+}
+
+// The same in double precision whatever the kernel's.
 GG_FUNCTION void four_normals(const Random& random, double out[4]) {
   for (int pair = 0; pair < 2; ++pair) {
     const double radius = sqrt(-2 * log(open_uniform(random.word[2 * pair])));

@@ -8,6 +8,7 @@
 // hold for any trial as long as no particle is further than half of what the skin leaves beside the
 // longest step from its reference.
 #include "hops.cuh"
+#include "protocol.cuh"
 #include "trials.cuh"
 
 #if defined(__CUDACC__)
@@ -20,6 +21,7 @@ struct McArguments {
   Record record;
   Hops hops;
   Trials trials;
+  Protocol protocol;
   int32 replicas;
   int32 sweeps;                // of this chunk; a sweep is one trial a particle
   int64 first_sweep;           // sweeps done before it
@@ -28,7 +30,6 @@ struct McArguments {
   double skin;
   double exchange;             // share of trials that exchange species
   const int32* configuration;  // (replica)
-  const double* temperature;   // (replica)
   const uint64* key;           // (replica) Philox key
   place_t* place;              // (replica, D, particle) unwrapped
   packed_t* reference;         // (replica, D, particle) positions of the last list build
@@ -51,7 +52,6 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
   if (EXCHANGES) w.types = species;
   const uint64 key = a.key[replica];
   Proposal proposal;
-  proposal.temperature = a.temperature[replica];
   proposal.exchange = static_cast<uint32>(a.exchange * 4294967295.0);
   for (int d = 0; d < D; ++d) proposal.width[d] = static_cast<real>(places_in(a.step_size, w.box, d));
   const double reach = 0.5 * (a.skin - 0.5 * a.step_size * sqrt(static_cast<double>(D)));
@@ -120,6 +120,7 @@ GG_FUNCTION void run_mc(const McArguments& a, int replica, int slot) {
 
   int sample = 0, frame = 0;
   for (int64 sweep = a.first_sweep + 1; sweep <= a.first_sweep + a.sweeps; ++sweep) {
+    proposal.temperature = temperature_at(a.protocol, sweep);
     for (int first = 0; first < n; first += BATCH) {
       const int count = least(BATCH, n - first);
       draw_trials(t, proposal, n, key, static_cast<uint64>(sweep - 1) * n + first, count);

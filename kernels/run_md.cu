@@ -1,5 +1,5 @@
 // Molecular dynamics of a Lennard-Jones mixture: velocity Verlet (Swope et al. 1982), at constant
-// energy or with a Nose-Hoover chain. One block advances one replica by many steps: neighbour
+// energy, with a Nose-Hoover chain, or with friction and noise. One block advances one replica by many steps: neighbour
 // lists, forces, thermostat and labels are all done here.
 //
 // State (copied, advanced, and kept only if no status bit is set): place, velocity, reference,
@@ -7,26 +7,30 @@
 // chunk ends changes no bit.
 #include "forces.cuh"
 #include "hops.cuh"
+#include "langevin.cuh"
+#include "protocol.cuh"
 #include "thermostat.cuh"
 #include "velocities.cuh"
+
+enum Thermostat { NO_THERMOSTAT, NOSE_HOOVER, LANGEVIN };
 
 struct MdArguments {
   Problem problem;
   Scratch scratch;
   Record record;
   Hops hops;
+  Protocol protocol;
   int32 replicas;
   int32 steps;                 // steps of this chunk
   int64 first_step;            // steps done before it
   int32 fresh;                 // 1: first chunk, lists and chain start anew
   int32 draw_velocities;       // 1: Maxwell-Boltzmann velocities, total momentum zero
-  int32 thermostat;            // 0: constant energy, 1: Nose-Hoover chain
+  int32 thermostat;            // see Thermostat
   double dt;
   double skin;
   double largest_step;         // of one coordinate in one step: beyond it a run has failed
-  double thermostat_time;
+  double thermostat_time;      // of the chain; of Langevin dynamics, in which a velocity is forgotten
   const int32* configuration;  // (replica)
-  const double* temperature;   // (replica)
   const uint64* key;           // (replica) Philox key
   place_t* place;              // (replica, D, particle) unwrapped
   real* velocity;              // (replica, D, particle)
@@ -36,17 +40,24 @@ struct MdArguments {
   int32* rebuilds;             // (replica) list builds in this chunk
 };
 
-// Half a kick and a drift of particle i; true when the lists may no longer hold, which a step
+// Half a kick and a drift of particle i, with friction and noise in the middle of it where the bath is Langevin's; true when the lists may no longer hold, which a step
 // too large or not a number always implies.
-GG_FUNCTION bool drift(const Workspace& w, int i, real scale, real dt, real limit2, real largest, place_t* place, real* v,
-                       const packed_t* reference) {
+template <bool LANGEVIN_BATH>
+GG_FUNCTION bool drift(const Workspace& w, int i, real scale, const Friction& bath, real dt, real limit2, real largest, place_t* place,
+                       real* v, const packed_t* reference, const real* noise) {
   const real half = static_cast<real>(0.5) * dt / static_cast<real>(w.mass[w.types[i]]);
+  const real keep = static_cast<real>(bath.keep), width = LANGEVIN_BATH ? width_of(bath, w.mass[w.types[i]]) : real(0);
   real r2 = 0;
   bool sound = true;
   for (int d = 0; d < D; ++d) {
     const int k = d * w.n + i;
     v[k] = fused(w.force[k], half, v[k] * scale);
-    const real step = v[k] * dt;
+    real step = v[k] * dt;
+    if (LANGEVIN_BATH) {  // half the drift before friction and noise, half after
+      const real before = v[k];
+      v[k] = fused(keep, before, width * noise[k]);
+      step = real(0.5) * dt * (before + v[k]);
+    }
     const bool small = magnitude(step) < largest;
     sound &= small;
     place[k] = stepped(place[k], small ? step : real(0), w.box, d);
@@ -86,7 +97,10 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   place_t* place = a.place + offset;
   real* v = a.velocity + offset;
   packed_t* reference = a.reference + offset;
-  const Bath bath{a.temperature[replica], static_cast<double>(D) * (n - 1), a.thermostat_time};
+  const uint64 key = a.key[replica];
+  real* noise = reinterpret_cast<real*>(w.moved);  // which labels need at other times
+  const bool chained = a.thermostat == NOSE_HOOVER, noisy = a.thermostat == LANGEVIN;
+  Bath bath{temperature_at(a.protocol, a.first_step), static_cast<double>(D) * (n - 1), a.thermostat_time};
   const real dt = static_cast<real>(a.dt), limit2 = static_cast<real>(0.25 * a.skin * a.skin);
   const real largest = static_cast<real>(a.largest_step);
   auto stop = [&](int32 bits) { phase(1, [&](int) { a.status[replica] |= bits; }); };
@@ -102,7 +116,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   });
   if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
   auto velocity = [&](int d, int i) -> real& { return v[d * n + i]; };
-  if (a.draw_velocities) draw_velocities(w, a.key[replica], bath.temperature, velocity);
+  if (a.draw_velocities) draw_velocities(w, key, bath.temperature, velocity);
   if (block_any(n, [&](int i) { return push(w, i, 0, v); })) return stop(OVERLAP);
 
   Chain chain = load_chain(a.chain + static_cast<int64>(replica) * CHAIN_STATE);
@@ -114,9 +128,14 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
 
   int sample = 0, frame = 0;
   for (int64 step = a.first_step + 1; step <= a.first_step + a.steps; ++step) {
-    if (a.thermostat) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
+    bath.temperature = temperature_at(a.protocol, step);
+    if (chained) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
     const real scale = static_cast<real>(chain.scale);
-    if (block_any(n, [&](int i) { return drift(w, i, scale, dt, limit2, largest, place, v, reference); })) {
+    const Friction friction = friction_of(bath.temperature, a.dt, a.thermostat_time, key, step);
+    if (noisy) draw_noise(friction, n, noise);
+    const bool far = noisy ? block_any(n, [&](int i) { return drift<true>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); })
+                           : block_any(n, [&](int i) { return drift<false>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); });
+    if (far) {
       if (block_any(n, [&](int i) { return runaway(w, i, dt, largest, v); })) return stop(RUNAWAY);
       phase(n * D, [&](int k) { reference[k] = pack(place[k]); });
       if (!build_lists(w, reference)) return stop(LIST_OVERFLOW);
@@ -124,13 +143,13 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     }
     if (block_any(n, [&](int i) { return push(w, i, dt, v); })) return stop(OVERLAP);
     chain.scale = 1;
-    if (a.thermostat) {
+    if (chained) {
       chain.kinetic = kinetic_energy(w, velocity);
       chain.scale = advance_chain(chain, bath, 0.5 * a.dt);
     }
     if (sample < a.record.samples && a.record.step[sample] == step) {
-      if (!a.thermostat) chain.kinetic = kinetic_energy(w, velocity);
-      const double bath_energy = a.thermostat ? chain_energy(chain, bath) : 0.0;
+      if (!chained) chain.kinetic = kinetic_energy(w, velocity);
+      const double bath_energy = chained ? chain_energy(chain, bath) : 0.0;
       const Interaction total = total_interaction(w);
       const Totals totals{total.potential, chain.kinetic, total.virial, bath_energy};
       if (!record(w, a.record, replica, configuration, sample, place, totals)) return stop(LABEL_RANGE);

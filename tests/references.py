@@ -53,15 +53,15 @@ def all_pairs(system: System, positions: np.ndarray, types: np.ndarray, box: np.
 
 def velocity_verlet(system: System, start: Snapshot, dt: float, steps: int, chain=None):
     """Unwrapped positions and velocities after each step; ``chain`` = (T, time) adds a
-    Nose-Hoover chain of three, each half step written out link by link."""
+    Nose-Hoover chain of three, each half step written out link by link. T is a number, or one for each step."""
     x, v, mass = start.positions.copy(), start.velocities.copy(), system.mass[start.types][:, None]
     force = all_pairs(system, x, start.types, start.box)[1]
     freedom = x.shape[1] * (len(x) - 1)
     xi = np.zeros(3)
     out = []
 
-    def thermostat(v, h):
-        temperature, time = chain
+    def thermostat(v, h, step):
+        temperature, time = np.broadcast_to(chain[0], steps)[step], chain[1]
         q = np.array([freedom, 1, 1]) * temperature * time**2
 
         def push(k):
@@ -76,15 +76,37 @@ def velocity_verlet(system: System, start: Snapshot, dt: float, steps: int, chai
             push(k)
         return v
 
-    for _ in range(steps):
+    for step in range(steps):
         if chain:
-            v = thermostat(v, dt / 2)
+            v = thermostat(v, dt / 2, step)
         v = v + 0.5 * dt * force / mass
         x = x + dt * v
         force = all_pairs(system, x, start.types, start.box)[1]
         v = v + 0.5 * dt * force / mass
         if chain:
-            v = thermostat(v, dt / 2)
+            v = thermostat(v, dt / 2, step)
+        out.append((x.copy(), v.copy()))
+    return out
+
+
+def langevin(system: System, start: Snapshot, order: np.ndarray, dt: float, temperature: np.ndarray, time: float, key: int):
+    """Unwrapped positions and velocities after each step of the splitting BAOAB, with a temperature for each step and the random
+    numbers of kernels/langevin.cuh, which count particles in the order of the run."""
+    x, v, mass = start.positions.copy(), start.velocities.copy(), system.mass[start.types][:, None]
+    force = all_pairs(system, x, start.types, start.box)[1]
+    keep, rank, out = np.exp(-dt / time), np.argsort(order), []
+    for step, t in enumerate(temperature, start=1):
+        normal = np.empty_like(x)
+        for i in range(len(x)):
+            u = (np.array(philox(key, (step, 0, int(rank[i]), 1))) + 0.5) / 2**32
+            radius, angle = np.sqrt(-2 * np.log(u[[0, 2]])), 2 * np.pi * (u[[1, 3]] - 0.5 / 2**32)
+            normal[i] = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[: x.shape[1]]
+        v = v + 0.5 * dt * force / mass
+        x = x + 0.5 * dt * v
+        v = keep * v + np.sqrt((1 - keep**2) * t / mass) * normal
+        x = x + 0.5 * dt * v
+        force = all_pairs(system, x, start.types, start.box)[1]
+        v = v + 0.5 * dt * force / mass
         out.append((x.copy(), v.copy()))
     return out
 
@@ -108,19 +130,19 @@ def energy_of_one(system: System, i: int, x: np.ndarray, positions: np.ndarray, 
     return sum(pair_energy(system, types[i], s, r[others & (types == s)]).sum() for s in range(len(system.species)))
 
 
-def metropolis(system: System, start: Snapshot, order: np.ndarray, temperature: float, step: float, exchange, key: int, sweeps: int):
+def metropolis(system: System, start: Snapshot, order: np.ndarray, temperature, step: float, exchange, key: int, sweeps: int):
     """Positions, types and counts after each sweep of a Metropolis chain, trial by trial, in the
-    order of the particles and with the random numbers of kernels/trials.cuh."""
+    order of the particles and with the random numbers of kernels/trials.cuh; a temperature, or one for each sweep."""
     x, types, box = start.positions.copy(), start.types.copy(), start.box
     n, d, s = start.n, start.dimension, len(system.species)
     counts = {"displacements": [0, 0], "exchanges": np.zeros((s, s, 2), int)}
     out, trial = [], 0
-    for _ in range(sweeps):
+    for t in np.broadcast_to(temperature, sweeps):
         for _ in range(n):
             word = philox(key, (trial & 0xFFFFFFFF, trial >> 32, 0, 0))
             more = philox(key, (trial & 0xFFFFFFFF, trial >> 32, 0, 1))
             trial += 1
-            i, threshold = order[word[0] * n >> 32], -temperature * np.log((word[3] + 0.5) / 2**32)
+            i, threshold = order[word[0] * n >> 32], -t * np.log((word[3] + 0.5) / 2**32)
             if exchange and more[1] <= int(exchange * 4294967295.0):
                 j = order[more[2] * n >> 32]
                 pair = tuple(sorted((types[i], types[j])))

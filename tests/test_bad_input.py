@@ -48,7 +48,7 @@ def run(system, snapshot, **changes):
         ({"replicas": 2.5}, "whole number"),
         ({"dt": 0.5}, "at most 0.1"),
         ({"precision": "half"}, "'single', 'double'"),
-        ({"thermostat": "berendsen"}, "choose one of 'nose_hoover', None"),
+        ({"thermostat": "berendsen"}, "choose one of None, 'nose_hoover', 'langevin'"),
         ({"labels": ("mood",)}, "choose one of 'propensity'"),
         ({"backend": "tpu"}, "choose 'auto', 'cuda' or 'cpu'"),
         ({"seed": -1}, "at least 0"),

@@ -66,14 +66,16 @@ def test_drift_of_the_shifted_law_beside_lammps(starts, figures):
 
 
 @pytest.mark.validate
-def test_canonical_kinetic_energy(starts, figures):
-    """Mean d(N-1)T/2 and variance d(N-1)T^2/2 within 3 standard errors from blocks."""
+@pytest.mark.parametrize("thermostat", ["nose_hoover", "langevin"])
+def test_canonical_kinetic_energy(starts, figures, thermostat):
+    """Mean fT/2 and variance fT^2/2 within 3 standard errors from blocks; the momentum, too, is a degree of freedom of a Langevin bath."""
     system, temperature = gg.systems.kob_andersen(n=N, cutoff="per_pair"), 0.5
     run = gg.simulate.md(
-        system, starts, temperature=temperature, times=0.1 * np.arange(1, 2001), dt=0.004, precision="double", seed=3, backend="cpu"
-    )
+        system, starts, temperature=temperature, times=0.1 * np.arange(1, 2001), dt=0.004, precision="double", seed=3, backend="cpu",
+        thermostat=thermostat,
+    )  # fmt: skip
     kinetic = run.kinetic[:, 0, 100:]  # the first 10 time units settle the chain
-    freedom = 3 * (N - 1)
+    freedom = 3 * (N - (thermostat == "nose_hoover"))
     blocks = kinetic.reshape(STARTS, -1, 100)  # 10 time units, 20 thermostat times
     mean = blocks.mean(axis=2).ravel()
     variance = ((blocks - freedom * temperature / 2) ** 2).mean(axis=2).ravel()
@@ -81,6 +83,8 @@ def test_canonical_kinetic_energy(starts, figures):
         error = values.std(ddof=1) / np.sqrt(len(values))
         figures(**{name: {"measured": values.mean(), "error": error, "expected": expected}})
         assert abs(values.mean() - expected) < 3 * error
+    if thermostat == "langevin":
+        return
     drift, _ = drift_and_spread(run.conserved[:, 0] / N)
     figures(conserved_energy_drift=np.abs(drift).mean())
     assert np.abs(drift).mean() < 2e-3

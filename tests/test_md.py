@@ -33,7 +33,7 @@ def test_equals_a_slow_integrator(name, thermostat, precision, heavy):
     system, start = small(name, heavy)
     dt, steps = 0.004, 20
     plan = engine.MdPlan(
-        temperature=0.7, steps=steps, samples=tuple(range(1, steps + 1)), replicas=1, seed=0, dt=dt, thermostat=thermostat is not None,
+        temperature=0.7, steps=steps, samples=tuple(range(1, steps + 1)), replicas=1, seed=0, dt=dt, thermostat=thermostat,
         thermostat_time=0.3, precision=precision, skin=0.1, draw_velocities=False, keep_positions=True, keep_final=True,
     )  # fmt: skip
     run = engine.MdRun(system, [start], plan, Cpu(1), progress=False).run()
@@ -236,7 +236,7 @@ def test_fresh_velocities_are_maxwell_boltzmann(liquid):
     """Means, variances and a chi-square of the distribution over 200 draws; momentum zero."""
     system, start = liquid
     plan = engine.MdPlan(
-        temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=False, keep_final=True, precision="double"
+        temperature=0.8, steps=1, samples=(), replicas=200, seed=3, dt=1e-6, thermostat=None, keep_final=True, precision="double"
     )
     v = engine.MdRun(system, [start], plan, Cpu(), progress=False).run().final["velocities"]
     assert np.abs(v.mean(axis=1)).max() < 1e-6

@@ -9,6 +9,7 @@ import pytest
 
 from glassgpu.models import messages
 from glassgpu.models.messages import WIDE, Graph, Weights
+from glassgpu.models.networks import new_graph_layers
 
 CHUNKS = 16  # of kernels/messages.cuh
 
@@ -135,3 +136,32 @@ def test_widths_that_the_kernel_does_not_serve():
     out, s = messages.messages(p, q, e, w, graph)
     assert out.shape[2] == s.shape[1] == 18
     np.testing.assert_allclose(out.sum(axis=1), s, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", [(5,), (7, 5)])  # of the edges: without and with layers before those of the kernel
+def test_slopes_of_a_whole_network_are_those_of_jax(encoder, monkeypatch):
+    graph = problem(6)[4]
+    random = np.random.default_rng(6)
+    network = new_graph_layers(
+        4,
+        1,
+        2,
+        layers=2,
+        latent=6,
+        node_encoder=(5,),
+        edge_encoder=encoder,
+        node_hidden=(8, 8),
+        edge_hidden=(7, 9),
+        decoder=(5,),
+        random=random,
+    )
+    x = jnp.asarray(random.normal(size=(40, 4)), jnp.float32)
+    there = jnp.arange(graph.neighbour.shape[1]) < graph.count[:, None]
+    between = jnp.where(there[..., None], jnp.asarray(random.random((*there.shape, 1)), jnp.float32), 0)
+    slopes = jax.grad(lambda network, between: (network(x, between, graph) ** 2).sum())
+    found = jax.tree.leaves(slopes(network, fill(between)))
+    monkeypatch.setattr(messages, "_kernel_serves", lambda width, hidden: False)
+    expected = jax.tree.leaves(slopes(network, between))
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b, atol=1e-5 * float(jnp.abs(b).max()))

@@ -139,6 +139,7 @@ class EdmdRun(Run):
             "steps": steps,
             "first_step": self.step,
             "draw_velocities": int(self.step == 0 and plan.draw_velocities),
+            "temperature": xp.full(rows, plan.temperature),
             "seen": plan.seen,
             "nodes": nodes(n),
             "dt": plan.dt,

@@ -41,6 +41,7 @@ from glassgpu.engines.runs import Plan, Run
 from glassgpu.engines.trajectory import observables_of
 from glassgpu.errors import InvalidInput
 from glassgpu.progress import Progress
+from glassgpu.protocols import Temperature
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Ensemble, Snapshot, as_snapshots
 
@@ -56,7 +57,7 @@ def isoconfigurational(
     system: System,
     snapshot: Snapshot | Sequence[Snapshot],
     *,
-    temperature: float,
+    temperature: Temperature,
     times: Sequence[float],
     replicas: int,
     seed: int,
@@ -85,7 +86,7 @@ def isoconfigurational(
 
     Args:
         system, snapshot: as for ``simulate.md``.
-        temperature: of the velocities and of the bath, or of the Metropolis rule.
+        temperature: of the velocities and of the bath, or of the Metropolis rule; or a list of ``protocols.Segment``.
         times: ascending, no two on one step: each at least ``dt``, or whole sweeps [time, or sweeps].
         replicas: runs per snapshot, 2 to 2^20.
         seed: replica r of configuration c gets the same numbers whatever else is run.
@@ -120,7 +121,6 @@ def isoconfigurational(
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B; II equations 2 to 4.
     """
-    validate.number("temperature", temperature, above=0)
     labels = validate.names("labels", labels, LABELS)
     system = as_system(system)
     dynamics = validate.choice("dynamics", system.dynamics if dynamics is None else dynamics, tuple(ENGINES))

@@ -93,5 +93,6 @@ class McRun(Run):
             "first_sweep": self.step,
             "step_size": self.plan.step_size,
             "exchange": self.plan.exchange or 0.0,
+            "protocol": self.bath(),
             "trials": {name: xp.zeros(shape, element_dtype("Trials", name, constants)) for name, shape in shapes.items()},
         }

@@ -12,6 +12,7 @@ from glassgpu.errors import InvalidInput
 from glassgpu.launch import LABEL_RANGE, OVERLAP, RUNAWAY
 
 CHAIN_STATE = 8  # kernels/thermostat.cuh
+THERMOSTATS = (None, "nose_hoover", "langevin")  # Thermostat of kernels/run_md.cu
 LARGEST_STEP = 0.5  # a run in which a coordinate changes by more in one step, or by a quarter box, has failed
 UNITS = "and check that temperature and dt are in reduced units (epsilon / k_B and sqrt(m sigma^2 / epsilon))"
 
@@ -21,7 +22,7 @@ class MdPlan(Plan):
     """Everything that fixes the numbers of a run, apart from system and snapshots."""
 
     dt: float = 0.005
-    thermostat: bool = True
+    thermostat: str | None = "nose_hoover"
     thermostat_time: float = 0.5
     draw_velocities: bool = True
 
@@ -96,7 +97,8 @@ class MdRun(Run):
             "steps": steps,
             "first_step": self.step,
             "draw_velocities": int(self.step == 0 and plan.draw_velocities),
-            "thermostat": int(plan.thermostat),
+            "thermostat": THERMOSTATS.index(plan.thermostat),
+            "protocol": self.bath(),
             "dt": plan.dt,
             "largest_step": min(LARGEST_STEP, 0.25 * float(self.problem.boxes.min())),
             "thermostat_time": plan.thermostat_time,

@@ -15,9 +15,10 @@ from glassgpu.dynamics.observables import Observe
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.edmd import EdmdPlan, usual_skin
 from glassgpu.engines.mc import McPlan
-from glassgpu.engines.md import MdPlan
+from glassgpu.engines.md import THERMOSTATS, MdPlan
 from glassgpu.errors import InvalidInput, warn_user
 from glassgpu.launch import Cpu, Cuda, target
+from glassgpu.protocols import Temperature, in_steps
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
@@ -31,7 +32,6 @@ SWAP_FRACTION = 0.2
 EDMD_DT = 0.01  # nothing depends on it but which times can be asked for
 MOVED = 0.01  # a time may be moved by so much of itself to fall on a whole step
 MOST_STEPS = 2**53
-THERMOSTATS = ("nose_hoover", None)
 
 
 def steps_of(times: Sequence[float] | np.ndarray, dt: float) -> np.ndarray:
@@ -120,7 +120,8 @@ def choose_target(backend: str, rows: int, threads: int | None, side_by_side: in
 def common_of(
     system: System,
     *,
-    temperature: float | None,
+    temperature: Temperature | None,
+    protocol_step: float | None = None,
     precision: str,
     skin: float,
     replicas: int,
@@ -140,12 +141,16 @@ def common_of(
     Raises:
         InvalidInput
     """
+    if protocol_step is None and temperature is not None:
+        validate.number("temperature", temperature, above=0)  # of hard spheres, whose time it only scales
+    protocol = () if temperature is None or protocol_step is None else in_steps(temperature, protocol_step)
     validate.choice("precision", precision, ("single", "double"))
     validate.choice("cage_relative", cage_relative, (None, True, False))
     if observe is not None and not isinstance(observe, Observe):
         raise InvalidInput(f"observe={observe!r}: give a glassgpu.dynamics.Observe(wavenumber=...), or None")
     return {
-        "temperature": 1.0 if temperature is None else validate.number("temperature", temperature, above=0),
+        "temperature": protocol[0][1] if protocol else 1.0 if temperature is None else float(temperature),  # type: ignore[arg-type]
+        "protocol": protocol,
         "steps": steps,
         "samples": tuple(samples.tolist()),
         "replicas": validate.whole("replicas", replicas, least=least_replicas, most=2**20),
@@ -167,7 +172,7 @@ def md_plan(
     """A checked plan of molecular dynamics; ``common`` as for ``common_of``."""
     validate.choice("thermostat", thermostat, THERMOSTATS)
     return MdPlan(
-        **common_of(system, **common), dt=dt, thermostat=thermostat is not None,
+        **common_of(system, **common, protocol_step=dt), dt=dt, thermostat=thermostat,
         thermostat_time=validate.number("thermostat_time", thermostat_time, above=0), draw_velocities=draw_velocities,
     )  # fmt: skip
 
@@ -175,7 +180,7 @@ def md_plan(
 def mc_plan(system: System, *, step: float, exchange: float | None = None, **common: Any) -> McPlan:
     """A checked plan of Monte Carlo; ``common`` as for ``common_of``."""
     plan = McPlan(
-        **common_of(system, **common), step_size=validate.number("step", step, above=0),
+        **common_of(system, **common, protocol_step=1.0), step_size=validate.number("step", step, above=0),
         exchange=None if exchange is None else validate.number("swap_fraction", exchange, above=0, most=1),
     )  # fmt: skip
     longest = 0.5 * plan.step_size * system.dimension**0.5
@@ -219,7 +224,7 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
     if isinstance(plan, MdPlan):
         how: dict[str, Any] = {
             "dynamics": "md",
-            "thermostat": "nose_hoover" if plan.thermostat else "None",
+            "thermostat": str(plan.thermostat),
             "thermostat_time": plan.thermostat_time,
             "dt": plan.dt,
             "time_unit": TIME_UNIT,

@@ -28,6 +28,7 @@ from glassgpu.engines.records import Records
 from glassgpu.errors import Interrupted, InvalidInput, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.progress import Progress, bar, uninterrupted
+from glassgpu.protocols import Segment, hold, temperature_at
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
@@ -44,7 +45,7 @@ class Plan(ABC):
     A step is the unit that a kernel counts in: a time step, or a sweep of trials.
     """
 
-    temperature: float
+    temperature: float  # of the bath, at the beginning
     steps: int
     samples: tuple[int, ...]  # ascending steps, each at least 1
     replicas: int
@@ -61,10 +62,17 @@ class Plan(ABC):
     hops: Hops | None = None
     hop_every: int = 0  # steps between frames
     hop_samples: tuple[int, ...] = ()  # frames at which rearranged replicas are counted
+    protocol: tuple[tuple[int, float, float], ...] = ()  # segments of a changing temperature (protocols.in_steps)
 
     @abstractmethod
     def time_of(self, step: int) -> str:
         """A step in words."""
+
+    def temperature_at(self, step: np.ndarray) -> np.ndarray:
+        """Of the bath at some steps (kernels/protocol.cuh)."""
+        begins = [0, *(end for end, _, _ in self.protocol)]
+        segments = [Segment(a, b, end - begin) for begin, (end, a, b) in zip(begins, self.protocol, strict=False)]
+        return temperature_at(segments or hold(self.temperature, 1), step)
 
 
 def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
@@ -191,6 +199,13 @@ class Run(ABC):
     def arguments(self, steps: int, slots: int) -> dict[str, Any]:
         """The kernel's arguments that are not the same for every kernel."""
 
+    def bath(self) -> dict[str, Any]:
+        """The ``protocol`` part of an argument struct."""
+        xp, plan = self.target.xp, self.plan
+        end, start, stop = zip(*(plan.protocol or [(1, plan.temperature, plan.temperature)]), strict=True)
+        arrays = {"end": np.array(end, np.int64), "from": np.array(start, float), "to": np.array(stop, float)}
+        return {"segments": len(end), **{name: xp.asarray(values) for name, values in arrays.items()}}
+
     # ------------------------------------------------------------ checkpoint
 
     def results(self) -> dict[str, np.ndarray]:
@@ -270,7 +285,6 @@ class Run(ABC):
         slots = self.target.slots(count, self.KERNEL, problem.constants, problem.n)
         common = {
             "configuration": xp.asarray(configuration),
-            "temperature": xp.full(count, plan.temperature),
             "key": xp.asarray(self._keys),
         }
         while True:
@@ -310,7 +324,7 @@ class Run(ABC):
                 c, r = divmod(row, self.plan.replicas)
                 raise SimulationFailed(
                     f"configuration {c}, replica {r}, between {self.plan.time_of(self.step)} and {self.plan.time_of(self.step + steps)} "
-                    f"(T = {self.plan.temperature:g}): {advice}. "
+                    f"(T = {float(self.plan.temperature_at(np.array(self.step))):g}): {advice}. "
                     + (
                         f"{self.checkpoint} holds the state before it, to look at with numpy.load: the same call fails at the same place, and "
                         "a call with other parameters needs another checkpoint="

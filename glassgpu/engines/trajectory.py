@@ -94,7 +94,7 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
         virial = np.diff(virial, prepend=0.0) / (plan.dt * np.diff(records.steps, prepend=0))
         kinetic = kinetic - drift[:, None]
     elif isinstance(run, McRun):
-        kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature
+        kinetic = 0.5 * system.dimension * run.problem.n * plan.temperature_at(records.steps)
         tried, accepted = run.counts["displacements"].T
         more = {"acceptance": shaped(np.where(tried > 0, accepted / np.maximum(tried, 1), np.nan))}
         if plan.exchange is not None:

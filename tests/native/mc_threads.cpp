@@ -11,7 +11,7 @@ int main() {
   const int n = mixture.n;
   if (EXCHANGES)
     for (auto& p : mixture.pairs) p.epsilon = &p - mixture.pairs.data() == 1 || &p - mixture.pairs.data() == 2 ? 1.5 : 1;
-  std::vector<double> temperature(replicas, 1.0);
+  std::vector<double> temperature(1, 1.0);
   std::vector<int32> configuration(replicas, 0), status(replicas), rebuilds(replicas), species;
   std::vector<uint64> key = {1234567, 7654321};
   std::vector<place_t> place;
@@ -29,7 +29,9 @@ int main() {
 
   Watched watched(n, replicas, 6);
 
+  std::vector<int64> last = {1};
   McArguments a{};
+  a.protocol = {1, last.data(), temperature.data(), temperature.data()};
   a.hops = watched.hops(1);
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
@@ -40,7 +42,7 @@ int main() {
   a.record.cage_begin = cage_begin.data(), a.record.cage = cage.data(), a.record.broken2 = broken2.data();
   a.record.label = label.data(), a.record.bonds = bonds.data(), a.record.observable = observable.data();
   a.replicas = replicas, a.sweeps = 6, a.fresh = 1, a.step_size = 0.2, a.skin = 0.3, a.exchange = 0.3;
-  a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
+  a.configuration = configuration.data(), a.key = key.data();
   a.place = place.data(), a.reference = reference.data(), a.species = species.data();
   a.displacements = displacements.data(), a.exchanges = exchanges.data();
   a.status = status.data(), a.rebuilds = rebuilds.data();

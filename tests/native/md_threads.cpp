@@ -8,7 +8,7 @@ int main() {
   const int replicas = 2, samples = 2, hove_bins = 50;
   SmallMixture mixture(0.15, 0);
   const int n = mixture.n;
-  std::vector<double> temperature(replicas, 1.0), chain(replicas * CHAIN_STATE);
+  std::vector<double> temperature(1, 1.0), chain(replicas * CHAIN_STATE);
   std::vector<int32> configuration(replicas, 0), status(replicas), rebuilds(replicas);
   std::vector<uint64> key = {1234567, 7654321};
   std::vector<place_t> place;
@@ -20,7 +20,9 @@ int main() {
 
   Watched watched(n, replicas, 15);
 
+  std::vector<int64> last = {1};
   MdArguments a{};
+  a.protocol = {1, last.data(), temperature.data(), temperature.data()};
   a.hops = watched.hops(4);
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
@@ -31,7 +33,7 @@ int main() {
   a.record.observable = observable.data(), a.record.histogram = histogram.data();
   a.replicas = replicas, a.steps = 60, a.fresh = 1, a.draw_velocities = 1, a.thermostat = 1;
   a.dt = 0.004, a.skin = 0.15, a.largest_step = 0.5, a.thermostat_time = 0.2;
-  a.configuration = configuration.data(), a.temperature = temperature.data(), a.key = key.data();
+  a.configuration = configuration.data(), a.key = key.data();
   a.place = place.data(), a.velocity = velocity.data(), a.reference = reference.data(), a.chain = chain.data();
   a.status = status.data(), a.rebuilds = rebuilds.data();
   run_md_entry(&a, 1);

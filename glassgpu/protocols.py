@@ -1,0 +1,109 @@
+"""Thermal protocols: how the temperature of a bath changes while a run goes. A protocol is a list of straight segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from glassgpu import validate
+from glassgpu.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The temperature goes from ``start`` to ``end``, linearly in time.
+
+    Attributes:
+        start, end: temperatures [energy / k_B].
+        duration: in the unit of the dynamics: time, or sweeps.
+
+    Raises:
+        InvalidInput: one of them is not above 0.
+    """
+
+    start: float
+    end: float
+    duration: float
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end", "duration"):
+            validate.number(f"{name} of a segment", getattr(self, name), above=0)
+
+
+Temperature: TypeAlias = float | Sequence[Segment]
+
+
+def hold(temperature: float, duration: float) -> list[Segment]:
+    """One temperature. After a segment that ends at another, the bath jumps."""
+    return [Segment(temperature, temperature, duration)]
+
+
+def ramp(start: float, end: float, duration: float) -> list[Segment]:
+    """From one temperature to another at a constant rate."""
+    return [Segment(start, end, duration)]
+
+
+def quench(before: float, after: float, wait: float, duration: float) -> list[Segment]:
+    """``wait`` at one temperature, then at once another for ``duration``."""
+    return hold(before, wait) + hold(after, duration)
+
+
+def cycle(low: float, high: float, wait: float, ramps: float, stay: float, duration: float) -> list[Segment]:
+    """``wait`` at ``low``, a ramp to ``high``, ``stay`` there, a ramp back, and ``duration`` at ``low``; each ramp takes ``ramps``.
+
+    Source: TH section 4.2.2.
+    """
+    return hold(low, wait) + ramp(low, high, ramps) + hold(high, stay) + ramp(high, low, ramps) + hold(low, duration)
+
+
+def duration_of(segments: Sequence[Segment]) -> float:
+    """The length of a protocol."""
+    return float(sum(s.duration for s in segments))
+
+
+def temperature_at(segments: Sequence[Segment], times: ArrayLike) -> np.ndarray:
+    """(time,) float64: the temperature of the bath; where two segments meet that of the earlier, beyond the last its end."""
+    ends = np.cumsum([s.duration for s in segments])
+    at = np.asarray(times, float)
+    k = np.minimum(np.searchsorted(ends, at), len(segments) - 1)
+    begin = ends[k] - np.array([s.duration for s in segments])[k]
+    start, end = (np.array([getattr(s, name) for s in segments])[k] for name in ("start", "end"))
+    share = np.minimum((at - begin) / (ends[k] - begin), 1.0)
+    return start + (end - start) * share
+
+
+def in_words(segments: Sequence[Segment]) -> list[list[str]]:
+    """Rows (from, until, temperature) for a report."""
+    rows, begin = [], 0.0
+    for s in segments:
+        what = f"{s.start:g}" if s.start == s.end else f"{s.start:g} to {s.end:g}"
+        rows.append([f"{begin:g}", f"{begin + s.duration:g}", what])
+        begin += s.duration
+    return rows
+
+
+def in_steps(temperature: Temperature, dt: float) -> tuple[tuple[int, float, float], ...]:
+    """Segments as (last step, temperature before its first step, at its last); nothing for a single temperature.
+
+    Raises:
+        InvalidInput: no segments, or one that does not end on a whole step of ``dt`` after the one before.
+    """
+    if not isinstance(temperature, Sequence) or isinstance(temperature, str):
+        validate.number("temperature", temperature, above=0)
+        return ()
+    if not temperature or not all(isinstance(s, Segment) for s in temperature):
+        raise InvalidInput(
+            "temperature= is a number, or a list of segments such as protocols.hold(0.5, 30) + protocols.ramp(0.5, 0.6, 10); "
+            f"got {list(temperature)!r:.100}"
+        )
+    ends = np.cumsum([s.duration for s in temperature])
+    steps = np.rint(ends / dt).astype(np.int64)
+    wrong = np.flatnonzero((np.abs(steps * dt - ends) > 1e-6 * ends) | (np.diff(steps, prepend=0) < 1))
+    if len(wrong):
+        k = int(wrong[0])
+        raise InvalidInput(f"segment {k} of the protocol ends at {ends[k]:g}, which is no whole number of steps of {dt:g}; give multiples")
+    return tuple((int(e), s.start, s.end) for e, s in zip(steps, temperature, strict=True))
