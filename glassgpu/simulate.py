@@ -12,6 +12,7 @@ from glassgpu import validate
 from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
+from glassgpu.dynamics.scores import Scores
 from glassgpu.engines.checkpoint import checkpoint_path
 from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.mc import McRun
@@ -62,6 +63,7 @@ def md(
     skin: float = SKIN,
     keep_positions: bool = False,
     observe: Observe | None = None,
+    score: Scores | None = None,
     cage_relative: bool | None = None,
     frames: str | Path | None = None,
     hops: Hops | None = None,
@@ -95,6 +97,8 @@ def md(
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
+        score: means of a linear model of structure, such as softness, over groups of particles (``dynamics.Scores``), summed
+            inside the run; one evaluation costs about as much as 20 steps.
         cage_relative: observables also of cage-relative displacements (``dynamics.cage_relative``), and
             the van Hove function of these alone; None: in two dimensions.
         frames: Zarr store that positions, p_hop, the cumulative squared displacement and the unbroken bonds of
@@ -121,11 +125,11 @@ def md(
         raise InvalidInput(f"thermostat={thermostat!r} needs temperature=")
     if isinstance(temperature, Sequence) and thermostat is None:
         raise InvalidInput("thermostat=None has no bath whose temperature could change: give thermostat='nose_hoover' or 'langevin'")
-    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
+    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions, score)
     plan = md_plan(
         as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
         skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
-        observe=observe, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
+        observe=observe, score=score, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
     place = choose_target(backend, replicas * len(snapshots), threads)
     run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
@@ -390,13 +394,14 @@ def _schedule(
     frames: str | Path | None,
     cage_relative: bool | None,
     keep_positions: bool,
+    score: Scores | None = None,
 ) -> tuple[int, np.ndarray, np.ndarray]:
     """Steps in all, the steps to record at, and the times as asked for; without ``dt`` in sweeps."""
     if duration is None and times is None:
         raise InvalidInput("give duration= or times=")
     samples = np.zeros(0, np.int64) if times is None else sweeps_of(times) if dt is None else steps_of(times, dt)
     steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / (dt or 1)))
-    for name, given in (("observe", observe is not None), ("keep_positions", keep_positions)):
+    for name, given in (("observe", observe is not None), ("score", score is not None), ("keep_positions", keep_positions)):
         if given and not len(samples):
             raise InvalidInput(f"{name}= records at times=, so give times")
     if isinstance(cage_relative, bool) and observe is None and frames is None:

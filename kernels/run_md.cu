@@ -9,6 +9,7 @@
 #include "hops.cuh"
 #include "langevin.cuh"
 #include "protocol.cuh"
+#include "scores.cuh"
 #include "thermostat.cuh"
 #include "velocities.cuh"
 
@@ -20,6 +21,7 @@ struct MdArguments {
   Record record;
   Hops hops;
   Protocol protocol;
+  Scores scores;
   int32 replicas;
   int32 steps;                 // steps of this chunk
   int64 first_step;            // steps done before it
@@ -153,6 +155,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
       const Interaction total = total_interaction(w);
       const Totals totals{total.potential, chain.kinetic, total.virial, bath_energy};
       if (!record(w, a.record, replica, configuration, sample, place, totals)) return stop(LABEL_RANGE);
+      record_scores(w, a.scores, replica, configuration, sample, a.record.samples, a.skin);
       ++sample;
     }
     if (a.hops.every && step % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, step / a.hops.every, frame++, place);

@@ -26,6 +26,7 @@ from glassgpu.dynamics.rearrangement import (
     structural_variance,
 )
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling, reliability
+from glassgpu.dynamics.scores import Scores
 from glassgpu.names import explain_missing
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "InitialNeighbors",
     "MixtureTheory",
     "Observe",
+    "Scores",
     "VogelFulcherTammann",
     "balanced_examples",
     "bond_breaking",

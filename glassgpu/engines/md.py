@@ -53,6 +53,7 @@ class MdRun(Run):
     BYTES = (16, 24)
     STEPS_PER_SECOND = 1e6
     SIDE_BY_SIDE = 1
+    SCORES = True
     ADVICE: ClassVar = {
         RUNAWAY: "a particle moved more than 0.5 in one step; take a smaller dt or a better equilibrated start, " + UNITS,
         OVERLAP: "the force on a particle was above 1e7 or not a number; take a smaller dt or a better equilibrated start, " + UNITS,
@@ -61,6 +62,8 @@ class MdRun(Run):
 
     def check(self) -> None:
         require_velocities(self)
+        if self.plan.score:
+            self.plan.score.check(self.problem.system, self.snapshots)
 
     def more_inputs(self) -> dict[str, Any]:
         return given_velocities(self)

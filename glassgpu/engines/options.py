@@ -12,6 +12,7 @@ import numpy as np
 from glassgpu import __version__, validate
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
+from glassgpu.dynamics.scores import Scores
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.edmd import EdmdPlan, usual_skin
 from glassgpu.engines.mc import McPlan
@@ -130,6 +131,7 @@ def common_of(
     samples: np.ndarray,
     cage_relative: bool | None,
     observe: Observe | None,
+    score: Scores | None = None,
     hops: Hops | None = None,
     hop_every: int = 0,
     hop_samples: Sequence[int] = (),
@@ -148,6 +150,8 @@ def common_of(
     validate.choice("cage_relative", cage_relative, (None, True, False))
     if observe is not None and not isinstance(observe, Observe):
         raise InvalidInput(f"observe={observe!r}: give a glassgpu.dynamics.Observe(wavenumber=...), or None")
+    if score is not None and not isinstance(score, Scores):
+        raise InvalidInput(f"score={score!r}: give a glassgpu.dynamics.Scores(...), or None")
     return {
         "temperature": protocol[0][1] if protocol else 1.0 if temperature is None else float(temperature),  # type: ignore[arg-type]
         "protocol": protocol,
@@ -159,6 +163,7 @@ def common_of(
         "skin": validate.number("skin", skin, above=0, most=5),
         "cage_relative": system.dimension == 2 if cage_relative is None else bool(cage_relative),
         "observe": observe,
+        "score": score,
         "hops": hops,
         "hop_every": hop_every,
         "hop_samples": tuple(hop_samples),

@@ -9,6 +9,7 @@ import numpy as np
 
 from glassgpu.dynamics.cage import BROKEN, initial_neighbors
 from glassgpu.dynamics.observables import Observe
+from glassgpu.dynamics.scores import Scores
 from glassgpu.engines.problem import Problem
 from glassgpu.systems.system import require_box
 from glassgpu.types import Snapshot
@@ -36,12 +37,13 @@ class Records:
         observable: (row, sample, 1 or 2, species, 4) sums over particles of |dr|^2, |dr|^4, F_s and
             overlap, of dr and then of cage-relative dr, or None.
         histogram: (configuration, sample, species, bins) int64 counts of |dr|, or None.
+        scores: (row, sample, group, 2) sums of S and S^2, or None.
         positions: (row, sample, N, d) float64 unwrapped, or None.
         species: (row, sample, N) int32 beside the positions where species change, or None.
     """
 
     SUMS = ("sums", "drift", "bonds", "histogram")  # over replicas
-    ROWS = ("log", "observable", "positions", "species")
+    ROWS = ("log", "observable", "scores", "positions", "species")
     ORDERED = ("sums", "drift", "bonds", "positions", "species")  # with particles in the order of the run
 
     def __init__(
@@ -59,6 +61,7 @@ class Records:
         keep_positions: bool,
         keep_species: bool,
         watched: bool = False,
+        score: Scores | None = None,
     ):
         self.problem, self.replicas, self.observe = problem, replicas, observe
         self.steps = np.array(samples, np.int64)
@@ -72,10 +75,12 @@ class Records:
         self.bonds = np.zeros((c, t, 2, n), np.int64) if bond_breaking else None
         self.observable = np.zeros((rows, t, 1 + cage_relative, s, OBSERVABLES)) if observe else None
         self.histogram = np.zeros((c, t, s, bins), np.int64) if bins else None
+        self.scores = np.zeros((rows, t, score.groups, 2)) if score else None
         self.positions = np.zeros((rows, t, n, d)) if keep_positions else None
         self.species = np.zeros((rows, t, n), np.int32) if keep_positions and keep_species else None
         xp = problem.target.xp
         self._given: dict[str, Any] = {"origin": xp.asarray(problem.places), "cage_begin": None, "cage": None, "broken2": None}
+        self._scored = self._score_constants(score) if score else None
         if bond_breaking or watched:
             for snapshot in snapshots:
                 require_box(snapshot.box, BROKEN * float(problem.system.sigma.max()), snapshot.density, "the label bond_breaking")
@@ -83,6 +88,19 @@ class Records:
             begin, cage = self._first_neighbours(snapshots)
             broken2 = (BROKEN * problem.system.sigma) ** 2
             self._given |= {"cage_begin": xp.asarray(begin), "cage": xp.asarray(cage), "broken2": xp.asarray(broken2)}
+
+    def _score_constants(self, score: Scores) -> dict[str, Any]:
+        """What the kernel is given of a linear model, groups in the order of the run."""
+        problem, xp = self.problem, self.problem.target.xp
+        group = np.broadcast_to(score.group, (problem.configurations, problem.n))
+        return {
+            "groups": score.groups,
+            "entries": score.table.shape[1] - 2,
+            "reach": score.reach,
+            "constant": score.constant,
+            "table": xp.asarray(score.table.astype(np.float64 if problem.double else np.float32)),
+            "group": xp.asarray(np.take_along_axis(group, problem.order, axis=1)),
+        }
 
     def _first_neighbours(self, snapshots: Sequence[Snapshot]) -> tuple[np.ndarray, np.ndarray]:
         """Neighbours at time 0 in the order of the run: begin (configuration, N + 1) and one list of all."""
@@ -141,6 +159,11 @@ class Records:
             "species": chunk["species"],
             **self._given,
         }
+
+    def score_argument(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """The ``scores`` part of an argument struct."""
+        nobody = {"groups": 0, "entries": 0, "reach": 0.0, "constant": 0.0, "table": None, "group": None}
+        return {**(self._scored or nobody), "sum": chunk["scores"]}
 
     def fetched(self, chunk: dict[str, Any], configuration: np.ndarray) -> dict[str, np.ndarray]:
         """A chunk's arrays on the host, particles in the order of the snapshots."""

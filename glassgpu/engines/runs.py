@@ -21,6 +21,7 @@ from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
+from glassgpu.dynamics.scores import Scores
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
 from glassgpu.engines.problem import TOO_CLOSE, Problem
@@ -57,6 +58,7 @@ class Plan(ABC):
     bond_breaking: bool = False
     cage_relative: bool = False
     observe: Observe | None = None
+    score: Scores | None = None
     keep_positions: bool = False
     keep_final: bool = False
     hops: Hops | None = None
@@ -108,6 +110,7 @@ class Run(ABC):
     BYTES: ClassVar[tuple[int, int]]  # of the state of one coordinate, single and double
     STEPS_PER_SECOND: ClassVar[float]  # a first guess for one particle and multiprocessor
     HARD: ClassVar[bool] = False  # whether it moves hard spheres
+    SCORES: ClassVar[bool] = False  # whether it can follow scores
     SIDE_BY_SIDE: ClassVar[int]  # replicas that keep a multiprocessor busy
 
     def __init__(
@@ -152,7 +155,7 @@ class Run(ABC):
         self.records = Records(
             self.problem, snapshots, plan.samples, plan.replicas, labels=plan.labels, mean_displacements=plan.mean_displacements,
             bond_breaking=plan.bond_breaking, cage_relative=plan.cage_relative, observe=plan.observe, keep_positions=plan.keep_positions,
-            keep_species=self.problem.lists == "blind", watched=plan.hops is not None,
+            keep_species=self.problem.lists == "blind", watched=plan.hops is not None, score=plan.score,
         )  # fmt: skip
         self.final = self.empty_final() if plan.keep_final else {}
         self.counts = self.empty_counts()
@@ -296,6 +299,7 @@ class Run(ABC):
             problem.run(
                 self.KERNEL, self.STRUCT, slots, record=self.records.argument(chunk, inside),
                 hops=self.hops.argument(watched, frames, state), replicas=count, fresh=int(self.step == 0),
+                **({"scores": self.records.score_argument(chunk)} if self.SCORES else {}),
                 skin=plan.skin, status=status, rebuilds=rebuilds, **common, **counts, **moving, **self.arguments(steps, slots),
             )  # fmt: skip
             bits = self.target.to_numpy(status)

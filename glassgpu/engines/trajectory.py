@@ -47,6 +47,8 @@ class Trajectory:
         types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
             for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
+        scores: Dataset over (configuration, replica, time, group), when ``score`` asked for it (``dynamics.Scores.dataset``); always
+            with a configuration axis.
         attrs: provenance, as of an ``Ensemble``.
     """
 
@@ -65,10 +67,11 @@ class Trajectory:
     contact_values: np.ndarray | None = None
     types: np.ndarray | None = None
     observables: xarray.Dataset | None = None
+    scores: xarray.Dataset | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        kept = "".join(f", {name}" for name in ("positions", "observables") if getattr(self, name) is not None)
+        kept = "".join(f", {name}" for name in ("positions", "observables", "scores") if getattr(self, name) is not None)
         shape = " x ".join(map(str, self.status.shape))
         return f"Trajectory({self.attrs.get('system')}, runs={shape}, T={self.attrs.get('temperature')}, times={listed(self.times)}{kept})"
 
@@ -113,6 +116,9 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
         status=np.zeros((c, replicas) if many else replicas, np.int32),
         rebuilds=run.rebuilds / max(1.0, float(run.rows) * plan.steps),
         observables=observables_of(run, times) if plan.observe else None,
+        scores=None
+        if records.scores is None
+        else plan.score.dataset(records.scores.reshape(c, replicas, *records.scores.shape[1:]), times),
         attrs=provenance(system, snapshots, plan, run.target),
         **more,
     )

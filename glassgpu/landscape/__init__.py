@@ -1,5 +1,6 @@
 """From scores of local structure to an energy landscape: P(R | S), barriers, the onset temperature, and how much is explained."""
 
+from glassgpu.landscape.along import groups_by_score, scores_along
 from glassgpu.landscape.barriers import Barriers, LinearBarriers, fit_barriers
 from glassgpu.landscape.controls import random_hyperplane, shuffled
 from glassgpu.landscape.divergence import jensen_shannon
@@ -29,12 +30,14 @@ __all__ = [
     "explained_by_likelihood",
     "explained_variance",
     "fit_barriers",
+    "groups_by_score",
     "jensen_shannon",
     "joined",
     "onset_temperature",
     "random_hyperplane",
     "rearrangement_probability",
     "recover",
+    "scores_along",
     "shared_chi2",
     "shuffled",
     "trap_ensemble",

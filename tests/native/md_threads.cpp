@@ -24,6 +24,12 @@ int main() {
   MdArguments a{};
   a.protocol = {1, last.data(), temperature.data(), temperature.data()};
   a.hops = watched.hops(4);
+  const int entries = 60;
+  std::vector<real> table(SPECIES * (entries + 2), real(0.25));
+  std::vector<int32> group(n);
+  std::vector<double> scores(replicas * samples * 2 * 2);
+  for (int i = 0; i < n; ++i) group[i] = i % 3 - 1;
+  a.scores = {2, entries, 1.5, 0.1, table.data(), group.data(), scores.data()};
   a.problem = mixture.problem();
   a.scratch = mixture.scratch();
   a.record.samples = samples, a.record.bins = hove_bins, a.record.square_unit = 1048576.0;
@@ -40,7 +46,7 @@ int main() {
 
   uint64 sum = checksum(0, place, GG_DOUBLE ? 1e12 : 1);
   for (const auto& sums : {label, drift, histogram}) sum = checksum(sum, sums, 1);
-  sum = watched.sum(checksum(sum, observable, 1e9));
+  sum = watched.sum(checksum(checksum(sum, observable, 1e9), scores, 1e6));
   std::printf("status %d %d rebuilds %d %d checksum %016llx\n", status[0], status[1], rebuilds[0], rebuilds[1], sum);
   return status[0] | status[1] || rebuilds[0] < 2;
 }
