@@ -5,6 +5,7 @@ from glassgpu.landscape.barriers import Barriers, LinearBarriers, fit_barriers
 from glassgpu.landscape.controls import random_hyperplane, shuffled
 from glassgpu.landscape.divergence import jensen_shannon
 from glassgpu.landscape.latent_share import LatentShare, explained_by_likelihood
+from glassgpu.landscape.memory import Contrast, CycleMemory, contrast, cycle_memory
 from glassgpu.landscape.onset import Onset, onset_temperature
 from glassgpu.landscape.probability import RearrangementProbability, joined, rearrangement_probability
 from glassgpu.landscape.shared_errors import shared_chi2
@@ -16,6 +17,8 @@ from glassgpu.names import explain_missing
 __all__ = [
     "Barriers",
     "BiasScan",
+    "Contrast",
+    "CycleMemory",
     "LatentShare",
     "LinearBarriers",
     "Onset",
@@ -26,6 +29,8 @@ __all__ = [
     "VarianceShare",
     "ZScore",
     "bias_scan",
+    "contrast",
+    "cycle_memory",
     "eta",
     "explained_by_likelihood",
     "explained_variance",

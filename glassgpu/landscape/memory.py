@@ -1,0 +1,145 @@
+"""Does a liquid remember a cycle of temperature? What a cycle does, what its two steps do alone, and what is left.
+
+Means of a score over groups of particles are compared between runs (``simulate.md(score=)``). *Response* is what a cycle does:
+cycle less control. *Memory* is what the two steps of the cycle, each measured alone, do not add up to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassgpu import validate
+from glassgpu.errors import InvalidInput
+
+LEVEL = 0.0027  # three standard errors of one normal number
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """A sum of differences between runs.
+
+    Attributes:
+        value, error: (time, group) float64, and its standard error from replicas, those of one configuration against each other.
+        chi2: mean of (value / error)^2 over times and groups; about 1 if there is nothing.
+        p: how often noise alone, the replicas' own deviations drawn anew, reaches such a ``chi2``.
+        largest: of |value| / error.
+        tests: times x groups, among which that is the largest.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    chi2: float
+    p: float
+    largest: float
+    tests: int
+
+    @property
+    def found(self) -> bool:
+        """Whether noise alone would hardly do it: p below 0.0027."""
+        return self.p < LEVEL
+
+
+def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, seed: int = 0) -> Contrast:
+    """The sum of the means of independent blocks.
+
+    Args:
+        blocks: each (configuration, replica, time, group) float64: differences between runs of replicas that have something in
+            common, such as a beginning, so that this cancels; blocks have no run in common with each other.
+        shifts: keep what all groups share; by default it is taken out of every replica.
+        resamples: of the noise.
+        seed: of these.
+
+    Raises:
+        InvalidInput: fewer than two replicas, which show no noise; blocks of other times or groups; not finite.
+
+    Source: project notes, section 5 (memory); Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 16.
+    """
+    validate.whole("resamples", resamples, least=100)
+    if not blocks:
+        raise InvalidInput("give at least one block of differences")
+    arrays = [validate.array("a block", b, np.float64, (None, None, None, None)) for b in blocks]
+    if any(a.shape[2:] != arrays[0].shape[2:] for a in arrays):
+        raise InvalidInput(f"blocks have {', '.join(str(a.shape[2:]) for a in arrays)} times and groups; give the same of each")
+    if any(a.shape[1] < 2 for a in arrays):
+        raise InvalidInput("one replica of a configuration shows no noise; give at least 2")
+    if not shifts:
+        arrays = [a - a.mean(axis=-1, keepdims=True) for a in arrays]
+    random = np.random.default_rng(seed)
+    value = sum(a.mean(axis=(0, 1)) for a in arrays)
+    variance, noise = 0.0, 0.0
+    for a in arrays:
+        c, r = a.shape[:2]
+        strays = (a - a.mean(axis=1, keepdims=True)) * np.sqrt(r / (r - 1))
+        variance = variance + (strays**2).mean(axis=1).sum(axis=0) / (r * c**2)
+        picked = random.integers(r, size=(resamples, c, r))
+        counts = np.stack([np.bincount(p.ravel() + np.repeat(np.arange(c), r) * r, minlength=c * r) for p in picked]).astype(float)
+        noise = noise + (counts @ strays.reshape(c * r, -1) / (c * r)).reshape(resamples, *a.shape[2:])
+    error = np.sqrt(variance)
+    if not (error > 0).all():
+        raise InvalidInput("replicas do not differ at some time in some group: nothing can be said of noise; give other seeds")
+    chi2 = ((value / error) ** 2).mean()
+    # Noise drawn from few replicas scatters as theirs does: each draw is judged by the same errors.
+    reached = ((noise / error) ** 2).mean(axis=(1, 2)) >= chi2
+    return Contrast(
+        np.asarray(value), error, float(chi2), float((1 + reached.sum()) / (1 + resamples)), float(np.abs(value / error).max()), value.size
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CycleMemory:
+    """What a cycle did.
+
+    Attributes:
+        shift: of all groups together, cycle less control, (time, 1).
+        response: cycle less control, group by group, the shift taken out.
+        memory: the same less what a step up and a step down do alone.
+    """
+
+    shift: Contrast
+    response: Contrast
+    memory: Contrast
+
+    @property
+    def verdict(self) -> str:
+        """``"memory"``, ``"response"`` or ``"noise"``: the first that is found."""
+        if self.memory.found:
+            return "memory"
+        return "response" if self.response.found or self.shift.found else "noise"
+
+
+def cycle_memory(
+    cycle: np.ndarray, control: np.ndarray, up: np.ndarray, down: np.ndarray, warm: np.ndarray, *, resamples: int = 2000, seed: int = 0
+) -> CycleMemory:
+    """Response and memory of a cycle low -> high -> low, at times after it has begun to go back.
+
+    With S for the mean score of a group: response = S(cycle) - S(control); memory = response - [S(up) - S(control)] -
+    [S(down) - S(warm)], in which S(control) cancels. Softness read from positions with their vibrations follows the bath at
+    once, alike in every group but for a factor: a liquid without memory, however strong its response, gives 0 here.
+
+    Args:
+        cycle, control: (configuration, replica, time, group), from the same states at the low temperature.
+        up: of runs from the same states that stay at the high temperature; the first replicas of ``cycle``, or as many.
+        down: of runs that have been at the high temperature and go to the low one when the cycle does.
+        warm: of runs from the same states that stay at the high temperature.
+        resamples, seed: of the noise (``contrast``).
+
+    Raises:
+        InvalidInput: as ``contrast``; pairs that do not fit.
+
+    Source: TH section 4.2.2, figure 4.4; project notes, section 5.
+    """
+    for name, pair in (("control", (cycle, control)), ("warm", (down, warm))):
+        if pair[0].shape != pair[1].shape:
+            raise InvalidInput(f"{name} has shape {pair[1].shape}, and the runs that share its states {pair[0].shape}")
+    if up.shape[0] != cycle.shape[0] or up.shape[1] > cycle.shape[1]:
+        raise InvalidInput(f"up has shape {up.shape}: it is of the first replicas of the cycle's states, {cycle.shape}")
+    both: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    alike = (cycle - control).mean(axis=-1, keepdims=True)
+    return CycleMemory(
+        contrast(alike, shifts=True, **both),
+        contrast(cycle - control, **both),
+        contrast(cycle[:, : up.shape[1]] - up, warm - down, **both),
+    )

@@ -1,0 +1,112 @@
+"""Memory of a cycle: planted, absent, or only a response; and what noise alone gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import glassgpu as gg
+from glassgpu.landscape import contrast, cycle_memory
+
+TIMES = np.arange(70.0, 140.0, 2.0)  # from when the cycle goes back
+GROUPS, CONFIGURATIONS, REPLICAS = 8, 8, 8
+SLOPE = np.linspace(-1, 1, GROUPS)
+
+
+def noise(random, states, slow, fast):
+    """Every replica's own: a slow part with a memory of 20, and vibrations."""
+    out, now = np.empty((*states, len(TIMES), GROUPS)), random.normal(size=(*states, GROUPS))
+    keep = np.exp(-(TIMES[1] - TIMES[0]) / 20)
+    for t in range(len(TIMES)):
+        out[:, :, t] = slow * now
+        now = keep * now + np.sqrt(1 - keep**2) * random.normal(size=now.shape)
+    return out + fast * random.normal(size=out.shape)
+
+
+def runs(seed, response=0.0, residue=0.0, curved=0.0):
+    """Scores of five kinds of run: groups that relax, a response of each step that is another for each group and slow in part, one that
+    bends with the temperature, and a residue that no step alone leaves behind."""
+    random = np.random.default_rng(seed)
+    states = (CONFIGURATIONS, REPLICAS)
+    relaxing = SLOPE * np.exp(-TIMES / 60)[:, None] * (1 + 0.1 * random.normal(size=(CONFIGURATIONS, 1, 1, 1)))
+
+    def after(t0):
+        return np.where(t0 < TIMES, 1 - np.exp(-np.maximum(TIMES - t0, 0) / 15), 0)[:, None]
+
+    instant = (TIMES < 75)[:, None]  # as what follows the bath at once
+    up = response * (0.5 + 0.5 * SLOPE) * after(35)
+    down = -response * (0.5 + 0.5 * SLOPE) * after(75)
+    bath = {"cycle": curved * instant, "control": 0.0, "up": curved, "down": curved * instant, "warm": curved}
+    share = noise(random, states, 0.05, 0)  # what runs from the same states have in common
+    other = noise(random, states, 0.05, 0)
+    made = {"cycle": up + down, "control": 0.0, "up": up, "down": down, "warm": 0.0}
+    out = {}
+    for name, effect in made.items():
+        common = share if name in ("cycle", "control", "up") else other
+        out[name] = relaxing + effect + bath[name] * (1 + SLOPE) + common + noise(random, states, 0.03, 0.03)
+    out["cycle"] = out["cycle"] + residue * SLOPE * np.exp(-(TIMES - 70) / 30)[:, None]
+    return out
+
+
+def test_a_planted_memory_is_found_and_has_its_size():
+    found = cycle_memory(**runs(1, response=0.2, residue=0.05))
+    assert found.verdict == "memory"
+    expected = 0.05 * SLOPE * np.exp(-(TIMES - 70) / 30)[:, None]
+    assert ((found.memory.value - expected) ** 2 / found.memory.error**2).mean() < 1.4
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("curved", [0.0, 0.3])
+def test_a_pure_response_is_no_memory(seed, curved):
+    found = cycle_memory(**runs(10 + seed, response=0.2, curved=curved))
+    assert found.verdict == "response"
+    assert found.response.found and not found.memory.found
+    assert 0.6 < found.memory.chi2 < 1.5
+
+
+def test_noise_is_noise():
+    """Forty times: p is uniform, and chi^2 one on average."""
+    all_of_it = [cycle_memory(**runs(100 + seed), resamples=400) for seed in range(40)]
+    for kind in ("shift", "response", "memory"):
+        p = np.array([getattr(found, kind).p for found in all_of_it])
+        chi2 = np.array([getattr(found, kind).chi2 for found in all_of_it])
+        assert abs(p.mean() - 0.5) < 4 / np.sqrt(12 * 40)
+        assert (p < 0.1).sum() <= 10  # 4 expected
+        assert abs(chi2.mean() - 1) < 4 * chi2.std() / np.sqrt(40) + 0.03
+    assert [found.verdict for found in all_of_it].count("noise") >= 38
+
+
+def test_pairs_help_and_errors_are_those_of_the_mean():
+    """What runs share cancels; and errors are what the mean scatters by when all is drawn again."""
+    means, errors = [], []
+    for seed in range(60):
+        made = runs(500 + seed)
+        found = contrast(made["cycle"] - made["control"], resamples=100)
+        means.append(found.value), errors.append(found.error)
+    assert np.std(means, axis=0).mean() == pytest.approx(np.mean(errors), rel=0.05)
+    apart = np.sqrt(contrast(made["cycle"], resamples=100).error ** 2 + contrast(made["control"], resamples=100).error ** 2)
+    assert np.mean(errors) < 0.8 * apart.mean()
+
+
+def test_equal_runs_have_no_noise_to_speak_of():
+    made = runs(3)
+    with pytest.raises(gg.errors.InvalidInput, match="give other seeds"):
+        contrast(made["cycle"] - made["cycle"])
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda m: m.update(control=m["control"][:, :3]), "control has shape"),
+        (lambda m: m.update(warm=m["warm"][:3]), "warm has shape"),
+        (lambda m: m.update(up=np.concatenate([m["up"], m["up"]], axis=1)), "up has shape"),
+        (lambda m: m.update(up=m["up"][:, :1]), "one replica"),
+        (lambda m: m.update({k: v[..., :3] for k, v in m.items() if k in ("down", "warm")}), "the same of each"),
+        (lambda m: m.update(cycle=np.where(m["cycle"] > 0, np.nan, 0)), "finite|NaN|nan"),
+    ],
+)
+def test_bad_input(change, what):
+    made = runs(4)
+    change(made)
+    with pytest.raises(gg.errors.InvalidInput, match=what):
+        cycle_memory(**made)
