@@ -18,6 +18,7 @@ EXPERIMENTS = {
     "information_imbalance": "InformationImbalance",
     "interpretability": "Interpretability",
     "kob_andersen_relaxation": "KobAndersenRelaxation",
+    "memory": "Memory",
     "model_comparison": "ModelComparison",
     "public_data": "PublicData",
     "softness": "Softness",
