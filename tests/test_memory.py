@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import glassgpu as gg
-from glassgpu.landscape import contrast, cycle_memory
+from glassgpu import protocols
+from glassgpu.descriptors import Softness
+from glassgpu.landscape import contrast, cycle_memory, groups_by_score, scores_along
+from glassgpu.models import Hyperplane
 
 TIMES = np.arange(70.0, 140.0, 2.0)  # from when the cycle goes back
 GROUPS, CONFIGURATIONS, REPLICAS = 8, 8, 8
@@ -23,11 +26,11 @@ def noise(random, states, slow, fast):
     return out + fast * random.normal(size=out.shape)
 
 
-def runs(seed, response=0.0, residue=0.0, curved=0.0):
+def runs(seed, response=0.0, residue=0.0, curved=0.0, replicas=REPLICAS):
     """Scores of five kinds of run: groups that relax, a response of each step that is another for each group and slow in part, one that
     bends with the temperature, and a residue that no step alone leaves behind."""
     random = np.random.default_rng(seed)
-    states = (CONFIGURATIONS, REPLICAS)
+    states = (CONFIGURATIONS, replicas)
     relaxing = SLOPE * np.exp(-TIMES / 60)[:, None] * (1 + 0.1 * random.normal(size=(CONFIGURATIONS, 1, 1, 1)))
 
     def after(t0):
@@ -64,15 +67,18 @@ def test_a_pure_response_is_no_memory(seed, curved):
     assert 0.6 < found.memory.chi2 < 1.5
 
 
-def test_noise_is_noise():
-    """Forty times: p is uniform, and chi^2 one on average."""
-    all_of_it = [cycle_memory(**runs(100 + seed), resamples=400) for seed in range(40)]
-    for kind in ("shift", "response", "memory"):
+@pytest.mark.parametrize("replicas", [2, 8])
+def test_noise_is_noise(replicas):
+    """Forty times: p is uniform; chi^2 is one on average, but for what few replicas know of their errors."""
+    all_of_it = [cycle_memory(**runs(100 + seed, replicas=replicas), resamples=200) for seed in range(40)]
+    freedom = CONFIGURATIONS * (replicas - 1)
+    for kind, blocks in (("shift", 1), ("response", 1), ("memory", 2)):
         p = np.array([getattr(found, kind).p for found in all_of_it])
         chi2 = np.array([getattr(found, kind).chi2 for found in all_of_it])
         assert abs(p.mean() - 0.5) < 4 / np.sqrt(12 * 40)
         assert (p < 0.1).sum() <= 10  # 4 expected
-        assert abs(chi2.mean() - 1) < 4 * chi2.std() / np.sqrt(40) + 0.03
+        few = blocks * freedom
+        assert abs(chi2.mean() - few / (few - 2)) < 4 * chi2.std() / np.sqrt(40) + 0.03
     assert [found.verdict for found in all_of_it].count("noise") >= 38
 
 
@@ -110,3 +116,42 @@ def test_bad_input(change, what):
     change(made)
     with pytest.raises(gg.errors.InvalidInput, match=what):
         cycle_memory(**made)
+
+
+@pytest.mark.validate
+def test_a_cycle_of_no_amplitude(figures):
+    """64 replicas: with equal seeds a cycle from T to T is its control, bit for bit; with others chi^2 says noise, by the errors quoted."""
+    system, describe = gg.systems.kob_andersen(n=2048), Softness(angular=False)
+    quiet = {"backend": "cpu", "progress": False}
+    starts = gg.equilibrate(system, 0.7, 10.0, seed=1, configurations=8, accept=None, **quiet)
+    x = describe(starts).values
+    rows = x[np.stack([s.types for s in starts]) == 0]
+    deviation = np.where(np.ptp(rows, axis=0) > 0, rows.std(axis=0), 1.0)
+    weights = np.random.default_rng(0).normal(size=rows.shape[1])
+    weights /= ((rows - rows.mean(axis=0)) / deviation @ weights).std()
+    plane = Hyperplane(rows.mean(axis=0), deviation, weights, 0.0)
+    score = scores_along(plane, describe, groups_by_score(plane, describe, starts, groups=8))
+
+    def scores(segments, seed):
+        run = gg.simulate.protocol(system, starts, segments, times=np.arange(1.0, 13.0), replicas=8, seed=seed, score=score, **quiet)
+        return run.scores["mean"].values
+
+    flat = protocols.cycle(0.7, 0.7, 2, 1, 3, 5)
+    cycle = scores(flat, 1)
+    assert np.array_equal(cycle, scores(protocols.hold(0.7, protocols.duration_of(flat)), 1))
+    control = scores(protocols.hold(0.7, 12), 2)
+    for shifts in (False, True):
+        found = contrast(cycle - control, shifts=shifts)
+        figures(
+            **{
+                "with the shift" if shifts else "without": {
+                    "chi2": found.chi2,
+                    "p": found.p,
+                    "largest": found.largest,
+                    "tests": found.tests,
+                }
+            }
+        )
+        assert 0.7 < found.chi2 < 1.3 and not found.found
+    warm = scores(protocols.cycle(0.7, 0.9, 2, 1, 3, 5), 3)
+    assert contrast(warm - control, shifts=True).found

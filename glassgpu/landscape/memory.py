@@ -6,6 +6,7 @@ cycle less control. *Memory* is what the two steps of the cycle, each measured a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ class Contrast:
     Attributes:
         value, error: (time, group) float64, and its standard error from replicas, those of one configuration against each other.
         chi2: mean of (value / error)^2 over times and groups; about 1 if there is nothing.
-        p: how often noise alone, the replicas' own deviations drawn anew, reaches such a ``chi2``.
+        p: how often noise alone reaches such a ``chi2``: the replicas' own deviations, drawn anew and judged by errors of their own, so that it
+            knows how times and groups hang together and how badly few replicas tell their errors.
         largest: of |value| / error.
         tests: times x groups, among which that is the largest.
     """
@@ -67,25 +69,31 @@ def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, s
         raise InvalidInput("one replica of a configuration shows no noise; give at least 2")
     if not shifts:
         arrays = [a - a.mean(axis=-1, keepdims=True) for a in arrays]
-    random = np.random.default_rng(seed)
-    value = sum(a.mean(axis=(0, 1)) for a in arrays)
-    variance, noise = 0.0, 0.0
-    for a in arrays:
-        c, r = a.shape[:2]
-        strays = (a - a.mean(axis=1, keepdims=True)) * np.sqrt(r / (r - 1))
-        variance = variance + (strays**2).mean(axis=1).sum(axis=0) / (r * c**2)
-        picked = random.integers(r, size=(resamples, c, r))
-        counts = np.stack([np.bincount(p.ravel() + np.repeat(np.arange(c), r) * r, minlength=c * r) for p in picked]).astype(float)
-        noise = noise + (counts @ strays.reshape(c * r, -1) / (c * r)).reshape(resamples, *a.shape[2:])
-    error = np.sqrt(variance)
+    value, error = _sum_of_means(arrays)
     if not (error > 0).all():
         raise InvalidInput("replicas do not differ at some time in some group: nothing can be said of noise; give other seeds")
     chi2 = ((value / error) ** 2).mean()
-    # Noise drawn from few replicas scatters as theirs does: each draw is judged by the same errors.
-    reached = ((noise / error) ** 2).mean(axis=(1, 2)) >= chi2
-    return Contrast(
-        np.asarray(value), error, float(chi2), float((1 + reached.sum()) / (1 + resamples)), float(np.abs(value / error).max()), value.size
-    )
+    random = np.random.default_rng(seed)
+    reached = 0
+    for _ in range(resamples):  # judged by errors of its own, which few replicas tell badly
+        noise, its_error = _sum_of_means([_redrawn(a, random) for a in arrays])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reached += not ((noise / its_error) ** 2).mean() < chi2
+    return Contrast(value, error, float(chi2), (1 + reached) / (1 + resamples), float(np.abs(value / error).max()), value.size)
+
+
+def _sum_of_means(blocks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Of (configuration, replica, time, group), and its standard error: configurations are as they are, replicas are drawn."""
+    value = sum((b.mean(axis=(0, 1)) for b in blocks), start=np.zeros(blocks[0].shape[2:]))
+    variance = sum((b.var(axis=1, ddof=1).sum(axis=0) / (b.shape[1] * b.shape[0] ** 2) for b in blocks), start=np.zeros(value.shape))
+    return value, np.sqrt(variance)
+
+
+def _redrawn(block: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """As many deviations from the mean of their configuration, drawn among those of all, each with either sign."""
+    c, r = block.shape[:2]
+    strays = (block - block.mean(axis=1, keepdims=True)).reshape(c * r, *block.shape[2:])
+    return (strays[random.integers(c * r, size=c * r)] * random.choice([-1.0, 1.0], size=(c * r, 1, 1))).reshape(block.shape)
 
 
 @dataclass(frozen=True, eq=False)
