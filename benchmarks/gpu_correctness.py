@@ -65,6 +65,14 @@ def mc(system: gg.System, starts: list[gg.Snapshot], target: Cpu | Cuda, how: di
     return McRun(system, starts, McPlan(**settings), target, progress=False, **(how or {})).run().results()
 
 
+def _scores(system: gg.System, starts: list[gg.Snapshot]) -> gg.dynamics.Scores:
+    """A function of distance that oscillates, and three groups."""
+    r2 = np.linspace(0, 1, 502) * (reach := 3.0) ** 2
+    table = np.stack([np.cos(3 * np.sqrt(r2) + s) for s in range(len(system.species))])
+    table[:, r2 < 0.04] = table[:, -2:] = 0
+    return gg.dynamics.Scores(system.species, reach, table, 0.5, np.arange(starts[0].n) % 4 - 1)
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two runs agree bit for bit in everything they leave behind."""
     return all(np.array_equal(a[name], b[name]) for name in a)
@@ -95,7 +103,8 @@ def correctness(backend: str) -> dict[str, Any]:
     for name, precision in cases:
         system, starts = systems[name]
         label = f"{name} {precision}"
-        fixed: dict[str, Any] = {"draw_velocities": False, "thermostat": None, "precision": precision, "replicas": 1}
+        score = _scores(system, starts)
+        fixed: dict[str, Any] = {"draw_velocities": False, "thermostat": None, "precision": precision, "replicas": 1, "score": score}
         reference = md(system, starts, Cpu(2, strict=True), **fixed)
         strict = md(system, starts, target_of(backend, strict=True), **fixed)
         out[f"strict bit for bit, {label}"] = same(reference, strict)
@@ -104,6 +113,15 @@ def correctness(backend: str) -> dict[str, Any]:
         ways: dict[str, dict[str, Any]] = {"batch": {"batch": 3}, "chunk": {"chunk": 7}, "overflow": {"capacity": 40}}
         for way, how in ways.items():
             out[f"{way} changes nothing, {label}"] = same(plain, md(system, starts, place, how, precision=precision, replicas=5))
+        noisy: dict[str, Any] = {
+            "thermostat": "langevin",
+            "protocol": ((10, 0.6, 0.6), (30, 0.6, 0.9)),
+            "score": score,
+            "precision": precision,
+        }
+        there, here = (md(system, starts, p, replicas=5, **noisy) for p in (place, Cpu(2)))
+        out[f"chunk changes nothing of noise, {label}"] = same(there, md(system, starts, place, {"chunk": 7}, replicas=5, **noisy))
+        out[f"noise, a protocol and scores agree, {label}"] = bool(np.allclose(there["scores"], here["scores"], rtol=1e-3, atol=1e-2))
         host = md(system, starts, Cpu(2), precision=precision, replicas=5)
         out[f"NVT largest difference of displacement sums, {label}"] = float(
             np.abs(host["sums"][:, 0, 0] - plain["sums"][:, 0, 0]).max() / 2**30

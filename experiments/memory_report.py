@@ -62,7 +62,7 @@ def write(
     _, tau = scattering(relaxing[warm])
     page.text(
         f"Particles are put into {wanted.groups} groups of equal size, by how soft they are at the beginning. Every group goes back to the mean of all. "
-        f"At T = {warm:g} the liquid itself relaxes in {tau:.2g}; a tenth of the difference is still there after {_or_longer(falls_to(relaxing[warm]['times'], excess(relaxing[warm])[0], 0.1), relaxing[warm]['times'][-1])}."
+        f"At T = {warm:g} the liquid itself relaxes in {_or_longer(tau, relaxing[warm]['times'][-1])}; a tenth of the difference is still there after {_or_longer(falls_to(relaxing[warm]['times'], excess(relaxing[warm])[0], 0.1), relaxing[warm]['times'][-1])}."
     )
     page.figure(
         _groups(relaxing[warm]), "groups", f"Mean softness of the groups against time, T = {warm:g}; dashed: F_s of A, from 1 to 0."

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
+from glassgpu.experiments import memory
 
 import glassgpu as gg
 from glassgpu import protocols
 from glassgpu.descriptors import Softness
 from glassgpu.landscape import contrast, cycle_memory, groups_by_score, scores_along
 from glassgpu.models import Hyperplane
+from glassgpu.study.status import stage_status
 
 TIMES = np.arange(70.0, 140.0, 2.0)  # from when the cycle goes back
 GROUPS, CONFIGURATIONS, REPLICAS = 8, 8, 8
@@ -116,6 +121,27 @@ def test_bad_input(change, what):
     change(made)
     with pytest.raises(gg.errors.InvalidInput, match=what):
         cycle_memory(**made)
+
+
+def test_memory_smoke(tmp_path):
+    options = memory.Memory(out=tmp_path, scale="smoke", backend="cpu")
+    page = memory.run(options)
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    left = np.array(numbers["relaxing"]["0.8"]["excess"])
+    assert 0.8 < left[0] < 1.02 and left[-1] < 0.7  # at 0.05 nearly all is left
+    cycle = numbers["cycles"]["thesis"]
+    assert np.shape(cycle["thermal"]["memory"]["value"]) == (3, 4) and np.shape(cycle["at rest"]["memory"]["value"]) == (1, 4)
+    assert cycle["temperature"][0] == pytest.approx(0.9) and cycle["temperature"][-1] == pytest.approx(0.8)
+    assert 0 < cycle["thermal"]["memory"]["p"] <= 1
+    text = page.read_text()
+    assert text.count("data:image/png") == 5
+    assert text.count("<td>not reachable</td>") == len(gg.evaluate.read_claims("memory"))
+    words = re.sub(r"base64,[^\"]*", "", text)
+    assert not re.search(r"\b(nan|inf)\b", words)
+    assert {s.state for s in stage_status(tmp_path)} == {"done"}
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
+    memory.run(options)
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.glob("stages/*/*")}
 
 
 @pytest.mark.validate
