@@ -102,7 +102,7 @@ def equilibrate(
         )
     usual, longest = {"md": (DT, 0.1), "edmd": (EDMD_DT, 1.0)}.get(dynamics, (1.0, 1.0))
     dt = validate.number("dt", usual if dt is None else dt, above=0, most=longest)
-    precision = precision_of(dynamics, precision)
+    precision = precision_of(dynamics, precision, backend)
     if not (start is None or isinstance(start, Snapshot)) and configurations not in (1, len(as_snapshots(start)[0])):
         raise InvalidInput(f"configurations={configurations} beside {len(start)} snapshots as start=: leave configurations out")
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
