@@ -13,14 +13,14 @@ rest of it that is not; the quartic beyond is a table. HOOMD interpolates tables
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from glassgpu.errors import DeviceMissing, InvalidInput
+from glassgpu.errors import BoxTooSmall, DeviceMissing, InvalidInput
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.systems.system import System, require_box, smooth_coefficients
 from glassgpu.types import Snapshot
@@ -68,7 +68,7 @@ def place_of(backend: str, threads: int | None = None) -> Cpu | Cuda:
     return hoomd_place()
 
 
-@functools.cache
+@cache
 def hoomd_place() -> Hoomd:
     """The one ``Hoomd`` of this process.
 
@@ -111,6 +111,11 @@ class Hoomd(Cpu):
     def share(self, value: Any) -> Any:
         """What rank 0 has, on every rank."""
         return self._all.bcast(value, root=0) if self.ranks > 1 else value
+
+    def leads(self) -> bool:
+        """Whether this rank is the one that writes files; told when all ranks have come here."""
+        self.share(None)
+        return self.rank == 0
 
     def share_into(self, values: np.ndarray) -> None:
         """The same of an array of any size, in place."""
@@ -213,7 +218,9 @@ class Simulator:
         self.simulation.timestep = first_step(key, step, method)
         at = snapshot.positions[order].T
         self.simulation.create_state_from_snapshot(self._snapshot(at, np.zeros_like(at)))
-        self.lists = hoomd.md.nlist.Cell(buffer=fitting_skin(system, snapshot.box, skin), deterministic=True)
+        skin = fitting_skin(system, snapshot.box, skin)
+        self._require_wide_domains(float(system.cutoff.max()) + skin)
+        self.lists = hoomd.md.nlist.Cell(buffer=skin, deterministic=True)
         self.forces = pair_forces(hoomd, system, self.lists)
         every = hoomd.filter.All()
         self.bath = None
@@ -237,6 +244,18 @@ class Simulator:
         self.quantities = hoomd.md.compute.ThermodynamicQuantities(filter=every)
         self.simulation.operations.computes.append(self.quantities)
         self.simulation.run(0)
+
+    def _require_wide_domains(self, reach: float) -> None:
+        """Raise if MPI ranks would share the box in parts too narrow for lists that reach so far."""
+        if self.place.ranks > 1:
+            width = float(
+                min(side / parts for side, parts in zip(self.box, self.simulation.state.domain_decomposition, strict=False) if parts > 1)
+            )
+            if width <= 2 * reach:
+                raise BoxTooSmall(
+                    f"{self.place.ranks} MPI ranks share the box in parts {width:.4g} wide, which must be above {2 * reach:.4g}, twice the "
+                    "reach of neighbour lists; start fewer ranks, or take more particles or a smaller skin="
+                )
 
     def _snapshot(self, place: np.ndarray, velocity: np.ndarray) -> Any:
         """HOOMD's snapshot of unwrapped places and velocities, (d, N)."""
@@ -336,8 +355,5 @@ def particle_log(quantities: Mapping[str, np.ndarray | Callable[[], np.ndarray]]
     for name, given in quantities.items():
         if not callable(given) and np.ndim(given) not in (1, 2):
             raise InvalidInput(f"{name}={given!r:.60}: give an array with a row for each particle, or a function that returns one")
-        if callable(given):
-            logger[("glassgpu", name)] = (given, "particle")
-        else:
-            logger[("glassgpu", name)] = (lambda values=np.array(given): values, "particle")
+        logger[("glassgpu", name)] = (given if callable(given) else partial(np.asarray, given), "particle")
     return logger

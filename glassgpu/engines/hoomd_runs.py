@@ -150,7 +150,8 @@ class HoomdRun(MdRun):
         builds, at, advice = 0, self.step, None
         try:
             simulator = self._simulator_of(int(configuration))
-            simulator.begin(*(self.state[name][0] for name in ("place", "velocity", "bath")), self._temperatures(steps), steps)
+            place, velocity, bath = (self.state[name][0] for name in ("place", "velocity", "bath"))
+            simulator.begin(place, velocity, bath, self._temperatures(steps), steps)
             for k, sample in enumerate(self.records.steps[inside].tolist()):
                 builds, at = builds + simulator.run(sample - at), sample
                 totals, state = simulator.totals(), simulator.state()
