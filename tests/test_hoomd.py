@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import glassgpu as gg
+from benchmarks.peers import hoomd_md
 from glassgpu.engines import hoomd as engine
 from glassgpu.engines import hoomd_runs, runs
 from glassgpu.errors import BoxTooSmall, DeviceMissing, InvalidInput, SimulationFailed
@@ -44,7 +43,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_without_hoomd_the_error_says_how_to_get_it(without_hoomd, lattice, call):
     system, start = gg.systems.kob_andersen(n=512), lattice(8, 7.5)
-    with pytest.raises(DeviceMissing, match="conda install -c conda-forge hoomd.*gpu.*ENABLE_MPI"):
+    with pytest.raises(DeviceMissing, match=r"conda install -c conda-forge hoomd.*gpu.*ENABLE_MPI"):
         CALLS[call](system, start)
 
 
@@ -99,9 +98,9 @@ def test_bad_input_of_other_calls(hoomd, lattice):
     for options in ({"method": "steepest"}, {"keep_energies": True}):
         with pytest.raises(InvalidInput, match="FIRE"):
             gg.simulate.quench(system, start, **options, **QUIET)
-    with pytest.raises(BoxTooSmall, match="neighbour lists beyond the cut-off.*take N >= "):
+    with pytest.raises(BoxTooSmall, match=r"neighbour lists beyond the cut-off.*take N >= "):
         gg.energy(gg.systems.kob_andersen(n=216), lattice(6, 5.05), backend="hoomd")
-    with pytest.raises(SimulationFailed, match="configuration 0, replica 0.*smaller dt"):
+    with pytest.raises(SimulationFailed, match=r"configuration 0, replica 0.*smaller dt"):
         gg.simulate.md(system, system.random_snapshot(1), temperature=1.0, duration=5, dt=0.1, **QUIET)
 
 
@@ -414,27 +413,14 @@ np.savez(
 """
 
 
-def mpirun(ranks, environment):
-    """The launcher of the MPI that HOOMD-blue was built with, or a skip."""
-    probe = [sys.executable, "-c", "import hoomd; print(hoomd.communicator.Communicator().num_ranks)"]
-    for name in ("mpirun", "mpirun.openmpi", "mpirun.mpich"):
-        for more in ([], ["--allow-run-as-root", "--oversubscribe"]):
-            command = [name, *more, "-n", str(ranks)]
-            if shutil.which(name):
-                done = subprocess.run([*command, *probe], capture_output=True, text=True, timeout=60, env=environment)
-                if done.stdout.split() == [str(ranks)] * ranks:
-                    return command
-    pytest.skip("no mpirun here starts this build of HOOMD-blue on two ranks")
-
-
 def test_two_ranks(hoomd, tmp_path):
     """Every rank returns the same, and the same as one rank does but for rounding."""
     if not hoomd.version.mpi_enabled:
         pytest.skip("this build of HOOMD-blue is without MPI")
     pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install mpi4py")
-    # Without what MPI, once started in this process, has left for its children.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
-    launch = mpirun(2, environment)
+    launch, environment = hoomd_md.launcher(2), hoomd_md.clean_environment()
+    if launch is None:
+        pytest.skip("no mpirun here starts this build of HOOMD-blue on two ranks")
     system = gg.systems.kob_andersen(n=2200)
     start = gg.equilibrate(system, 1.0, 1.0, seed=1, accept=None, backend="cpu", progress=False)
     gg.io.write_gsd(tmp_path / "start.gsd", start, species=system.species)
