@@ -27,8 +27,8 @@ from glassgpu.types import Snapshot
 
 INSTALL = "conda install -c conda-forge hoomd"
 HELP = (
-    f"HOOMD-blue comes from conda-forge, not from pip: '{INSTALL}' (or 'micromamba install -c conda-forge hoomd'), for a GPU "
-    "'conda install -c conda-forge \"hoomd=*=*gpu*\"'; MPI needs a build from source with ENABLE_MPI=on. "
+    f"HOOMD-blue comes from conda-forge, not from pip: '{INSTALL}', or 'micromamba install -c conda-forge hoomd'; for a GPU "
+    "'CONDA_OVERRIDE_CUDA=12.9 micromamba install -c conda-forge \"hoomd=*=*gpu*\"'; MPI needs a build from source with ENABLE_MPI=on. "
     "Then install glassgpu into the same environment; 'glassgpu doctor' tells what is there"
 )
 BINS = 2**16  # of a table
