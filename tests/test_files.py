@@ -723,8 +723,6 @@ def test_single_precision_positions_stay_in_the_box():
 
 def test_numbers_of_each_particle_in_gsd(tmp_path, lattice):
     """Propensity, softness and the like, in every frame from the first on; the snapshots are what they were."""
-    import gsd.hoomd
-
     starts = [lattice(4, 5.0, seed=k) for k in range(2)]
     columns = {"propensity": np.random.default_rng(0).normal(size=(2, 64)), "softness": np.random.default_rng(1).normal(size=(2, 64, 3))}
     gg.io.write_gsd(tmp_path / "run.gsd", starts, log=columns)

@@ -215,10 +215,12 @@ def precision_of(dynamics: str, asked: str | None, backend: str = "auto") -> str
     """Single, unless asked otherwise, but for event-driven dynamics; HOOMD-blue's is that of its build.
 
     Raises:
-        InvalidInput: collisions in single precision; what a build of HOOMD-blue cannot do.
+        InvalidInput: collisions in single precision; what HOOMD-blue does not run, or a build of it cannot.
         DeviceMissing: no HOOMD-blue.
     """
-    if backend == "hoomd" and dynamics == "md":
+    if backend == "hoomd":
+        if dynamics != "md":
+            target(backend)  # which says what HOOMD-blue runs
         return hoomd_place().require_precision(asked)
     if dynamics != "edmd":
         return "single" if asked is None else asked
