@@ -96,6 +96,13 @@ def radial_distribution(positions: np.ndarray, snapshot: gg.Snapshot) -> np.ndar
     return freud.density.RDF(40, 3.0).compute((freud.box.Box(*snapshot.box), points.astype(np.float32))).rdf
 
 
+def machine() -> dict[str, str]:
+    """When and where."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return {"date": time.strftime("%Y-%m-%d"), "machine": name}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("md_rate.json"))
@@ -124,10 +131,8 @@ def main() -> None:
                 drift[name] = after - before
                 rdf[name] = radial_distribution(positions, snapshot)
     medians = {name: statistics.median(r) for name, r in rates.items()}
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
     result = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()),
+        **machine(),
         "cores": cores,
         "particle_steps_per_second": {name: {"median": medians[name], "rounds": r, "skin": skins[name]} for name, r in rates.items()},
         "ratio_single_to_lammps": medians["glassgpu single"] / medians["LAMMPS lj/cut"] if peers else None,

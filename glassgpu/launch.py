@@ -11,6 +11,7 @@ import functools
 import os
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ class Cpu:
 
     name = "cpu"
     xp: Any = np
+    about: Mapping[str, str] = MappingProxyType({})  # what else has to be known of it to repeat a run
 
     def __init__(self, threads: int | None = None, strict: bool = False, shuffled: bool = False):
         self.threads = threads or threads_available()
@@ -156,6 +158,7 @@ class Cuda:
     """Runs kernels on the current CUDA device; arrays are CuPy's. One block per replica."""
 
     name = "cuda"
+    about: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, threads: int = 256, strict: bool = False):
         try:
@@ -237,6 +240,11 @@ def target(backend: str = "auto", threads: int | None = None, strict: bool = Fal
         InvalidInput: another name, or threads that cannot be counted.
         DeviceMissing: ``"cuda"`` without a device.
     """
+    if backend == "hoomd":
+        raise InvalidInput(
+            "backend='hoomd': HOOMD-blue runs simulate.md, equilibrate and isoconfigurational with dynamics='md', simulate.quench and energy "
+            "here, and nothing else; choose 'auto', 'cuda' or 'cpu'"
+        )
     if backend not in ("auto", "cpu", "cuda"):
         raise InvalidInput(f"backend={backend!r}: choose 'auto', 'cuda' or 'cpu'")
     if threads is not None:

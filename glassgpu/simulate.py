@@ -24,11 +24,12 @@ from glassgpu.engines.options import (
     SKIN,
     STEP,
     SWAP_FRACTION,
-    choose_target,
+    choose_engine,
     edmd_plan,
     hops_of,
     mc_plan,
     md_plan,
+    precision_of,
     provenance,
     steps_of,
     sweeps_of,
@@ -59,7 +60,7 @@ def md(
     thermostat_time: float = 0.5,
     replicas: int = 1,
     seed: int = 0,
-    precision: str = "single",
+    precision: str | None = None,
     skin: float = SKIN,
     keep_positions: bool = False,
     observe: Observe | None = None,
@@ -93,7 +94,7 @@ def md(
             is forgotten [time].
         replicas: runs from each snapshot.
         seed: replica r of configuration c gets the same numbers whatever else is run.
-        precision: ``"single"`` or ``"double"``.
+        precision: ``"single"`` or ``"double"``; by default single, but by HOOMD-blue that of its build, which alone it can do.
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
@@ -109,8 +110,12 @@ def md(
         checkpoint: file to save to every half minute and to continue from; of a finished run it holds
             the result, and the same call returns at once.
         progress: a bar (True), nothing (False), or a function told the fraction done.
-        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
-        threads, batch, chunk: how the work is cut; no result depends on them, bit for bit.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``; or ``"hoomd"``: HOOMD-blue, for large or long single runs and as a witness. It
+            runs one replica after another, on a GPU if it finds one; under ``mpirun`` on all ranks, every one of which
+            returns the same. Its thermostats are its own: one Nose-Hoover thermostat, no chain (MTTK), and Langevin
+            dynamics with noise that is uniformly distributed. Neither ``frames`` nor ``hops``. A run that was interrupted goes
+            on with the same numbers on as many ranks, saved after every 5e6 particle-steps or more.
+        threads, batch, chunk: how the work is cut; no result depends on them, bit for bit. Not for HOOMD-blue.
 
     Raises:
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
@@ -127,12 +132,12 @@ def md(
         raise InvalidInput("thermostat=None has no bath whose temperature could change: give thermostat='nose_hoover' or 'langevin'")
     steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions, score)
     plan = md_plan(
-        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision,
+        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision_of("md", precision, backend),
         skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
         observe=observe, score=score, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads)
-    run = MdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    engine, place = choose_engine(MdRun, backend, replicas * len(snapshots), threads)
+    run = engine(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
     _write_to(frames, run)
     return trajectory_of(run.run(), many, asked)
@@ -221,8 +226,8 @@ def edmd(
         seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
         cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads, EdmdRun.SIDE_BY_SIDE)
-    run = EdmdRun(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
+    engine, place = choose_engine(EdmdRun, backend, replicas * len(snapshots), threads)
+    run = engine(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
     system.warn_if_unlike(snapshots)
     _write_to(frames, run)
     return trajectory_of(run.run(), many, asked)
@@ -349,7 +354,8 @@ def _monte_carlo(
     steps, samples, at = _schedule(duration, times, None, asked["observe"], frames, asked["cage_relative"], asked["keep_positions"])
     watched = _watched(frames, hops, 1.0)
     plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **watched, **asked)
-    run = McRun(system, snapshots, plan, choose_target(backend, plan.replicas * len(snapshots), threads, McRun.SIDE_BY_SIDE), **cut)
+    engine, place = choose_engine(McRun, backend, plan.replicas * len(snapshots), threads)
+    run = engine(system, snapshots, plan, place, **cut)
     system.warn_if_unlike(snapshots)
     _write_to(frames, run)
     return trajectory_of(run.run(), many, at)

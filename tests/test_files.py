@@ -719,3 +719,34 @@ def test_single_precision_positions_stay_in_the_box():
         half = np.float32(box) / 2
         assert single.dtype == np.float32 and (single >= -half).all() and (single < half).all()
         np.testing.assert_allclose(single, ends, rtol=2e-7)
+
+
+def test_numbers_of_each_particle_in_gsd(tmp_path, lattice):
+    """Propensity, softness and the like, in every frame from the first on; the snapshots are what they were."""
+    starts = [lattice(4, 5.0, seed=k) for k in range(2)]
+    columns = {"propensity": np.random.default_rng(0).normal(size=(2, 64)), "softness": np.random.default_rng(1).normal(size=(2, 64, 3))}
+    gg.io.write_gsd(tmp_path / "run.gsd", starts, log=columns)
+    gg.io.write_gsd(tmp_path / "one.gsd", starts[1], log={name: values[1] for name, values in columns.items()})
+    for path, frames in (("run.gsd", (0, 1)), ("one.gsd", (1,))):
+        with gsd.hoomd.open(tmp_path / path, "r") as trajectory:
+            for frame, k in zip(trajectory, frames, strict=True):
+                for name, values in columns.items():
+                    assert np.array_equal(frame.log[f"particles/glassgpu/{name}"], values[k])
+    back = gg.io.read_gsd(tmp_path / "run.gsd")
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(starts, back, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ({"position": np.zeros(64)}, "written anyway"),
+        ({"p/q": np.zeros(64)}, "letters, digits"),
+        ({"p": np.zeros(63)}, r"shape \(63,\) of float64; give numbers of shape \(64,\)"),
+        ({"p": ["a"] * 64}, "give numbers"),
+        ({"p": 1.0}, "give numbers"),
+    ],
+)
+def test_bad_numbers_of_particles(tmp_path, lattice, log, words):
+    with pytest.raises(InvalidInput, match=words):
+        gg.io.write_gsd(tmp_path / "one.gsd", lattice(4, 5.0), log=log)
+    assert not list(tmp_path.iterdir())

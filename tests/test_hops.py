@@ -224,7 +224,7 @@ def test_shuffled_phases(watched, monkeypatch):
     plain = gg.isoconfigurational(system, start, **given)
     from glassgpu.engines import isoconfigurational as module
 
-    monkeypatch.setattr(module, "choose_target", lambda *_: Cpu(2, shuffled=True))
+    monkeypatch.setattr(module, "choose_engine", lambda engine, *_: (engine, Cpu(2, shuffled=True)))
     assert plain.rearrangements.equals(gg.isoconfigurational(system, start, **given).rearrangements)
 
 

@@ -93,18 +93,24 @@ def cage_relative(system: System, snapshot: Snapshot | Sequence[Snapshot], moved
 
     Source: II equation 2.
     """
-    from scipy.sparse import csr_array
 
     def one(start: Snapshot, moved: np.ndarray) -> np.ndarray:
-        near = initial_neighbors(system, start, reach)
-        total = csr_array((np.ones(len(near.index)), near.index, near.begin), shape=(start.n, start.n))
-        count = np.maximum(near.count, 1)[:, None]
-        out = np.empty_like(moved)
-        for frame in np.ndindex(moved.shape[:-2]):
-            out[frame] = moved[frame] - total @ moved[frame] / count
-        return out
+        return less_neighbors(initial_neighbors(system, start, reach), moved)
 
     return _each(one, snapshot, "moved", moved)
+
+
+def less_neighbors(near: InitialNeighbors, moved: np.ndarray) -> np.ndarray:
+    """Displacements (..., N, d) less the mean displacement of the neighbours given."""
+    from scipy.sparse import csr_array
+
+    n = len(near.count)
+    total = csr_array((np.ones(len(near.index)), near.index, near.begin), shape=(n, n))
+    count = np.maximum(near.count, 1)[:, None]
+    out = np.empty_like(moved)
+    for frame in np.ndindex(moved.shape[:-2]):
+        out[frame] = moved[frame] - total @ moved[frame] / count
+    return out
 
 
 def bond_breaking(
@@ -137,18 +143,23 @@ def bond_breaking(
     def one(start: Snapshot, positions: np.ndarray) -> np.ndarray:
         near = initial_neighbors(system, start, reach)
         require_box(start.box, broken * system.sigma.max(), start.density, "bond_breaking")
-        i, j = near.owner, near.index
-        limit = broken * system.sigma[start.types[i], start.types[j]]
-        out = np.ones(positions.shape[:-1])
-        bonded = near.count > 0
-        for frame in np.ndindex(positions.shape[:-2]):
-            apart = positions[frame][j] - positions[frame][i]
-            apart -= start.box * np.rint(apart / start.box)
-            whole = np.sqrt(np.einsum("ed,ed->e", apart, apart)) < limit
-            out[frame][bonded] = np.bincount(i[whole], minlength=start.n)[bonded] / near.count[bonded]
-        return out
+        whole = unbroken_bonds(system, start, near, positions, broken)
+        return np.where(near.count > 0, whole / np.maximum(near.count, 1), 1.0)
 
     return _each(one, snapshot, "positions", positions)
+
+
+def unbroken_bonds(system: System, start: Snapshot, near: InitialNeighbors, positions: np.ndarray, broken: float = BROKEN) -> np.ndarray:
+    """How many of the neighbours given are within ``broken`` sigma_ab at later positions (..., N, d): (..., N) int64."""
+    i, j = near.owner, near.index
+    limit = broken * system.sigma[start.types[i], start.types[j]]
+    out = np.zeros(positions.shape[:-1], np.int64)
+    for frame in np.ndindex(positions.shape[:-2]):
+        apart = positions[frame][j] - positions[frame][i]
+        apart -= start.box * np.rint(apart / start.box)
+        whole = np.sqrt(np.einsum("ed,ed->e", apart, apart)) < limit
+        out[frame] = np.bincount(i[whole], minlength=start.n)
+    return out
 
 
 def _each(

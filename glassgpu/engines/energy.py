@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassgpu import validate
+from glassgpu.engines.hoomd import Hoomd, Simulator, place_of
 from glassgpu.engines.problem import COINCIDENT, Problem
-from glassgpu.launch import element_dtype, target
+from glassgpu.launch import element_dtype
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot, as_snapshots
+
+HOOMD_SKIN = 0.1  # of lists that are used once
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ def energy(
         system: pair laws; species and box come from the snapshot.
         snapshot: one, or a sequence of one System.
         precision: ``"double"`` or ``"single"``.
-        backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
+        backend: ``"auto"``, ``"cuda"``, ``"cpu"``, or ``"hoomd"``: the same by HOOMD-blue.
         threads: CPU threads.
 
     Raises:
@@ -53,9 +56,24 @@ def energy(
     """
     validate.choice("precision", precision, ("single", "double"))
     snapshots, many = as_snapshots(snapshot)
-    place = target(backend, threads)
+    place = place_of(backend, threads)
+    if isinstance(place, Hoomd):
+        place.require_precision(precision)
     problem = Problem(system, snapshots, place, precision, skin=0.0, least=COINCIDENT)
-    c, n, d, xp = len(snapshots), problem.n, problem.d, place.xp
+    totals, per_particle, forces = _by_hoomd(place, problem, snapshots) if isinstance(place, Hoomd) else _by_kernel(problem)
+    out = Energy(
+        potential=totals[:, 0],
+        per_particle=per_particle,
+        forces=forces.transpose(0, 2, 1),
+        pressure=totals[:, 1] / (problem.d * problem.boxes.prod(axis=1)),
+    )
+    return out if many else Energy(*(getattr(out, f)[0] for f in ("potential", "per_particle", "forces", "pressure")))
+
+
+def _by_kernel(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Potential energy and virial (configuration, 2), energy of each particle (configuration, N) and forces (configuration, d, N)."""
+    place = problem.target
+    c, n, d, xp = problem.configurations, problem.n, problem.d, place.xp
     real, packed = (element_dtype("EnergyArguments", f, problem.constants) for f in ("energy", "reference"))
     per_particle, force = xp.zeros((c, n), real), xp.zeros((c, d, n), real)
     reference = xp.zeros((c, d, n), packed)
@@ -72,11 +90,18 @@ def energy(
         problem.grow_lists()
         status[:] = 0
     rows = np.arange(c)
-    totals = place.to_numpy(total)
-    out = Energy(
-        potential=totals[:, 0],
-        per_particle=problem.original_order(place.to_numpy(per_particle), rows).astype(np.float64),
-        forces=problem.original_order(place.to_numpy(force), rows).astype(np.float64).transpose(0, 2, 1),
-        pressure=totals[:, 1] / (d * problem.boxes.prod(axis=1)),
+    return (
+        place.to_numpy(total),
+        problem.original_order(place.to_numpy(per_particle), rows).astype(np.float64),
+        problem.original_order(place.to_numpy(force), rows).astype(np.float64),
     )
-    return out if many else Energy(*(getattr(out, f)[0] for f in ("potential", "per_particle", "forces", "pressure")))
+
+
+def _by_hoomd(place: Hoomd, problem: Problem, snapshots: Sequence[Snapshot]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As ``_by_kernel``."""
+    found = []
+    for snapshot in snapshots:
+        simulator = Simulator(place, problem.system, snapshot, np.arange(snapshot.n), HOOMD_SKIN)
+        found.append((simulator.totals()[[0, 2]], *simulator.each()))
+    totals, energies, forces = (np.stack(part) for part in zip(*found, strict=True))
+    return totals, energies, forces

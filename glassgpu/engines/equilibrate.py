@@ -17,6 +17,7 @@ from glassgpu.dynamics.displacement import displacements
 from glassgpu.dynamics.observables import self_intermediate_scattering
 from glassgpu.dynamics.stationarity import Stationarity, Window, compare, octants
 from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.hoomd import hoomd_place
 from glassgpu.engines.options import DT, EDMD_DT, precision_of
 from glassgpu.engines.problem import FORCES, NO_FORCES
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
@@ -102,7 +103,7 @@ def equilibrate(
         )
     usual, longest = {"md": (DT, 0.1), "edmd": (EDMD_DT, 1.0)}.get(dynamics, (1.0, 1.0))
     dt = validate.number("dt", usual if dt is None else dt, above=0, most=longest)
-    precision = precision_of(dynamics, precision)
+    precision = precision_of(dynamics, precision, backend)
     if not (start is None or isinstance(start, Snapshot)) and configurations not in (1, len(as_snapshots(start)[0])):
         raise InvalidInput(f"configurations={configurations} beside {len(start)} snapshots as start=: leave configurations out")
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
@@ -116,6 +117,7 @@ def equilibrate(
         given = [] if start is None else [start] if isinstance(start, Snapshot) else list(start)
         run.key = checkpoints.fingerprint(
             what="equilibrate",
+            **({"engine": tuple(hoomd_place().about.values())} if backend == "hoomd" else {}),
             code=(__version__, source_key()),
             wavenumber=system.wavenumber,
             temperature=temperature,
@@ -130,7 +132,10 @@ def equilibrate(
             start=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in given]) if given else np.zeros(0),
             counts=(system.counts, system.density),
         )
-    if not run.restore(system):
+    continued = run.restore(system)
+    if backend == "hoomd" and not hoomd_place().leads():  # once all have read what there was
+        run.path = None
+    if not continued:
         if start is None:
             run.states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
             if dynamics == "md":

@@ -25,7 +25,7 @@ from glassgpu.engines.options import (
     MC_SKIN,
     SKIN,
     STEP,
-    choose_target,
+    choose_engine,
     edmd_plan,
     hop_definition,
     hops_of,
@@ -139,11 +139,11 @@ def isoconfigurational(
     steps = sweeps_of(times) if dynamics == "mc" else steps_of(times, dt)
     watched = _watched(hops, labels, steps, dt)
     common: dict[str, Any] = {
-        "temperature": temperature, "precision": precision_of(dynamics, precision), "replicas": replicas, "seed": seed, "samples": steps, **watched,
+        "temperature": temperature, "precision": precision_of(dynamics, precision, backend), "replicas": replicas, "seed": seed, "samples": steps, **watched,
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
         "observe": observe, "cage_relative": cage_relative,
     }  # fmt: skip
-    place = choose_target(backend, replicas * len(snapshots), threads, ENGINES[dynamics].SIDE_BY_SIDE)
+    engine, place = choose_engine(ENGINES[dynamics], backend, replicas * len(snapshots), threads)
     cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
     plan: Plan
     if dynamics == "mc":
@@ -155,7 +155,7 @@ def isoconfigurational(
             system, dt=dt, thermostat="nose_hoover" if thermostat == "default" else thermostat,
             thermostat_time=0.5 if thermostat_time is None else thermostat_time, skin=SKIN if skin is None else skin, **common,
         )  # fmt: skip
-    run = ENGINES[dynamics](system, snapshots, plan, place, **cut)
+    run = engine(system, snapshots, plan, place, **cut)
     system.warn_if_unlike(snapshots)
     return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))
 

@@ -15,8 +15,11 @@ from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.scores import Scores
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.edmd import EdmdPlan, usual_skin
+from glassgpu.engines.hoomd import hoomd_place, place_of
+from glassgpu.engines.hoomd_runs import HoomdRun
 from glassgpu.engines.mc import McPlan
-from glassgpu.engines.md import THERMOSTATS, MdPlan
+from glassgpu.engines.md import THERMOSTATS, MdPlan, MdRun
+from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput, warn_user
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.protocols import Temperature, in_steps
@@ -106,16 +109,18 @@ def hops_of(hops: Hops | None, dt: float) -> tuple[Hops, int]:
     return hops, every
 
 
-def choose_target(backend: str, rows: int, threads: int | None, side_by_side: int = 1) -> Cpu | Cuda:
-    """``launch.target``, with a warning when a GPU, on whose every multiprocessor so many replicas run
-    ``side_by_side``, is given too few to be busy."""
+def choose_engine(engine: type[Run], backend: str, rows: int, threads: int | None) -> tuple[type[Run], Cpu | Cuda]:
+    """What runs these dynamics by that backend, and where; with a warning when a GPU, on whose every multiprocessor so many
+    replicas run ``SIDE_BY_SIDE``, is given too few to be busy."""
+    if backend == "hoomd" and engine is MdRun:
+        return HoomdRun, place_of(backend, threads)
     place = target(backend, threads)
-    if isinstance(place, Cuda) and rows < (busy := side_by_side * place.multiprocessors()):
+    if isinstance(place, Cuda) and rows < (busy := engine.SIDE_BY_SIDE * place.multiprocessors()):
         warn_user(
             f"{rows} replicas leave most of this GPU idle, which {busy} would keep busy: ask for all configurations and replicas "
-            "in one call, or run a single large system with HOOMD-blue"
+            "in one call, or run a single large system with backend='hoomd'"
         )
-    return place
+    return engine, place
 
 
 def common_of(
@@ -206,12 +211,17 @@ def edmd_plan(
     return EdmdPlan(**common, dt=dt, draw_velocities=draw_velocities)
 
 
-def precision_of(dynamics: str, asked: str | None) -> str:
-    """Single, unless asked otherwise, but for event-driven dynamics.
+def precision_of(dynamics: str, asked: str | None, backend: str = "auto") -> str:
+    """Single, unless asked otherwise, but for event-driven dynamics; HOOMD-blue's is that of its build.
 
     Raises:
-        InvalidInput: collisions in single precision.
+        InvalidInput: collisions in single precision; what HOOMD-blue does not run, or a build of it cannot.
+        DeviceMissing: no HOOMD-blue.
     """
+    if backend == "hoomd":
+        if dynamics != "md":
+            target(backend)  # which says what HOOMD-blue runs
+        return hoomd_place().require_precision(asked)
     if dynamics != "edmd":
         return "single" if asked is None else asked
     if asked not in (None, "double"):
@@ -252,6 +262,7 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
         "seed": plan.seed,
         "precision": plan.precision,
         "backend": place.name,
+        **place.about,
         "version": __version__,
         "length_unit": system.length_unit,
         "energy_unit": system.energy_unit,

@@ -14,10 +14,11 @@ import numpy as np
 from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
+from glassgpu.engines.hoomd import Hoomd, place_of
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged, SimulationFailed
-from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype, target
+from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
@@ -76,6 +77,8 @@ def quench(
     """A near minimum of the potential energy by L-BFGS.
 
     The energy never rises by more than its rounding: a step that would raise it is taken back (kernels/run_quench.cu).
+    ``backend="hoomd"`` descends by FIRE (Bitzek et al., PRL 97, 170201 (2006)) with particles of mass 1, which from a warm liquid
+    ends in another minimum nearby than L-BFGS or steepest descent do; its steps are counted in hundreds.
 
     Args:
         system: pair laws.
@@ -90,7 +93,7 @@ def quench(
         keep_energies: keep the energy after every accepted step.
         checkpoint: file to save to and to continue from; of a finished quench it holds the result.
         progress: a bar (True), nothing (False), or a function told the fraction done.
-        backend, threads: as for ``simulate.md``.
+        backend, threads: as for ``simulate.md``; ``method`` and ``keep_energies`` are not for ``"hoomd"``.
         batch, chunk: how the work is cut; no result depends on them, bit for bit.
 
     Raises:
@@ -115,8 +118,13 @@ def quench(
     for name, value in (("batch", batch), ("chunk", chunk)):
         if value is not None:
             validate.whole(name, value, least=1)
-    run = QuenchRun(
-        system, snapshots, target(backend, threads), force_tolerance, most_steps, keep_energies, method, precision,
+    place = place_of(backend, threads)
+    if isinstance(place, Hoomd):
+        if method != "lbfgs" or keep_energies:
+            raise InvalidInput("backend='hoomd' quenches by FIRE: leave method= and keep_energies= out, or use another backend")
+        place.require_precision(precision)
+    run = _engine_on(place)(
+        system, snapshots, place, force_tolerance, most_steps, keep_energies, method, precision,
         batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress,
     )  # fmt: skip
     run.run()
@@ -125,6 +133,12 @@ def quench(
     if many:
         return out
     return Quench(final[0], out.potential[0], out.largest_force[0], out.steps[0], run.energies[0] if keep_energies else None)
+
+
+def _engine_on(place: Cpu | Cuda) -> type[QuenchRun]:
+    from glassgpu.engines.hoomd_runs import HoomdQuench  # which is a QuenchRun
+
+    return HoomdQuench if isinstance(place, Hoomd) else QuenchRun
 
 
 def _hash(snapshot: Snapshot) -> np.ndarray:
@@ -169,6 +183,7 @@ class QuenchRun:
             code=(__version__, source_key()),
             **system.physics(),
             snapshots=np.array([_hash(s) for s in snapshots]),
+            **self.more_inputs(),
         )
         c = len(snapshots)
         self.places: list[np.ndarray] = []  # (n, d) of each that is done
@@ -180,6 +195,10 @@ class QuenchRun:
         self.problem = self._problem_of(snapshots[: self.batch])
         for k in range(self.batch, c, self.batch):
             self._problem_of(snapshots[k : k + self.batch])
+
+    def more_inputs(self) -> dict[str, Any]:
+        """What fixes the quench beside its arguments, for its fingerprint."""
+        return {}
 
     # ------------------------------------------------------------ checkpoint
 

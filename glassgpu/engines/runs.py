@@ -324,18 +324,21 @@ class Run(ABC):
     def _raise_failure(self, bits: np.ndarray, steps: int) -> None:
         for bit, advice in self.ADVICE.items():
             if (bits & bit).any():
-                row = int(self._batch_rows()[np.flatnonzero(bits & bit)[0]])
-                c, r = divmod(row, self.plan.replicas)
-                raise SimulationFailed(
-                    f"configuration {c}, replica {r}, between {self.plan.time_of(self.step)} and {self.plan.time_of(self.step + steps)} "
-                    f"(T = {float(self.plan.temperature_at(np.array(self.step))):g}): {advice}. "
-                    + (
-                        f"{self.checkpoint} holds the state before it, to look at with numpy.load: the same call fails at the same place, and "
-                        "a call with other parameters needs another checkpoint="
-                        if self.checkpoint
-                        else "Nothing was kept"
-                    )
-                )
+                raise self.failure(int(self._batch_rows()[np.flatnonzero(bits & bit)[0]]), steps, advice)
+
+    def failure(self, row: int, steps: int, advice: str) -> SimulationFailed:
+        """The error for a row that failed in the ``steps`` that were tried last."""
+        c, r = divmod(row, self.plan.replicas)
+        return SimulationFailed(
+            f"configuration {c}, replica {r}, between {self.plan.time_of(self.step)} and {self.plan.time_of(self.step + steps)} "
+            f"(T = {float(self.plan.temperature_at(np.array(self.step))):g}): {advice}. "
+            + (
+                f"{self.checkpoint} holds the state before it, to look at with numpy.load: the same call fails at the same place, and "
+                "a call with other parameters needs another checkpoint="
+                if self.checkpoint
+                else "Nothing was kept"
+            )
+        )
 
     def run(self) -> Run:
         """Run to the end, or continue from the checkpoint; returns itself.

@@ -8,9 +8,10 @@ goes into the log of each frame, where other programs show it as any other logge
     log/particles/glassgpu/velocity   (N, d) float64, where a snapshot of the file has velocities
     log/glassgpu/box                  (d,) float64
     log/glassgpu/given                (2,) uint8: has the snapshot images, has it velocities
+    log/particles/glassgpu/<name>     (N,) or (N, k): what else is known of each particle, such as its propensity
 
 Positions are wrapped and stand beside the integers ``particles/image``: position + image * box
-rounds, and what was rounded cannot be wrapped back to the same bits. All four are written in
+rounds, and what was rounded cannot be wrapped back to the same bits. All are written in
 every frame, because a frame without a chunk inherits that of frame 0, and because a log chunk
 that frame 0 lacks makes the file invalid.
 """
@@ -18,18 +19,20 @@ that frame 0 lacks makes the file invalid.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from glassgpu import __version__, validate
 from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput, UnknownSpecies
 from glassgpu.io.replaced import replaced
 from glassgpu.types import Snapshot, as_snapshots
 
-POSITION, VELOCITY, BOX, GIVEN = "particles/glassgpu/position", "particles/glassgpu/velocity", "glassgpu/box", "glassgpu/given"
+PARTICLES, BOX, GIVEN = "particles/glassgpu", "glassgpu/box", "glassgpu/given"
+POSITION, VELOCITY = f"{PARTICLES}/position", f"{PARTICLES}/velocity"
 
 
 def write_gsd(
@@ -37,6 +40,7 @@ def write_gsd(
     snapshot: Snapshot | Sequence[Snapshot],
     species: Sequence[str] = ("A", "B"),
     steps: int | Sequence[int] | None = None,
+    log: Mapping[str, ArrayLike] | None = None,
 ) -> None:
     """Write snapshots as the frames of a new GSD file; ``read_gsd`` gives them back bit for bit.
 
@@ -47,17 +51,21 @@ def write_gsd(
         snapshot: one, or several of one System.
         species: names of the types in their order, ASCII, such as ``system.species``.
         steps: time step of each frame; 0, 1, 2, ... if not given.
+        log: by name, numbers of each particle, (N,) or (N, k), such as propensity or softness; for a sequence of
+            snapshots with a leading axis of frames. Written as ``log/particles/glassgpu/<name>``, where gsd, freud and
+            OVITO find them. HOOMD's own files get the same by ``engines.hoomd.particle_log``.
 
     Raises:
-        InvalidInput: steps or names that do not fit, or values beyond single precision.
+        InvalidInput: steps, names or numbers that do not fit, or values beyond single precision.
         UnknownSpecies: a type without a name.
         OutputNotWritable: no permission, no space, or a folder of that name.
     """
     import gsd.fl
     import gsd.hoomd
 
-    snapshots, _ = as_snapshots(snapshot)
+    snapshots, many = as_snapshots(snapshot)
     names = _species(species)
+    columns = {name: _logged(name, values, snapshots, many) for name, values in (log or {}).items()}
     largest = max(int(s.types.max()) for s in snapshots)
     if largest >= len(names):
         raise UnknownSpecies(f"the snapshots hold type {largest}, but species={tuple(names)}; name every species")
@@ -70,8 +78,10 @@ def write_gsd(
         # gsd.hoomd.open would mark the file as schema 2.0, which gsd before 5 refuses to read
         file = gsd.fl.open(name=str(fresh), mode="w", application=f"glassgpu {__version__}", schema="hoomd", schema_version=[1, 4])
         with gsd.hoomd.HOOMDTrajectory(file) as trajectory:
-            for s, step in zip(snapshots, numbers, strict=True):
-                trajectory.append(_frame(s, names, step, velocities))
+            for k, (s, step) in enumerate(zip(snapshots, numbers, strict=True)):
+                frame = _frame(s, names, step, velocities)
+                frame.log |= {f"{PARTICLES}/{name}": values[k] for name, values in columns.items()}
+                trajectory.append(frame)
 
 
 def read_gsd(
@@ -125,6 +135,22 @@ def _species(species: Sequence[str]) -> list[str]:
     if not names or not all(isinstance(n, str) and n and n.isascii() and n.isprintable() for n in names) or len(set(names)) < len(names):
         raise InvalidInput(f"species={species!r}: give different names of ASCII letters, one for each type")
     return names
+
+
+def _logged(name: str, values: ArrayLike, snapshots: Sequence[Snapshot], many: bool) -> np.ndarray:
+    """Numbers of each particle, (frame, N) or (frame, N, k)."""
+    if not isinstance(name, str) or not name.isidentifier() or name in ("position", "velocity"):
+        raise InvalidInput(
+            f"log= names {name!r}: take letters, digits and _, and neither 'position' nor 'velocity', which are written anyway"
+        )
+    array = np.asarray(values)
+    array = array if many else array[None]
+    if array.dtype.kind not in "fiu" or array.ndim not in (2, 3) or array.shape[:2] != (len(snapshots), snapshots[0].n):
+        wanted = f"({len(snapshots)}, {snapshots[0].n}" if many else f"({snapshots[0].n}"
+        raise InvalidInput(
+            f"log={{{name!r}: ...}} has shape {np.shape(values)} of {array.dtype}; give numbers of shape {wanted},) or {wanted}, k)"
+        )
+    return np.ascontiguousarray(array)
 
 
 def _numbers(frames: Any, count: int) -> tuple[list[int], bool]:
