@@ -100,7 +100,7 @@ class Scale:
     accept: str | None = "test"
 
 
-LARGER = {"low": 0.56, "high": 0.66, "wait": 10.0, "ramps": 5.0, "after": 50.0}
+LARGER = {"low": 0.56, "high": 0.66, "wait": 10.0, "ramps": 5.0, "after": 30.0}
 SMALL_HOPS = Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacement=0.05)
 LIQUIDS = {0.86: 1.2, 0.83: 1.5, 0.66: 7.0, 0.56: 30.0, 0.51: 80.0}
 SCALES = {
@@ -109,9 +109,9 @@ SCALES = {
         {"thesis": Cycle(0.8, 0.9, 0.2, 0.2, 0.2, 0.4, 2, 2, 0.2)}, (2, 3), None,
     ),
     "laptop": Scale(
-        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 16, 4), {0.83: 150.0, 0.56: 200.0},
+        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 8, 4), {0.83: 150.0, 0.56: 200.0},
         {
-            "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 60.0, 16, 2, 2.0),
+            "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 50.0, 16, 2, 2.0),
             "larger": Cycle(stay=20.0, replicas=2, few=2, **LARGER),
             "larger, short": Cycle(stay=5.0, replicas=2, few=2, **LARGER),
             "larger, long": Cycle(stay=50.0, replicas=2, few=2, **LARGER),

@@ -168,7 +168,10 @@ def test_trajectories_at_constant_energy(hoomd, request, name):
     """From the same velocities, in double precision: after 100 steps they differ by what rounding has grown to, and by the rest of the
     quartic's table."""
     system, starts = configurations(name, request)
+    table = np.outer(1 + np.arange(len(system.species)), np.cos(np.linspace(0, 9, 402)))
+    table[:, :5] = table[:, -2:] = 0
     asked = {
+        "score": gg.dynamics.Scores(system.species, 3.0, table, 0.5, np.arange(starts[1].n) % 4 - 1),
         "times": [0.005 * k for k in (1, 10, 100)],
         "thermostat": None,
         "keep_positions": True,
@@ -177,6 +180,8 @@ def test_trajectories_at_constant_energy(hoomd, request, name):
     }
     ours, theirs = (gg.simulate.md(system, starts[1], **asked, backend=backend) for backend in ("cpu", "hoomd"))
     assert np.abs(ours.positions - theirs.positions).max() < 1e-10
+    for name in ("mean", "deviation"):
+        assert theirs.scores[name].values == pytest.approx(ours.scores[name].values, abs=1e-8)
     for field in ("potential", "kinetic", "conserved", "pressure"):
         assert getattr(theirs, field) == pytest.approx(getattr(ours, field), rel=1e-9)
     assert theirs.final.velocities == pytest.approx(ours.final.velocities, abs=1e-9)

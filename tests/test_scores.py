@@ -87,6 +87,11 @@ def test_no_bit_depends_on_how_the_work_is_cut_and_the_run_on_none(case, precisi
     assert np.array_equal(*strict)
 
 
+def test_a_snapshot_has_the_same_scores(case):
+    _, start, wanted = case
+    np.testing.assert_allclose(wanted.of(start), slow(wanted, start), atol=1e-9)
+
+
 def test_places_and_names_do_not_matter(case):
     """Of the beginning of a run: moved by a part of a box, or with particles in another order, the same means."""
     system, start, wanted = case

@@ -66,6 +66,22 @@ class Scores:
         """How many."""
         return int(self.group.max()) + 1
 
+    def of(self, snapshot: Snapshot) -> np.ndarray:
+        """S of every particle of a snapshot, (N,) float64, from its list of neighbours.
+
+        Raises:
+            BoxTooSmall
+        """
+        from glassgpu.structure import neighbors  # which looks at runs, and runs at this
+
+        near = neighbors(snapshot, self.reach)
+        there = np.isfinite(near.distance)
+        entries = self.table.shape[1] - 2
+        at = np.where(there, near.distance / self.reach, 0.0) ** 2 * entries
+        k, species = at.astype(np.int64), snapshot.types[near.index]
+        low, high = self.table[species, k], self.table[species, k + 1]
+        return self.constant + np.where(there, low + (at - k) * (high - low), 0.0).sum(axis=1)
+
     def check(self, system: System, snapshots: Sequence[Snapshot]) -> None:
         """Raise unless these are the particles of a run.
 

@@ -194,6 +194,11 @@ class HoomdRun(MdRun):
         recorded["log"][0, k] = totals
         if "positions" in recorded:
             recorded["positions"][0, k] = positions
+        if plan.score:
+            score = plan.score.of(Snapshot(positions, start.types, start.box))
+            group = np.broadcast_to(plan.score.group, (self.problem.configurations, start.n))[configuration]
+            for power, sums in enumerate(np.moveaxis(recorded["scores"][0, k], -1, 0), start=1):
+                sums[:] = np.bincount(group[group >= 0], score[group >= 0] ** power, plan.score.groups)
         if not recorded.keys() & {"sums", "drift", "bonds", "observable", "histogram"}:
             return None
         moved = [displacements(start.positions, positions, mass=system.mass[start.types])]
