@@ -102,3 +102,11 @@ def pytest_terminal_summary(terminalreporter):
     if found:
         terminalreporter.section("kernels compiled for GPUs")
         terminalreporter.write_line("\n".join(sorted(found)))
+
+
+@pytest.fixture
+def hoomd():
+    """HOOMD-blue, or a reason to skip."""
+    from glassgpu.engines.hoomd import INSTALL
+
+    return pytest.importorskip("hoomd", reason=f"HOOMD-blue is not installed: {INSTALL}")
