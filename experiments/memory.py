@@ -111,12 +111,12 @@ SCALES = {
     "laptop": Scale(
         2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 8, 4), {0.83: 150.0, 0.56: 200.0},
         {
-            "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 50.0, 16, 2, 2.0),
-            "larger": Cycle(stay=20.0, replicas=2, few=2, **LARGER),
+            "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 40.0, 16, 2, 2.0),
+            "larger": Cycle(stay=15.0, replicas=2, few=2, **LARGER),
             "larger, short": Cycle(stay=5.0, replicas=2, few=2, **LARGER),
-            "larger, long": Cycle(stay=50.0, replicas=2, few=2, **LARGER),
+            "larger, long": Cycle(stay=40.0, replicas=2, few=2, **LARGER),
         },
-        (2, 12),
+        (2, 9),
     ),
     "paper": Scale(
         4096, 16, LIQUIDS, Hops(), 200.0, 2, 120.0, 5200, 10, (0.86, 100.0, 3, 100, 10), {0.83: 1000.0, 0.56: 3000.0},

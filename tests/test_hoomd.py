@@ -161,9 +161,7 @@ def interrupted(call, at, **options):
         call(**{**options, "progress": stop})
 
 
-@pytest.mark.parametrize(
-    ("name", "thermostat"), [("liquid", "nose_hoover"), ("liquid", "langevin"), ("liquid", None), ("film", None)]
-)
+@pytest.mark.parametrize(("name", "thermostat"), [("liquid", "nose_hoover"), ("liquid", "langevin"), ("liquid", None), ("film", None)])
 def test_an_interrupted_run_goes_on_with_the_same_numbers(hoomd, request, tmp_path, monkeypatch, name, thermostat):
     """Bit for bit on one machine, in the middle of the second of two replicas."""
     system, start = request.getfixturevalue(name)

@@ -137,6 +137,10 @@ def test_the_bath_arrives(liquid):
         assert np.abs(kinetic[3:] / 1.6 - 1).max() < 3 * error
     film, flat = small("film")
     cold = gg.simulate.protocol(film, flat, quench(1.0, 0.3, 20, 200), times=[20, 220], seed=1, **QUIET)
+    assert (
+        cold.attrs["protocol"] == "until 20: 1, until 220: 0.3"
+        and "protocol" not in gg.simulate.md(system, start, temperature=1.0, duration=0.01, **QUIET).attrs
+    )
     assert cold.attrs["dynamics"] == "mc" and cold.potential[0, 1] < cold.potential[0, 0] - 0.2 * film.n
     volume = flat.box.prod()
     beyond = cold.pressure[0] * volume - np.array([1.0, 0.3]) * film.n  # the kinetic part is the bath's own

@@ -232,7 +232,7 @@ def precision_of(dynamics: str, asked: str | None, backend: str = "auto") -> str
 def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan | EdmdPlan, place: Cpu | Cuda) -> dict[str, Any]:
     """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
 
-    ``temperature`` is NaN where the run went on with given velocities; ``density`` is the mean of
+    ``temperature`` is NaN where the run went on with given velocities, and the first one of a ``protocol``; ``density`` is the mean of
     the snapshots'; ``physics`` is a hash of everything that fixes forces and motion; ``hop_...`` are the fields
     of ``dynamics.Hops`` where the run watched for them.
     """
@@ -267,8 +267,16 @@ def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McP
         "length_unit": system.length_unit,
         "energy_unit": system.energy_unit,
         **how,
+        **_path_of(plan),
         **hop_definition(plan.hops),
     }
+
+
+def _path_of(plan: MdPlan | McPlan | EdmdPlan) -> dict[str, str]:
+    """The protocol of the bath, if it has one, in words: ``temperature`` is only where it begins."""
+    unit = getattr(plan, "dt", 1.0)
+    parts = [f"{end * unit:g}: {start:g}" + (f" to {stop:g}" if stop != start else "") for end, start, stop in plan.protocol]
+    return {"protocol": "until " + ", until ".join(parts)} if parts else {}
 
 
 def hop_definition(hops: Hops | None) -> dict[str, Any]:

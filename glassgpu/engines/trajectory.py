@@ -35,8 +35,8 @@ class Trajectory:
         status: (replica,) int32, 0: a run that fails raises instead of returning.
         rebuilds: neighbour-list builds per step or sweep, for tuning ``skin``.
         kinetic: (replica, time) float64 of the whole system [energy]; molecular dynamics.
-        conserved: (replica, time) float64: total energy, with the bath's part under a thermostat;
-            molecular dynamics.
+        conserved: (replica, time) float64: total energy, with the bath's part under a Nose-Hoover chain. Nothing is conserved
+            where a protocol changes the bath's temperature, or under a Langevin bath, where it is the total energy. Molecular dynamics.
         acceptance: (replica,) float64, share of the displacements that were accepted, NaN
             when none was tried; Monte Carlo.
         exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
