@@ -49,18 +49,20 @@ class Cycle:
         return self.wait + self.ramps + self.stay
 
     def stretches(self) -> dict[str, tuple[str, list[Segment], int]]:
-        """By name: after which stretch it begins, its protocol, and how many replicas go on. What shares a beginning is run once."""
+        """By name: after which stretch it begins, its protocol, and how many replicas go on. What shares a beginning is run once;
+        velocities are drawn afresh at the beginning of every stretch, in all runs at the same times."""
         low, high, long = self.low, self.high, self.after
         return {
             "wait": ("low", hold(low, self.wait), self.replicas),
-            "control": ("wait", hold(low, 2 * self.ramps + self.stay), self.replicas),
+            "still": ("wait", hold(low, self.ramps + self.stay), self.replicas),
+            "control": ("still", hold(low, self.ramps), self.replicas),
             "control-late": ("control", hold(low, long), self.replicas),
             "hot": ("wait", ramp(low, high, self.ramps) + hold(high, self.stay), self.replicas),
             "cycle": ("hot", ramp(high, low, self.ramps), self.replicas),
             "cycle-late": ("cycle", hold(low, long), self.replicas),
             "up": ("hot", hold(high, self.ramps), self.few),
             "up-late": ("up", hold(high, long), self.few),
-            "before": ("high", hold(high, self.back), self.few),
+            "before": ("high", hold(high, self.ramps + self.stay), self.few),  # as long as the cycle has been warm
             "down": ("before", ramp(high, low, self.ramps), self.few),
             "down-late": ("down", hold(low, long), self.few),
             "warm": ("before", hold(high, self.ramps), self.few),
@@ -109,7 +111,7 @@ SCALES = {
         {"thesis": Cycle(0.8, 0.9, 0.2, 0.2, 0.2, 0.4, 2, 2, 0.2)}, (2, 3), None,
     ),
     "laptop": Scale(
-        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 8, 4), {0.83: 150.0, 0.56: 200.0},
+        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 16, 8), {0.83: 150.0, 0.56: 200.0},
         {
             "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 40.0, 16, 2, 2.0),
             "larger": Cycle(stay=15.0, replicas=2, few=2, **LARGER),
@@ -119,7 +121,7 @@ SCALES = {
         (2, 9),
     ),
     "paper": Scale(
-        4096, 16, LIQUIDS, Hops(), 200.0, 2, 120.0, 5200, 10, (0.86, 100.0, 3, 100, 10), {0.83: 1000.0, 0.56: 3000.0},
+        4096, 16, LIQUIDS, Hops(), 200.0, 2, 120.0, 5200, 10, (0.86, 100.0, 3, 100, 20), {0.83: 1000.0, 0.56: 3000.0},
         {
             "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 500.0, 64, 64, 2.0),
             "larger": Cycle(0.56, 0.66, 30.0, 5.0, 30.0, 150.0, 64, 64),
@@ -129,7 +131,15 @@ SCALES = {
         (8, 30),
     ),
 }  # fmt: skip
-RESTED = ("control", "cycle", "up", "down", "warm")  # stretches that end when the bath is back; their ends are quenched
+RESTED = (
+    "hot",
+    "before",
+    "control",
+    "cycle",
+    "up",
+    "down",
+    "warm",
+)  # stretches that end when the bath goes back, and when it is back: quenched
 TRAINED_AT = 0.56  # where examples are many and still hops; at smoke scale the coldest
 
 
@@ -177,6 +187,7 @@ def run(options: Memory) -> Path:
         "plane", stages.learned, frames=frames, describe=describe, hops=wanted.hops, lead=wanted.lead, spell=wanted.spell, most=wanted.most,
         wavenumber=system.wavenumber, seed=options.seed,
     )  # fmt: skip
+    liquids[learnt] = frames  # which end some relaxation times after the states that softness was learned from
     soft: dict[str, Any] = {"plane": plane, "describe": describe, "groups": wanted.groups}
 
     t, last, snapshots, replicas, parts = wanted.onset

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.optimize
 
 from glassgpu import dynamics, landscape, protocols
 from glassgpu.study import Result
@@ -45,6 +46,31 @@ def falls_to(times: np.ndarray, values: np.ndarray, level: float) -> float:
     return float(np.exp(np.log(times[k - 1]) + share * np.log(times[k] / times[k - 1])))
 
 
+def apart(share: np.ndarray) -> float:
+    """The largest distance of a snapshot from the mean of all, in standard errors, from (snapshot, part)."""
+    n = len(share)
+    variance = share.var(axis=1, ddof=1) / share.shape[1]
+    error = np.sqrt(variance * (1 - 2 / n) + variance.mean() / n)  # a snapshot is part of the mean
+    return float(np.abs((share.mean(axis=1) - share.mean()) / error).max())
+
+
+def stretched(times: np.ndarray, values: np.ndarray, first: float, last: float) -> float:
+    """As ``straightness``, of a fitted stretched exponential."""
+    inside = (times >= first * 0.999) & (times <= last * 1.001)
+    if inside.sum() < 4:
+        return np.nan
+    t, y = times[inside], values[inside]
+
+    def law(t: np.ndarray, a: float, tau: float, b: float) -> np.ndarray:
+        return a * np.exp(-((t / tau) ** b))
+
+    try:
+        found, _ = scipy.optimize.curve_fit(law, t, y, (max(y[0], 1e-3), last, 0.5), bounds=([0, 1e-3, 0.05], [5, 1e6, 1.5]))
+    except RuntimeError:
+        return np.nan
+    return float(1 - ((y - law(t, *found)) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+
 def straightness(times: np.ndarray, values: np.ndarray, first: float, last: float) -> float:
     """Squared correlation of values with ln t between two times; NaN of fewer than four points."""
     inside = (times >= first * 0.999) & (times <= last * 1.001)
@@ -60,11 +86,10 @@ class Cycled:
         cycle, control: mean softness, (time, group).
         shift, shift_error: of all groups, cycle less control, (time,).
         response: group by group, over all times.
-        hot, late: the shift in standard errors, its mean over the hot hold and over the last third of the run.
+        hot, late: the shift's mean over the hot hold, and over the last third of the time after the cycle: in units of its standard error.
         after: times from when the cycle goes back on, of ``thermal``.
         thermal, at_rest: what is left behind; at rest at one time, when the bath is back.
-        kept: the memory of each group averaged over these times, (1, group); thermal.
-        amplitude: of the memory along the groups' first distances from their mean, over all times after the cycle, with standard error.
+        averaged: the same as ``thermal``, of scores averaged over these times.
     """
 
     times: np.ndarray
@@ -79,8 +104,7 @@ class Cycled:
     after: np.ndarray
     thermal: landscape.CycleMemory
     at_rest: landscape.CycleMemory
-    kept: landscape.Contrast
-    amplitude: tuple[float, float]
+    averaged: landscape.CycleMemory
 
 
 def judged(cycle: Cycle, found: Mapping[str, Mapping[str, Result]], liquids: int) -> Cycled:
@@ -94,21 +118,24 @@ def judged(cycle: Cycle, found: Mapping[str, Mapping[str, Result]], liquids: int
 
     begins = {"hot": cycle.wait, "cycle": cycle.back, "cycle-late": cycle.back + cycle.ramps}
     times = np.concatenate([start + runs[name]["times"] for name, start in begins.items()])
-    warmed, control = joined("hot", "cycle", "cycle-late"), joined("control", "control-late")
+    warmed, control = joined("hot", "cycle", "cycle-late"), joined("still", "control", "control-late")
     difference = warmed - control
     shift = landscape.contrast(difference.mean(axis=-1, keepdims=True), shifts=True)
     back = times > cycle.back + 1e-9
     late: dict[str, Any] = {name: joined(name, f"{name}-late") for name in ("cycle", "up", "down", "warm")}
-    thermal = landscape.cycle_memory(control=control[:, :, back], **late)
+    late["control"] = control[:, :, back]
+    averaged: dict[str, Any] = {name: x.mean(axis=2, keepdims=True) for name, x in late.items()}
+    moment: dict[str, Any] = {"low": joined("hot")[:, :, -1], "high": joined("before")[:, :, -1]}
+    thermal = landscape.cycle_memory(**late, **moment)
     ends: dict[str, Any] = {name: r["softness"].reshape(liquids, -1, 1, r["softness"].shape[-1]) for name, r in rest.items()}
-    at_rest = landscape.cycle_memory(**ends)
+    low, high = (ends.pop(name)[:, :, 0] for name in ("hot", "before"))
+    at_rest = landscape.cycle_memory(**ends, low=low, high=high)
     path = protocols.cycle(cycle.low, cycle.high, cycle.wait, cycle.ramps, cycle.stay, cycle.after)
-    start = runs["wait"]["softness"][:, 0].mean(axis=0)  # at the first look, not at the choice itself
     return Cycled(
         times, protocols.temperature_at(path, times), warmed.mean(axis=(0, 1)), control.mean(axis=(0, 1)), shift.value[:, 0], shift.error[:, 0],
         landscape.contrast(difference), _level(difference, (times > cycle.wait + cycle.ramps + 1e-9) & ~back),
         _level(difference, times > times[-1] - (cycle.ramps + cycle.after) / 3), times[back], thermal, at_rest,
-        landscape.contrast(*_averaged(late)), _amplitude(late, start - start.mean()),
+        landscape.cycle_memory(**averaged, **moment),
     )  # fmt: skip
 
 
@@ -131,11 +158,8 @@ def _amplitude(late: Mapping[str, np.ndarray], start: np.ndarray) -> tuple[float
     return float(whole.value[0, 0]), float(whole.error[0, 0])
 
 
-def claims(hopping: Result, relaxing: Mapping[float, Result], rest: Result, cycles: Mapping[str, Cycled]) -> dict[str, Any]:
-    """Numbers by name of claim; None where a run was too short to tell."""
-    share = hopping["share"][:, :, -3:].mean(axis=2)  # (snapshot, part)
-    error = share.std(axis=1, ddof=1) / np.sqrt(share.shape[1])
-    apart = share.mean(axis=1) - share.mean()
+def claims(hopping: Result, relaxing: Mapping[float, Result], rest: Result, cycles: Mapping[str, Cycled], enough: bool) -> dict[str, Any]:
+    """Numbers by name of claim; None where a run was too short to tell. ``enough``: the thesis' cycle is followed for five relaxation times."""
     warm, cold = max(relaxing), min(relaxing)
     _, tau_warm = scattering(relaxing[warm])
     _, tau_cold = scattering(relaxing[cold])
@@ -145,14 +169,14 @@ def claims(hopping: Result, relaxing: Mapping[float, Result], rest: Result, cycl
     times = relaxing[cold]["times"]
     thesis, larger = cycles["thesis"], cycles.get("larger")
     return {
-        "common_value": float(np.abs(apart / np.hypot(error, np.sqrt((error**2).mean() / len(error)))).max()),
+        "common_value": apart(hopping["share"][:, :, -3:].mean(axis=2)),
         "slow": _known(slow / tau_warm),
         "first_drop": float(1 - np.interp(TAU_BETA, times, left)),
         "first_drop_inherent": float(1 - np.interp(TAU_BETA, rest["times"], at_rest)),
         "logarithmic": _known(straightness(times, left, TAU_BETA, tau_cold)),
         "reaches_mean": float(left[-1]) if times[-1] >= 100 * tau_cold else None,
         "softer_in_the_cycle": thesis.hot,
-        "returns": abs(thesis.late),
+        "returns": abs(thesis.late) if enough else None,
         "memory": thesis.thermal.memory.p,
         "memory_larger": None if larger is None else larger.thermal.memory.p,
     }

@@ -6,11 +6,23 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from glassgpu.experiments.memory_numbers import Cycled, claims, excess, falls_to, judged, scattering
+from glassgpu.experiments.memory_numbers import (
+    TAU_BETA,
+    Cycled,
+    apart,
+    claims,
+    excess,
+    falls_to,
+    judged,
+    scattering,
+    straightness,
+    stretched,
+)
 
 from glassgpu import protocols
 from glassgpu.evaluate.claims import Verdicts
 from glassgpu.landscape import Contrast, CycleMemory
+from glassgpu.landscape.memory import LEVEL
 from glassgpu.report import figures
 from glassgpu.report.page import Page
 from glassgpu.study import Result
@@ -21,8 +33,8 @@ if TYPE_CHECKING:
 TIME = r"time  [$\sqrt{m\sigma^2/\epsilon}$]"
 WORDS = {
     "memory": "The liquid remembers: more is left than its answers to the two steps.",
-    "response": "The liquid answers the cycle, and that is all: what is left after the two steps are taken out is what noise alone leaves.",
-    "noise": "Nothing was found but noise: cycle and control cannot be told apart.",
+    "response": "After the cycle the liquid still answers it; what is left after the two steps are taken out is what noise alone leaves.",
+    "noise": "After the cycle nothing was found but noise: cycle and control can no longer be told apart.",
 }
 
 
@@ -32,7 +44,8 @@ def write(
 ) -> None:  # fmt: skip
     """Fill the page from stored stages."""
     cycles = {name: judged(wanted.cycles[name], found, wanted.liquids) for name, found in runs.items()}
-    found = claims(hopping, relaxing, rest, cycles)
+    first = wanted.cycles["thesis"]
+    found = claims(hopping, relaxing, rest, cycles, first.after >= 5 * wanted.temperatures.get(first.low, np.inf))
     verdicts = Verdicts("memory", found, scale)
     warm, cold = max(relaxing), min(relaxing)
     page.numbers = _numbers(plane, hopping, relaxing, rest, cycles) | {"claims": found}
@@ -54,7 +67,11 @@ def write(
     page.figure(
         _rearranging(hopping),
         "rearranging",
-        "Mean p_r of A particles of three snapshots against time; bars: standard errors from parts of the runs.",
+        "Mean p_r of A particles of some snapshots against time; bars: standard errors from parts of the runs.",
+    )
+    page.text(
+        f"At the first times the snapshot furthest from the mean stands {apart(hopping['share'][:, :, :3].mean(axis=2)):.1f} standard errors away, at the last "
+        f"{apart(hopping['share'][:, :, -3:].mean(axis=2)):.1f}."
     )
     verdicts.show(page, "common_value")
 
@@ -77,24 +94,36 @@ def write(
         f"What is left of the groups' differences, T = {cold:g}: thermal positions, inherent positions (groups by inherent softness), and F_s.",
     )  # fmt: skip
     verdicts.show(page, "first_drop", "first_drop_inherent", "logarithmic", "reaches_mean")
+    span = (relaxing[cold]["times"], excess(relaxing[cold])[0], TAU_BETA, scattering(relaxing[cold])[1])
+    if np.isfinite(stretched(*span)):
+        page.text(
+            f"A straight line in the logarithm of time is no proof of anything: a stretched exponential describes the same points with a squared correlation of "
+            f"{stretched(*span):.3f}, the line with {straightness(*span):.3f}."
+        )
 
     page.heading("A cycle of temperature")
     page.text(
         "The liquid waits, is warmed, stays warm, is cooled again. Every run is compared with a control that starts from the same state and stays "
         "cold: the difference is the response. Softness read from thermal positions follows the bath at once, so a response proves no memory. "
         "Therefore two more experiments: a liquid that is warmed and stays warm, and a warm one that is cooled. What the cycle does beyond the sum of these "
-        "two steps, group by group, after the shift that all groups share is taken out, would be memory."
+        "two steps, group by group, after the shift that all groups share is taken out, would be memory. A step down acts on what the groups still "
+        "differ by, so the step alone counts in units of what its own groups differed by when it began: a liquid whose groups relax at a rate that its "
+        "present temperature decides remembers nothing. Velocities are drawn afresh where runs part, in all of them at the same times."
     )
     for name, cycle in wanted.cycles.items():
         _cycle(page, name, cycle, cycles[name], wanted.liquids)
     verdicts.show(page, "softer_in_the_cycle", "returns", "memory", "memory_larger")
+    number, expected = _contrasts(cycles)
+    page.text(
+        f"{number} contrasts were looked at in all (three of each cycle, thermal and at rest); {expected:.2f} of them would be below 0.0027 by chance."
+    )
     durations = {wanted.cycles[n].stay: c for n, c in cycles.items() if n.startswith("larger")}
     if len(durations) > 1:
         page.heading("Longer in the warmth")
         page.figure(
             _durations(durations),
             "durations",
-            "Memory along the groups' first differences (1: all of a difference kept beyond the steps), and its standard error, against the time at the high temperature.",
+            "Memory as a share of what the groups differed by when the cycle went back, averaged over the times after, and its standard error, against the time at the high temperature.",
         )
     verdicts.show_rest(page)
 
@@ -120,7 +149,10 @@ def _cycle(page: Page, name: str, cycle: Cycle, found: Cycled, liquids: int) -> 
     )
     page.text(
         f"{liquids} liquids; cycle and control {cycle.replicas} times from each, the steps alone {cycle.few} times. During the hot hold the liquid is softer than the control by "
-        f"{found.hot:.1f} standard errors, in the last third of the run by {found.late:.1f}."
+        f"{found.hot:.1f} standard errors, in the last third of the time after the cycle by {found.late:.1f}. The groups of the step down alone counted "
+        f"{found.thermal.scale:.2f} times. Of what the groups differed by when the cycle went back, a share of {found.averaged.kept.value[0, 0]:+.3f} ± "
+        f"{found.averaged.kept.error[0, 0]:.3f} was kept beyond the two steps, in the mean of all times after: below {abs(found.averaged.kept.value[0, 0]) + 3 * found.averaged.kept.error[0, 0]:.2f} in "
+        "either direction."
     )
     rows = [
         ["shift of all groups", *_row(found.thermal.shift), *_row(found.at_rest.shift)],
@@ -132,10 +164,16 @@ def _cycle(page: Page, name: str, cycle: Cycle, found: Cycled, liquids: int) -> 
     )
     page.text(
         f"Thermal positions: {found.thermal.verdict}. {WORDS[found.thermal.verdict]} Inherent positions, at the moment when the bath is back: {found.at_rest.verdict}. "
-        "Chi^2 is the mean square of all values over their errors, about 1 for noise; p is how often noise alone reaches it, drawn anew from the "
-        "replicas, so that it knows how times and groups hang together; 0.0027 decides. The largest of so many tests is given in standard errors: "
+        "Chi^2 is the mean square of all values over their errors, about 1 for noise, up to a third more where few replicas tell the errors; p is how often noise alone reaches it, drawn anew from the "
+        "replicas (of memory from the liquids), so that it knows how times and groups hang together; 0.0027 decides. The largest of so many tests is given in standard errors: "
         "one of a few hundred reaches 3 by chance."
     )
+
+
+def _contrasts(cycles: Mapping[str, Cycled]) -> tuple[int, float]:
+    """How many there are, and how many of them noise would find."""
+    number = 6 * len(cycles)
+    return number, number * LEVEL
 
 
 def _row(c: Contrast) -> list[Any]:
@@ -163,7 +201,7 @@ def _numbers(
         "cycles": {
             name: {
                 "times": c.times, "temperature": c.temperature, "shift": c.shift, "shift_error": c.shift_error, "hot": c.hot, "late": c.late,
-                "amplitude": c.amplitude, "thermal": of(c.thermal), "at rest": of(c.at_rest),
+                "kept": [float(c.averaged.kept.value[0, 0]), float(c.averaged.kept.error[0, 0])], "scale": c.thermal.scale, "thermal": of(c.thermal), "at rest": of(c.at_rest),
             }
             for name, c in cycles.items()
         },
@@ -248,7 +286,7 @@ def _left(found: Cycled) -> Any:
     figure.colorbar(image, ax=axes[0], label="memory over its error")
     axes[0].set(xlabel=TIME, ylabel="group, from hard to soft")
     groups = np.arange(1, memory.value.shape[1] + 1)
-    for k, (name, kept) in enumerate((("thermal", found.kept), ("at rest", found.at_rest.memory))):
+    for k, (name, kept) in enumerate((("thermal", found.averaged.memory), ("at rest", found.at_rest.memory))):
         axes[1].errorbar(groups + 0.2 * k, kept.value[0], kept.error[0], fmt="os"[k], ms=4, capsize=2, color=figures.COLOURS[k], label=name)
     axes[1].axhline(0, color="#999", lw=0.8)
     axes[1].set(xlabel="group, from hard to soft", ylabel="memory")
@@ -259,10 +297,10 @@ def _left(found: Cycled) -> Any:
 def _durations(cycles: Mapping[float, Cycled]) -> Any:
     figure, (axis,) = figures.new_figure(1, 5.6, 4.0)
     stays = sorted(cycles)
-    values, errors = np.array([cycles[s].amplitude for s in stays]).T
+    values, errors = np.array([[cycles[s].averaged.kept.value[0, 0], cycles[s].averaged.kept.error[0, 0]] for s in stays]).T
     axis.errorbar(stays, values, errors, fmt="o", capsize=3, color=figures.COLOURS[0])
     axis.axhline(0, color="#999", lw=0.8)
-    axis.set(xscale="log", xlabel="time at the high temperature", ylabel="memory")
+    axis.set(xscale="log", xlabel="time at the high temperature", ylabel="share kept")
     axis.set_xticks(stays, [f"{s:g}" for s in stays])
     axis.minorticks_off()
     return figure

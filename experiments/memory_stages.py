@@ -26,9 +26,11 @@ AT_ONCE = 64  # states quenched together
 def watched(
     liquids: Result, system: gg.System, hops: Hops, duration: float, checkpoint: Path, folder: Path, **given: Any
 ) -> dict[str, Any]:
-    """Frames of every liquid, in which a hyperplane finds its examples."""
-    gg.simulate.md(system, list(liquids["snapshots"]), duration=duration, hops=hops, frames=folder / STORE, checkpoint=checkpoint, **given)
-    return {"duration": duration}
+    """Frames of every liquid, in which a hyperplane finds its examples, and the states at their end."""
+    run = gg.simulate.md(
+        system, list(liquids["snapshots"]), duration=duration, hops=hops, frames=folder / STORE, checkpoint=checkpoint, **given
+    )
+    return {"snapshots": [gg.Snapshot(s.positions, s.types, s.box) for s in run.final]}
 
 
 def learned(

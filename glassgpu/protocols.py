@@ -60,6 +60,20 @@ def cycle(low: float, high: float, wait: float, ramps: float, stay: float, durat
     return hold(low, wait) + ramp(low, high, ramps) + hold(high, stay) + ramp(high, low, ramps) + hold(low, duration)
 
 
+def checked(segments: object) -> Sequence[Segment]:
+    """Raise unless this is a protocol.
+
+    Raises:
+        InvalidInput: anything but a list of segments, of which there is at least one.
+    """
+    if not isinstance(segments, Sequence) or isinstance(segments, str) or not segments or not all(isinstance(s, Segment) for s in segments):
+        raise InvalidInput(
+            "a protocol is a list of segments, such as protocols.hold(0.5, 30) + protocols.ramp(0.5, 0.6, 10), a temperature= one or a number; "
+            f"got {segments!r:.100}"
+        )
+    return segments
+
+
 def duration_of(segments: Sequence[Segment]) -> float:
     """The length of a protocol."""
     return float(sum(s.duration for s in segments))
@@ -90,20 +104,15 @@ def in_steps(temperature: Temperature, dt: float) -> tuple[tuple[int, float, flo
     """Segments as (last step, temperature before its first step, at its last); nothing for a single temperature.
 
     Raises:
-        InvalidInput: no segments, or one that does not end on a whole step of ``dt`` after the one before.
+        InvalidInput: no segments, or one that is no whole number of steps of ``dt``.
     """
     if not isinstance(temperature, Sequence) or isinstance(temperature, str):
         validate.number("temperature", temperature, above=0)
         return ()
-    if not temperature or not all(isinstance(s, Segment) for s in temperature):
-        raise InvalidInput(
-            "temperature= is a number, or a list of segments such as protocols.hold(0.5, 30) + protocols.ramp(0.5, 0.6, 10); "
-            f"got {list(temperature)!r:.100}"
-        )
-    ends = np.cumsum([s.duration for s in temperature])
-    steps = np.rint(ends / dt).astype(np.int64)
-    wrong = np.flatnonzero((np.abs(steps * dt - ends) > 1e-6 * ends) | (np.diff(steps, prepend=0) < 1))
+    parts = np.array([s.duration for s in checked(temperature)])
+    steps = np.rint(parts / dt).astype(np.int64)
+    wrong = np.flatnonzero((np.abs(steps * dt - parts) > np.maximum(1e-6 * dt, 1e-11 * parts)) | (steps < 1))
     if len(wrong):
         k = int(wrong[0])
-        raise InvalidInput(f"segment {k} of the protocol ends at {ends[k]:g}, which is no whole number of steps of {dt:g}; give multiples")
-    return tuple((int(e), s.start, s.end) for e, s in zip(steps, temperature, strict=True))
+        raise InvalidInput(f"segment {k} of the protocol lasts {parts[k]:g}, which is no whole number of steps of {dt:g}; give a multiple")
+    return tuple((int(e), s.start, s.end) for e, s in zip(np.cumsum(steps), temperature, strict=True))

@@ -40,7 +40,7 @@ from glassgpu.engines.trajectory import Trajectory, trajectory_of
 from glassgpu.errors import InvalidInput
 from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
-from glassgpu.protocols import Segment, Temperature, duration_of
+from glassgpu.protocols import Segment, Temperature, checked, duration_of
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -91,15 +91,16 @@ def md(
         dt: time step.
         thermostat: ``"nose_hoover"``, ``"langevin"`` or None (constant energy).
         thermostat_time: period parameter of the chain; of Langevin dynamics the time m / gamma in which a velocity
-            is forgotten [time].
+            is forgotten, at least ``dt`` [time].
         replicas: runs from each snapshot.
-        seed: replica r of configuration c gets the same numbers whatever else is run.
+        seed: replica r of configuration c gets the same numbers whatever else is run. A run that goes on from another needs
+            another seed: velocities and noise are the same numbers again otherwise.
         precision: ``"single"`` or ``"double"``; by default single, but by HOOMD-blue that of its build, which alone it can do.
         skin: of the neighbour lists [length]; changes speed, not physics.
         keep_positions: keep unwrapped positions at ``times``.
         observe: mean squared displacement, F_s, overlap and the rest, summed inside the run.
         score: means of a linear model of structure, such as softness, over groups of particles (``dynamics.Scores``), summed
-            inside the run; one evaluation costs about as much as 20 steps.
+            inside the run; one evaluation costs about as much as 25 to 40 steps (benchmarks/scores_rate.py).
         cage_relative: observables also of cage-relative displacements (``dynamics.cage_relative``), and
             the van Hove function of these alone; None: in two dimensions.
         frames: Zarr store that positions, p_hop, the cumulative squared displacement and the unbroken bonds of
@@ -128,8 +129,6 @@ def md(
     snapshots, many = as_snapshots(snapshot)
     if temperature is None and thermostat is not None:
         raise InvalidInput(f"thermostat={thermostat!r} needs temperature=")
-    if isinstance(temperature, Sequence) and thermostat is None:
-        raise InvalidInput("thermostat=None has no bath whose temperature could change: give thermostat='nose_hoover' or 'langevin'")
     steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions, score)
     plan = md_plan(
         as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision_of("md", precision, backend),
@@ -163,6 +162,10 @@ def protocol(
         raise InvalidInput(
             f"{system.name}: a temperature only scales the time of hard spheres; start from another packing fraction instead"
         )
+    checked(segments)
+    for name in ("temperature", "duration"):
+        if name in options:
+            raise InvalidInput(f"{name}= is what segments= say; leave it out")
     run = {"md": md, "mc": mc, "swap_mc": swap_mc}[validate.choice("dynamics", dynamics or system.dynamics, ("md", "mc", "swap_mc"))]
     return run(system, snapshot, temperature=segments, duration=duration_of(segments), **options)  # type: ignore[operator]
 

@@ -3,19 +3,19 @@
 #pragma once
 #include "rng.cuh"
 
-struct Friction {
+struct LangevinBath {
   double keep;         // exp(-dt / time): what is left of a velocity
   double temperature;
   uint64 key;
   int64 step;
 };
 
-GG_FUNCTION Friction friction_of(double temperature, double dt, double time, uint64 key, int64 step) {
+GG_FUNCTION LangevinBath langevin_bath(double temperature, double dt, double time, uint64 key, int64 step) {
   return {exp(-dt / time), temperature, key, step};
 }
 
 // Normal numbers for the n particles in this step, (D, n). Draw 1 of each step; draw 0 of step 0 are the first velocities.
-GG_FUNCTION void draw_noise(const Friction& f, int n, real* normal) {
+GG_FUNCTION void draw_noise(const LangevinBath& f, int n, real* normal) {
   const uint32 low = static_cast<uint32>(f.step), high = static_cast<uint32>(static_cast<uint64>(f.step) >> 32);
   const uint64 key = f.key;
   phase(n, [=](int i) {
@@ -26,6 +26,6 @@ GG_FUNCTION void draw_noise(const Friction& f, int n, real* normal) {
 }
 
 // What noise adds to a velocity of a particle of some mass, in units of a normal number.
-GG_FUNCTION real width_of(const Friction& f, double mass) {
+GG_FUNCTION real width_of(const LangevinBath& f, double mass) {
   return static_cast<real>(sqrt((1 - f.keep * f.keep) * f.temperature / mass));
 }

@@ -42,10 +42,10 @@ struct MdArguments {
   int32* rebuilds;             // (replica) list builds in this chunk
 };
 
-// Half a kick and a drift of particle i, with friction and noise in the middle of it where the bath is Langevin's; true when the lists may no longer hold, which a step
-// too large or not a number always implies.
+// Half a kick and a drift of particle i, with friction and noise in the middle of it where the bath is Langevin's; true when the
+// lists may no longer hold, which a step too large or not a number always implies.
 template <bool LANGEVIN_BATH>
-GG_FUNCTION bool drift(const Workspace& w, int i, real scale, const Friction& bath, real dt, real limit2, real largest, place_t* place,
+GG_FUNCTION bool drift(const Workspace& w, int i, real scale, const LangevinBath& bath, real dt, real limit2, real largest, place_t* place,
                        real* v, const packed_t* reference, const real* noise) {
   const real half = static_cast<real>(0.5) * dt / static_cast<real>(w.mass[w.types[i]]);
   const real keep = static_cast<real>(bath.keep), width = LANGEVIN_BATH ? width_of(bath, w.mass[w.types[i]]) : real(0);
@@ -59,6 +59,7 @@ GG_FUNCTION bool drift(const Workspace& w, int i, real scale, const Friction& ba
       const real before = v[k];
       v[k] = fused(keep, before, width * noise[k]);
       step = real(0.5) * dt * (before + v[k]);
+      if (!(magnitude(step) < largest)) v[k] = magnitude(before) > magnitude(v[k]) ? before : v[k];  // which `runaway` will see
     }
     const bool small = magnitude(step) < largest;
     sound &= small;
@@ -133,7 +134,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     bath.temperature = temperature_at(a.protocol, step);
     if (chained) chain.scale *= advance_chain(chain, bath, 0.5 * a.dt);
     const real scale = static_cast<real>(chain.scale);
-    const Friction friction = friction_of(bath.temperature, a.dt, a.thermostat_time, key, step);
+    const LangevinBath friction = langevin_bath(bath.temperature, a.dt, a.thermostat_time, key, step);
     if (noisy) draw_noise(friction, n, noise);
     const bool far = noisy ? block_any(n, [&](int i) { return drift<true>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); })
                            : block_any(n, [&](int i) { return drift<false>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); });

@@ -168,6 +168,8 @@ def test_protocols_are_data():
         (dict(temperature=hold(0.5, 1) + hold(0.5, 1e-4)), "segment 1"),
         (dict(temperature=hold(0.5, 1), thermostat=None), "no bath"),
         (dict(temperature=None, thermostat="langevin"), "thermostat='langevin' needs temperature="),
+        (dict(temperature=1.0, thermostat="langevin", thermostat_time=1e-6), "velocities would be forgotten within a step"),
+        (dict(temperature=hold(0.5, 1e4) + hold(0.4, 0.0123)), "segment 1 of the protocol lasts 0.0123"),
     ],
 )
 def test_bad_protocols_are_named_errors(liquid, given, what):
@@ -182,5 +184,22 @@ def test_what_cannot_be_a_segment():
     spheres = gg.systems.hard_spheres(n=200, packing=0.4)
     with pytest.raises(gg.errors.InvalidInput, match="only scales the time of hard spheres"):
         gg.simulate.protocol(spheres, None, hold(1.0, 1.0))
+    for wrong in (0.5, Segment(1, 1, 1), [0.5, 0.6], [], "hold"):
+        with pytest.raises(gg.errors.InvalidInput, match="a protocol is a list of segments"):
+            gg.simulate.protocol(gg.systems.kob_andersen(n=500), None, wrong)
+    for name in ("temperature", "duration"):
+        with pytest.raises(gg.errors.InvalidInput, match=f"{name}= is what segments= say"):
+            gg.simulate.protocol(gg.systems.kob_andersen(n=500), None, hold(1.0, 1.0), **{name: 1.0})
+    liquid = gg.systems.kob_andersen(n=500)
+    with pytest.raises(gg.errors.InvalidInput, match="no bath"):
+        gg.isoconfigurational(
+            liquid, liquid.random_snapshot(1), temperature=hold(1.0, 1.0), thermostat=None, times=[1.0], replicas=2, seed=1, **QUIET
+        )
+    for call in (
+        lambda: gg.isoconfigurational(liquid, liquid.random_snapshot(1), temperature=None, times=[1.0], replicas=2, seed=1, **QUIET),
+        lambda: gg.simulate.mc(liquid, liquid.random_snapshot(1), temperature=None, duration=1, **QUIET),
+    ):
+        with pytest.raises(gg.errors.InvalidInput, match="temperature=None is not a number"):
+            call()
     with pytest.raises(gg.errors.InvalidInput, match="not a number"):
         gg.isoconfigurational(spheres, spheres.random_snapshot(1), temperature=hold(1.0, 1.0), times=[1.0], replicas=2, seed=1, **QUIET)

@@ -65,9 +65,10 @@ def test_equals_sums_over_all_pairs(case, precision):
     run = run_of(case, precision=precision)
     assert run.rebuilds > 0
     tolerance = {"single": 2e-4, "double": 1e-9}[precision]
-    for row, sample in ((0, 0), (2, 2)):
-        found = run.records.scores[row, sample]
-        expected = slow(wanted, gg.Snapshot(run.records.positions[row, sample], start.types, start.box))
+    lists_by_species = run_of(case, Cpu(1, strict=True), precision=precision)  # as on a GPU
+    for row, sample, of in ((0, 0, run), (2, 2, run), (1, 1, lists_by_species)):
+        found = of.records.scores[row, sample]
+        expected = slow(wanted, gg.Snapshot(of.records.positions[row, sample], start.types, start.box))
         for k in range(3):
             mine = expected[wanted.group[0] == k]
             np.testing.assert_allclose(found[k, 0], mine.sum(), atol=tolerance * len(mine))

@@ -114,7 +114,8 @@ class Hoomd(Cpu):
 
     def leads(self) -> bool:
         """Whether this rank is the one that writes files; told when all ranks have come here."""
-        self.share(None)
+        if self.ranks > 1:
+            self._all.Barrier()
         return self.rank == 0
 
     def share_into(self, values: np.ndarray) -> None:

@@ -156,8 +156,8 @@ class HoomdRun(MdRun):
                 builds, at = builds + simulator.run(sample - at), sample
                 totals, state = simulator.totals(), simulator.state()
                 if self.target.rank == 0:
-                    far = self._record(recorded, k, int(configuration), totals, state["place"])
-                    advice = advice or self._unsound(state) or far
+                    # What is unsound is not recorded, which would stop this rank alone.
+                    advice = advice or self._unsound(state) or self._record(recorded, k, int(configuration), totals, state["place"])
             builds += simulator.run(self.step + steps - at)
             state = simulator.state()
         except RuntimeError as error:  # such as a particle that is nowhere

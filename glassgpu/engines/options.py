@@ -128,6 +128,7 @@ def common_of(
     *,
     temperature: Temperature | None,
     protocol_step: float | None = None,
+    needs_temperature: bool = True,
     precision: str,
     skin: float,
     replicas: int,
@@ -148,9 +149,13 @@ def common_of(
     Raises:
         InvalidInput
     """
-    if protocol_step is None and temperature is not None:
+    if not needs_temperature and temperature is None:
+        protocol: tuple[tuple[int, float, float], ...] = ()
+    elif protocol_step is None:
         validate.number("temperature", temperature, above=0)  # of hard spheres, whose time it only scales
-    protocol = () if temperature is None or protocol_step is None else in_steps(temperature, protocol_step)
+        protocol = ()
+    else:
+        protocol = in_steps(temperature, protocol_step)  # type: ignore[arg-type]
     validate.choice("precision", precision, ("single", "double"))
     validate.choice("cage_relative", cage_relative, (None, True, False))
     if observe is not None and not isinstance(observe, Observe):
@@ -181,10 +186,18 @@ def md_plan(
 ) -> MdPlan:
     """A checked plan of molecular dynamics; ``common`` as for ``common_of``."""
     validate.choice("thermostat", thermostat, THERMOSTATS)
-    return MdPlan(
-        **common_of(system, **common, protocol_step=dt), dt=dt, thermostat=thermostat,
-        thermostat_time=validate.number("thermostat_time", thermostat_time, above=0), draw_velocities=draw_velocities,
+    validate.number("thermostat_time", thermostat_time, above=0)
+    if thermostat == "langevin" and thermostat_time < dt:
+        raise InvalidInput(
+            f"thermostat_time={thermostat_time:g} is below dt={dt:g}: velocities would be forgotten within a step; give at least dt"
+        )
+    plan = MdPlan(
+        **common_of(system, **common, protocol_step=dt, needs_temperature=draw_velocities), dt=dt, thermostat=thermostat,
+        thermostat_time=thermostat_time, draw_velocities=draw_velocities,
     )  # fmt: skip
+    if plan.protocol and thermostat is None:
+        raise InvalidInput("thermostat=None has no bath whose temperature could change: give thermostat='nose_hoover' or 'langevin'")
+    return plan
 
 
 def mc_plan(system: System, *, step: float, exchange: float | None = None, **common: Any) -> McPlan:
@@ -207,7 +220,7 @@ def edmd_plan(
     """A checked plan of event-driven molecular dynamics; ``common`` as for ``common_of``."""
     for snapshot in snapshots:
         system.check_species(snapshot)
-    common = common_of(system, **common, skin=usual_skin(system, snapshots) if skin is None else skin)
+    common = common_of(system, **common, needs_temperature=draw_velocities, skin=usual_skin(system, snapshots) if skin is None else skin)
     return EdmdPlan(**common, dt=dt, draw_velocities=draw_velocities)
 
 

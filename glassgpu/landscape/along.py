@@ -13,8 +13,8 @@ from glassgpu.errors import InvalidInput
 from glassgpu.models.hyperplane import Hyperplane
 from glassgpu.types import Snapshot, as_snapshots
 
-ENTRIES = 8192  # of the table: between two of them f is a line, whose error in S is far below its deviation
-NOBODY = 0.2  # two particles are never nearer
+ENTRIES = 8192  # of the table: between two of them f is a line, whose error in S is below a thousandth of its deviation
+NOBODY = 0.2  # two particles are never nearer in a run; of random starts, where they may be, columns count such pairs and a table does not
 
 
 def scores_along(hyperplane: Hyperplane, descriptor: Softness, group: np.ndarray) -> Scores:

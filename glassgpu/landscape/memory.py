@@ -1,7 +1,7 @@
 """Does a liquid remember a cycle of temperature? What a cycle does, what its two steps do alone, and what is left.
 
-Means of a score over groups of particles are compared between runs (``simulate.md(score=)``). *Response* is what a cycle does:
-cycle less control. *Memory* is what the two steps of the cycle, each measured alone, do not add up to.
+Means of a score over groups of particles are compared between runs (``simulate.md(score=)``). *Response* is what a cycle does: cycle less control. *Memory* is what the two
+steps of the cycle, each measured alone, do not add up to.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, s
         blocks: each (configuration, replica, time, group) float64: differences between runs of replicas that have something in
             common, such as a beginning, so that this cancels; blocks have no run in common with each other.
         shifts: keep what all groups share; by default it is taken out of every replica.
-        resamples: of the noise.
+        resamples: of the noise, at least 400.
         seed: of these.
 
     Raises:
@@ -59,7 +59,7 @@ def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, s
 
     Source: project notes, section 5 (memory); Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 16.
     """
-    validate.whole("resamples", resamples, least=100)
+    validate.whole("resamples, of which few never reach a p below 0.0027,", resamples, least=400)
     if not blocks:
         raise InvalidInput("give at least one block of differences")
     arrays = [validate.array("a block", b, np.float64, (None, None, None, None)) for b in blocks]
@@ -101,14 +101,18 @@ class CycleMemory:
     """What a cycle did.
 
     Attributes:
-        shift: of all groups together, cycle less control, (time, 1).
-        response: cycle less control, group by group, the shift taken out.
-        memory: the same less what a step up and a step down do alone.
+        shift: of all groups together, cycle less control, (time, 1): of these liquids, by replicas.
+        response: cycle less control, group by group, the shift taken out: of these liquids, by replicas.
+        memory: the same less what a step up and a step down do alone: of the liquid, whose samples are compared.
+        kept: the memory as a share of what the groups differed by when the cycle went back, (time, 1): their slope.
+        scale: how much of their difference the groups of the cycle still had when it went back, in units of those of the step down.
     """
 
     shift: Contrast
     response: Contrast
     memory: Contrast
+    kept: Contrast
+    scale: float
 
     @property
     def verdict(self) -> str:
@@ -119,19 +123,36 @@ class CycleMemory:
 
 
 def cycle_memory(
-    cycle: np.ndarray, control: np.ndarray, up: np.ndarray, down: np.ndarray, warm: np.ndarray, *, resamples: int = 2000, seed: int = 0
+    cycle: np.ndarray,
+    control: np.ndarray,
+    up: np.ndarray,
+    down: np.ndarray,
+    warm: np.ndarray,
+    *,
+    low: np.ndarray,
+    high: np.ndarray,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> CycleMemory:
     """Response and memory of a cycle low -> high -> low, at times after it has begun to go back.
 
-    With S for the mean score of a group: response = S(cycle) - S(control); memory = response - [S(up) - S(control)] -
-    [S(down) - S(warm)], in which S(control) cancels. Softness read from positions with their vibrations follows the bath at
-    once, alike in every group but for a factor: a liquid without memory, however strong its response, gives 0 here.
+    With S for the mean score of a group: response = S(cycle) - S(control), and memory = response - [S(up) - S(control)] -
+    scale [S(down) - S(warm)] = [S(cycle) - S(up)] - scale [S(down) - S(warm)].
+
+    Groups differ less and less, faster in the warmth, whatever a liquid remembers; a step down acts on what is left of their
+    differences. Therefore the step down alone counts in units of what its groups still differed by when it began: a
+    liquid whose groups relax at a rate that its present temperature decides gives 0, however strong its response, and so does a softness
+    that follows the bath at once, alike in every group but for a factor.
+
+    Memory is a statement about liquids, of which these are samples: its errors are those between configurations (of replicas' means),
+    while shift and response are told of these configurations, from replicas.
 
     Args:
         cycle, control: (configuration, replica, time, group), from the same states at the low temperature.
         up: of runs from the same states that stay at the high temperature; the first replicas of ``cycle``, or as many.
         down: of runs that have been at the high temperature and go to the low one when the cycle does.
         warm: of runs from the same states that stay at the high temperature.
+        low, high: (configuration, replica, group), scores of the states of ``cycle``, and of ``down``, when they go back.
         resamples, seed: of the noise (``contrast``).
 
     Raises:
@@ -139,15 +160,40 @@ def cycle_memory(
 
     Source: TH section 4.2.2, figure 4.4; project notes, section 5.
     """
-    for name, pair in (("control", (cycle, control)), ("warm", (down, warm))):
+    for name, pair in (
+        ("control", (cycle, control)),
+        ("warm", (down, warm)),
+        ("low", (cycle[:, :, 0], low)),
+        ("high", (down[:, :, 0], high)),
+    ):
         if pair[0].shape != pair[1].shape:
             raise InvalidInput(f"{name} has shape {pair[1].shape}, and the runs that share its states {pair[0].shape}")
+    if len({x.shape[2:] for x in (cycle, up, down)}) > 1:
+        raise InvalidInput(
+            f"cycle, up and down have shapes {cycle.shape}, {up.shape}, {down.shape}; give the same times and groups of each"
+        )
     if up.shape[0] != cycle.shape[0] or up.shape[1] > cycle.shape[1]:
         raise InvalidInput(f"up has shape {up.shape}: it is of the first replicas of the cycle's states, {cycle.shape}")
+    if cycle.shape[0] < 2 or down.shape[0] < 2:
+        raise InvalidInput("memory is compared between configurations; give at least 2 at either temperature")
     both: dict[str, Any] = {"resamples": resamples, "seed": seed}
     alike = (cycle - control).mean(axis=-1, keepdims=True)
+    steps = [(cycle[:, : up.shape[1]] - up).mean(axis=1), (warm - down).mean(axis=1)]  # (configuration, time, group)
+    scale, influence = _scale(*(x.mean(axis=1) - x.mean(axis=(1, 2))[:, None] for x in (low, high)))
+    middle = steps[1].mean(axis=0)
+    blocks = [steps[0] + influence[0][:, None, None] * middle, scale * steps[1] + influence[1][:, None, None] * middle]
+    start = low.mean(axis=(0, 1)) - low.mean()
+    along = start / (start @ start)
     return CycleMemory(
-        contrast(alike, shifts=True, **both),
-        contrast(cycle - control, **both),
-        contrast(cycle[:, : up.shape[1]] - up, warm - down, **both),
-    )
+        contrast(alike, shifts=True, **both), contrast(cycle - control, **both), contrast(*(b[None] for b in blocks), **both),
+        contrast(*((b @ along)[None, :, :, None] for b in blocks), shifts=True, **both), scale,
+    )  # fmt: skip
+
+
+def _scale(low: np.ndarray, high: np.ndarray) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
+    """The slope of what groups are in one set of configurations, (configuration, group), against the other, and by how much each
+    configuration has changed it: with that added to its datum, errors know how well the slope is known."""
+    a, b = low.mean(axis=0), high.mean(axis=0)
+    square = b @ b
+    scale = float(a @ b / square)
+    return scale, ((low - a) @ b / square, (high - b) @ (a - 2 * scale * b) / square)

@@ -43,6 +43,12 @@ int main() {
   a.place = place.data(), a.velocity = velocity.data(), a.reference = reference.data(), a.chain = chain.data();
   a.status = status.data(), a.rebuilds = rebuilds.data();
   run_md_entry(&a, 1);
+  // Again from where it ended, with noise and a bath that warms up.
+  std::vector<int64> ends = {20, 60};
+  std::vector<double> from = {1.0, 1.0}, to = {1.0, 1.3};
+  a.protocol = {2, ends.data(), from.data(), to.data()};
+  a.thermostat = LANGEVIN, a.draw_velocities = 0;
+  run_md_entry(&a, 1);
 
   uint64 sum = checksum(0, place, GG_DOUBLE ? 1e12 : 1);
   for (const auto& sums : {label, drift, histogram}) sum = checksum(sum, sums, 1);
