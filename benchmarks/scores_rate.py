@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import glassgpu as gg
+from benchmarks.md_rate import machine
 from benchmarks.peers import softness_numba as peer
 from glassgpu.descriptors import Softness
 from glassgpu.landscape import groups_by_score, scores_along
@@ -93,11 +92,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("scores_rate.json"))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
     result = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()),
-        "cores": len(os.sched_getaffinity(0)),
+        **machine(),
         "temperature": TEMPERATURE,
         "duration": DURATION,
         "replicas": REPLICAS,
