@@ -111,14 +111,14 @@ SCALES = {
         {"thesis": Cycle(0.8, 0.9, 0.2, 0.2, 0.2, 0.4, 2, 2, 0.2)}, (2, 3), None,
     ),
     "laptop": Scale(
-        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 16, 8), {0.83: 150.0, 0.56: 200.0},
+        2048, 8, LIQUIDS, Hops(), 70.0, 2, 120.0, 3000, 8, (0.86, 40.0, 3, 16, 8), {0.83: 100.0, 0.56: 200.0},
         {
             "thesis": Cycle(0.51, 0.56, 30.0, 10.0, 30.0, 40.0, 16, 2, 2.0),
             "larger": Cycle(stay=15.0, replicas=2, few=2, **LARGER),
             "larger, short": Cycle(stay=5.0, replicas=2, few=2, **LARGER),
-            "larger, long": Cycle(stay=40.0, replicas=2, few=2, **LARGER),
+            "larger, long": Cycle(stay=30.0, replicas=2, few=2, **LARGER),
         },
-        (2, 9),
+        (2, 8),
     ),
     "paper": Scale(
         4096, 16, LIQUIDS, Hops(), 200.0, 2, 120.0, 5200, 10, (0.86, 100.0, 3, 100, 20), {0.83: 1000.0, 0.56: 3000.0},
