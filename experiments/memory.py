@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from glassgpu.experiments import memory_stages as stages
 from glassgpu.experiments.liquids import equilibrated
+from glassgpu.experiments.memory_numbers import TAU_BETA
 from glassgpu.experiments.memory_report import write
 
 import glassgpu as gg
@@ -243,8 +244,9 @@ def cycled(
 
 
 def _times(last: float, count: int) -> np.ndarray:
-    """Times at equal steps of their logarithm, from 0.05 on, in whole steps."""
-    return 0.005 * np.unique(np.round(np.geomspace(10, last / 0.005, count)).astype(int))
+    """Times at equal steps of their logarithm, from 0.05 on, in whole steps, and tau_beta."""
+    steps = np.unique(np.round(np.geomspace(10, last / 0.005, count)))
+    return 0.005 * np.union1d(steps, [round(TAU_BETA / 0.005)] if last >= TAU_BETA else [])
 
 
 def _names(wanted: Scale) -> Sequence[str]:
