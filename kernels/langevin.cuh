@@ -1,5 +1,6 @@
 // Friction and noise of a Langevin bath over one time step, an Ornstein-Uhlenbeck process solved exactly: the middle of
-// the splitting BAOAB (Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34).
+// the splitting BAOAB (Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34). Positions are sampled exactly where
+// forces are harmonic; velocities at whole steps are colder by a share dt^2 Omega^2 / 4, 0.2 % at dt = 0.004.
 #pragma once
 #include "rng.cuh"
 
