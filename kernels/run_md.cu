@@ -13,6 +13,18 @@
 #include "thermostat.cuh"
 #include "velocities.cuh"
 
+// Noise and scores are compiled in where they are asked for: plain runs keep their registers.
+#ifdef GG_NOISE
+constexpr bool NOISE = GG_NOISE;
+#else
+constexpr bool NOISE = false;
+#endif
+#ifdef GG_SCORES
+constexpr bool SCORES = GG_SCORES;
+#else
+constexpr bool SCORES = false;
+#endif
+
 enum Thermostat { NO_THERMOSTAT, NOSE_HOOVER, LANGEVIN };
 
 struct MdArguments {
@@ -102,7 +114,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
   packed_t* reference = a.reference + offset;
   const uint64 key = a.key[replica];
   real* noise = reinterpret_cast<real*>(w.moved);  // which labels need at other times
-  const bool chained = a.thermostat == NOSE_HOOVER, noisy = a.thermostat == LANGEVIN;
+  const bool chained = a.thermostat == NOSE_HOOVER, noisy = NOISE && a.thermostat == LANGEVIN;
   Bath bath{temperature_at(a.protocol, a.first_step), static_cast<double>(D) * (n - 1), a.thermostat_time};
   const real dt = static_cast<real>(a.dt), limit2 = static_cast<real>(0.25 * a.skin * a.skin);
   const real largest = static_cast<real>(a.largest_step);
@@ -136,7 +148,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
     const real scale = static_cast<real>(chain.scale);
     const LangevinBath friction = langevin_bath(bath.temperature, a.dt, a.thermostat_time, key, step);
     if (noisy) draw_noise(friction, n, noise);
-    const bool far = noisy ? block_any(n, [&](int i) { return drift<true>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); })
+    const bool far = noisy ? block_any(n, [&](int i) { return drift<NOISE>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); })
                            : block_any(n, [&](int i) { return drift<false>(w, i, scale, friction, dt, limit2, largest, place, v, reference, noise); });
     if (far) {
       if (block_any(n, [&](int i) { return runaway(w, i, dt, largest, v); })) return stop(RUNAWAY);
@@ -156,7 +168,7 @@ GG_FUNCTION void run_md(const MdArguments& a, int replica, int slot) {
       const Interaction total = total_interaction(w);
       const Totals totals{total.potential, chain.kinetic, total.virial, bath_energy};
       if (!record(w, a.record, replica, configuration, sample, place, totals)) return stop(LABEL_RANGE);
-      record_scores(w, a.scores, replica, configuration, sample, a.record.samples, a.skin);
+      if (SCORES) record_scores(w, a.scores, replica, configuration, sample, a.record.samples, a.skin);
       ++sample;
     }
     if (a.hops.every && step % a.hops.every == 0) watch(w, a.record, a.hops, replica, configuration, step / a.hops.every, frame++, place);

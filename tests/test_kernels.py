@@ -16,6 +16,7 @@ from glassgpu import launch
 from glassgpu.descriptors.behler_parrinello import ANGULAR, angular_tables
 
 # Spilled bytes of each kernel at most, as measured when it was written; a rise is a regression.
+SPILLS_WATCHED = 384  # of run_md with noise and scores
 SPILLS = {
     "run_md": 256,
     "run_mc": 0,
@@ -78,6 +79,8 @@ def builds_of(kernel):
     kinds = [(double, {"THREADS": 256}) for double in ((1,) if kernel in DOUBLE_ONLY else (0, 1))]
     if kernel == "run_mc":  # without and with exchanges
         kinds = [(0, {"LISTS": 1, "SCALED": 1, "THREADS": 32}), (1, {"LISTS": 2, "SCALED": 0, "THREADS": 32})]
+    if kernel == "run_md":  # as most runs are, and with all that can be asked for
+        kinds += [(double, {"THREADS": 256, "NOISE": 1, "SCORES": 1}) for double in (0, 1)]
     if kernel == "run_edmd":
         kinds = [(1, {"LISTS": 1, "SCALED": 1, "THREADS": 32, "ALONE": 1, "SHARED_POSITIONS": 0})]
     if kernel == "run_symmetry":
@@ -111,11 +114,11 @@ def compiled(kernel, arch, builds, record_property):
         _, report = compiling.cubin(kernel, {**constants, "ARGUMENTS_SIZE": size}, arch)
         registers = int(re.search(r"Used (\d+) registers", report).group(1))
         spills = max(int(s) for s in re.findall(r"(\d+) bytes spill stores", report))
-        lists = f", lists {constants['LISTS']}" if "LISTS" in constants else ""
+        lists = f", lists {constants['LISTS']}" if "LISTS" in constants else ", noise and scores" if "SCORES" in constants else ""
         kind = f"{kernel} {arch} d={constants['DIMENSION']} {'double' if constants['DOUBLE'] else 'single'}{lists}"
         record_property("compiled", f"{kind}: {registers} registers, {spills} bytes spilled")
         assert registers <= 255
-        assert spills <= SPILLS[kernel], kind
+        assert spills <= (SPILLS_WATCHED if "SCORES" in constants else SPILLS[kernel]), kind
 
 
 @pytest.mark.parametrize("arch", ["sm_75", "sm_80", "sm_90"])

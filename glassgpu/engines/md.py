@@ -62,6 +62,9 @@ class MdRun(Run):
 
     def check(self) -> None:
         require_velocities(self)
+        # What a run does not need is not compiled in (kernels/run_md.cu).
+        switches = {"NOISE": self.plan.thermostat == "langevin", "SCORES": self.plan.score is not None}
+        self.problem.constants |= {name: 1 for name, on in switches.items() if on}
         if self.plan.score:
             self.plan.score.check(self.problem.system, self.snapshots)
 

@@ -1,6 +1,8 @@
 // The real molecular-dynamics kernel under the threads reader: a small mixture, lists rebuilt
 // several times, thermostat, labels and observables on. Built with sanitizers by
 // tests/test_races.py. Prints a checksum of the final places and of all sums.
+#define GG_NOISE 1
+#define GG_SCORES 1
 #include "run_md.cu"
 #include "watched.hpp"
 
