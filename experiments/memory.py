@@ -132,15 +132,8 @@ SCALES = {
         (8, 30),
     ),
 }  # fmt: skip
-RESTED = (
-    "hot",
-    "before",
-    "control",
-    "cycle",
-    "up",
-    "down",
-    "warm",
-)  # stretches that end when the bath goes back, and when it is back: quenched
+# Stretches that end when the bath goes back, and when it is back: their ends are quenched.
+RESTED = ("hot", "before", "control", "cycle", "up", "down", "warm")
 TRAINED_AT = 0.56  # where examples are many and still hops; at smoke scale the coldest
 
 

@@ -145,19 +145,6 @@ def _level(difference: np.ndarray, when: np.ndarray) -> float:
     return float((whole.value / whole.error)[0, 0])
 
 
-def _averaged(late: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """What is left of a cycle, averaged over times: (liquid, replica, 1, group) of both pairs of runs (``landscape.cycle_memory``)."""
-    blocks = (late["cycle"][:, : late["up"].shape[1]] - late["up"], late["warm"] - late["down"])
-    return blocks[0].mean(axis=2, keepdims=True), blocks[1].mean(axis=2, keepdims=True)
-
-
-def _amplitude(late: Mapping[str, np.ndarray], start: np.ndarray) -> tuple[float, float]:
-    """Of the memory, as a share of what the groups were, over all times, and its standard error."""
-    along = start / (start**2).sum()
-    whole = landscape.contrast(*((b @ along)[..., None] for b in _averaged(late)), shifts=True)
-    return float(whole.value[0, 0]), float(whole.error[0, 0])
-
-
 def claims(hopping: Result, relaxing: Mapping[float, Result], rest: Result, cycles: Mapping[str, Cycled], enough: bool) -> dict[str, Any]:
     """Numbers by name of claim; None where a run was too short to tell. ``enough``: the thesis' cycle is followed for five relaxation times."""
     warm, cold = max(relaxing), min(relaxing)
