@@ -166,6 +166,8 @@ def test_equal_runs_have_no_noise_to_speak_of():
         (lambda m: m.update(low=m["low"][:, :1]), "low has shape"),
         (lambda m: m.update({k: v[:1] for k, v in m.items()}), "between configurations"),
         (lambda m: m.update({k: v[:, :, :3] for k, v in m.items() if k in ("down", "warm")}), "the same times and groups"),
+        (lambda m: m.update(up=m["up"][0]), "up has shape"),
+        (lambda m: m.update(low=None), "low"),
         (lambda m: m.update(cycle=np.where(m["cycle"] > 0, np.nan, 0)), "finite|NaN|nan"),
     ],
 )

@@ -160,6 +160,9 @@ def cycle_memory(
 
     Source: TH section 4.2.2, figure 4.4; project notes, section 5.
     """
+    runs = {"cycle": cycle, "control": control, "up": up, "down": down, "warm": warm}
+    cycle, control, up, down, warm = (validate.array(name, x, np.float64, (None,) * 4) for name, x in runs.items())
+    low, high = (validate.array(name, x, np.float64, (None,) * 3) for name, x in (("low", low), ("high", high)))
     for name, pair in (
         ("control", (cycle, control)),
         ("warm", (down, warm)),
