@@ -43,7 +43,7 @@ def relaxation_time(frames: gg.io.Frames, wavenumber: float) -> float:
                 x[lag:][:: max(1, lag // 4)] - x[:-lag][:: max(1, lag // 4)], wavenumber
             ).mean()
     values /= frames.runs
-    if values[0] < 1 / np.e:
+    if values[0] < np.exp(-1):
         return frames.interval
     found = dynamics.relaxation_time(lags * frames.interval, values)
     return float(found) if np.isfinite(found) else float(frames.times[-1])

@@ -18,6 +18,7 @@ _MODULES = (
     "dynamics",
     "errors",
     "evaluate",
+    "executors",
     "io",
     "landscape",
     "models",

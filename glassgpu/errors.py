@@ -59,6 +59,18 @@ class CacheRefused(GlassGPUError):
     """The cache of compiled kernels belongs to, or can be written by, somebody else."""
 
 
+class WorkerLost(GlassGPUError):
+    """A process or job that a task was given to died."""
+
+
+class OutOfMemory(GlassGPUError, MemoryError):
+    """Not even the smallest piece of the work fits into memory."""
+
+
+class SmallerBatch(UserWarning):
+    """Memory did not suffice, and the work goes on in smaller pieces; results are the same."""
+
+
 class DeviceMissing(GlassGPUError):
     """The backend asked for is not available here."""
 

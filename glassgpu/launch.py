@@ -136,6 +136,9 @@ class Cpu:
         """All compile-time constants of a kernel on this target."""
         return {**constants, **self.constants}
 
+    def free(self) -> None:
+        """Give memory back that is kept for later."""
+
     def run(self, kernel: str, struct: str, constants: compiling.Constants, arguments: np.ndarray, slots: int, particles: int) -> None:
         """Run a kernel to its end."""
         entry = _host_entry(kernel, tuple(sorted({**constants, "ARGUMENTS_SIZE": arguments.itemsize}.items())))
@@ -210,6 +213,9 @@ class Cuda:
         resident_by_memory = max(1, 232448 // (self._shared_bytes(particles, constants) + 4096))
         resident = min(resident_by_memory, 2048 // constants["THREADS"], 32)
         return min(replicas, resident * self.multiprocessors())
+
+    def free(self) -> None:
+        self.xp.get_default_memory_pool().free_all_blocks()
 
     def run(self, kernel: str, struct: str, constants: compiling.Constants, arguments: np.ndarray, slots: int, particles: int) -> None:
         function, shared = self._function(kernel, struct, constants, particles)

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from glassgpu import validate
-from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.scores import Scores
-from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.calls import Cut, run_to_end, schedule, watched
 from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.mc import McRun
 from glassgpu.engines.md import MdRun
@@ -24,20 +21,16 @@ from glassgpu.engines.options import (
     SKIN,
     STEP,
     SWAP_FRACTION,
-    choose_engine,
     edmd_plan,
-    hops_of,
     mc_plan,
     md_plan,
     precision_of,
-    provenance,
     steps_of,
-    sweeps_of,
 )
 from glassgpu.engines.quench import Quench, quench
-from glassgpu.engines.runs import Run
-from glassgpu.engines.trajectory import Trajectory, trajectory_of
+from glassgpu.engines.trajectory import Trajectory
 from glassgpu.errors import InvalidInput
+from glassgpu.executors import Executor
 from glassgpu.names import explain_missing
 from glassgpu.progress import Progress
 from glassgpu.protocols import Segment, Temperature, checked, duration_of
@@ -74,6 +67,7 @@ def md(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Trajectory:
     """Molecular dynamics at constant energy or temperature.
 
@@ -118,6 +112,9 @@ def md(
             dynamics with noise that is uniformly distributed. Neither ``frames`` nor ``hops``. A run that was interrupted goes
             on with the same numbers on as many ranks, saved after every 5e6 particle-steps or more.
         threads, batch, chunk: how the work is cut; no result depends on them, bit for bit. Not for HOOMD-blue.
+        executor: workers that do the run in parts, such as ``executors.Processes(4)`` or a Dask client's: blocks of ``batch``
+            replicas of a configuration, by default about 32 in all. The results are the same bits. With ``checkpoint`` every
+            part keeps one of its own beside it, in a folder that all workers see. None: that of ``executors.using``, else this process.
 
     Raises:
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
@@ -130,17 +127,14 @@ def md(
     snapshots, many = as_snapshots(snapshot)
     if temperature is None and thermostat is not None:
         raise InvalidInput(f"thermostat={thermostat!r} needs temperature=")
-    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions, score)
+    steps, samples, asked = schedule(duration, times, dt, observe, frames, cage_relative, keep_positions, score)
     plan = md_plan(
-        as_system(system), **_watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision_of("md", precision, backend),
+        as_system(system), **watched(frames, hops, dt), temperature=temperature, dt=dt, thermostat=thermostat, thermostat_time=thermostat_time, precision=precision_of("md", precision, backend),
         skin=skin, replicas=replicas, seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False,
         observe=observe, score=score, cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
-    engine, place = choose_engine(MdRun, backend, replicas * len(snapshots), threads)
-    run = engine(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
-    system.warn_if_unlike(snapshots)
-    _write_to(frames, run)
-    return trajectory_of(run.run(), many, asked)
+    cut = Cut(batch, chunk, checkpoint, progress, backend, threads, executor)
+    return run_to_end(MdRun, system, snapshots, plan, cut, frames, many, asked)
 
 
 def protocol(
@@ -193,6 +187,7 @@ def edmd(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Trajectory:
     """Event-driven molecular dynamics of hard spheres: free flight from one collision to the next, in double precision.
 
@@ -210,7 +205,7 @@ def edmd(
         dt: all times are whole multiples of it.
         skin: added to the diameters in neighbour lists [length]; changes speed, not physics. None: lists of about 24.
         replicas, seed, keep_positions, observe, cage_relative, frames, hops, checkpoint, progress, backend, threads,
-            batch, chunk: as for ``md``.
+            batch, chunk, executor: as for ``md``.
 
     Returns:
         Trajectory with ``collisions`` and ``contact_values``; its pressure is that of the collisions between one time and the next, at the
@@ -224,17 +219,14 @@ def edmd(
     snapshots, many = as_snapshots(snapshot)
     if duration is not None:
         steps_of([validate.number("duration", duration, above=0)], dt)
-    steps, samples, asked = _schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
+    steps, samples, asked = schedule(duration, times, dt, observe, frames, cage_relative, keep_positions)
     plan = edmd_plan(
-        as_system(system), snapshots, **_watched(frames, hops, dt), temperature=temperature, dt=dt, precision="double", skin=skin, replicas=replicas,
+        as_system(system), snapshots, **watched(frames, hops, dt), temperature=temperature, dt=dt, precision="double", skin=skin, replicas=replicas,
         seed=seed, steps=steps, samples=samples, draw_velocities=temperature is not None, labels=False, observe=observe,
         cage_relative=cage_relative, keep_positions=keep_positions, keep_final=True,
     )  # fmt: skip
-    engine, place = choose_engine(EdmdRun, backend, replicas * len(snapshots), threads)
-    run = engine(system, snapshots, plan, place, batch=batch, chunk=chunk, checkpoint=checkpoint_path(checkpoint), progress=progress)
-    system.warn_if_unlike(snapshots)
-    _write_to(frames, run)
-    return trajectory_of(run.run(), many, asked)
+    cut = Cut(batch, chunk, checkpoint, progress, backend, threads, executor)
+    return run_to_end(EdmdRun, system, snapshots, plan, cut, frames, many, asked)
 
 
 def mc(
@@ -260,6 +252,7 @@ def mc(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Trajectory:
     """Metropolis Monte Carlo dynamics: random displacements of single particles.
 
@@ -275,7 +268,7 @@ def mc(
         precision: of energy differences; ``"single"`` places particles on a grid of L / 2^32, on which
             no error accumulates however long the run.
         system, snapshot, replicas, seed, skin, keep_positions, observe, cage_relative, frames, hops, checkpoint,
-            progress, backend, threads, batch, chunk: as for ``md``; the interval of frames is in sweeps.
+            progress, backend, threads, batch, chunk, executor: as for ``md``; the interval of frames is in sweeps.
 
     Raises, Warns: as ``md``.
 
@@ -283,7 +276,7 @@ def mc(
     """
     return _monte_carlo(
         system, snapshot, duration, times,
-        {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}, backend, threads,
+        Cut(batch, chunk, checkpoint, progress, backend, threads, executor),
         temperature=temperature, step=step, replicas=replicas, seed=seed, precision=precision, skin=skin, observe=observe,
         cage_relative=cage_relative, keep_positions=keep_positions, frames=frames, hops=hops,
     )  # fmt: skip
@@ -311,6 +304,7 @@ def swap_mc(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Trajectory:
     """Swap Monte Carlo: displacements mixed with exchanges of the species of two random particles.
 
@@ -332,7 +326,7 @@ def swap_mc(
         raise InvalidInput(f"{system.name} has one species: there is nothing to exchange; use mc")
     return _monte_carlo(
         system, snapshot, duration, times,
-        {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}, backend, threads,
+        Cut(batch, chunk, checkpoint, progress, backend, threads, executor),
         temperature=temperature, step=step, exchange=swap_fraction, replicas=replicas, seed=seed, precision=precision, skin=skin,
         observe=observe, cage_relative=cage_relative, keep_positions=keep_positions,
     )  # fmt: skip
@@ -343,9 +337,7 @@ def _monte_carlo(
     snapshot: Snapshot | Sequence[Snapshot],
     duration: float | None,
     times: Sequence[float] | None,
-    cut: dict[str, Any],
-    backend: str,
-    threads: int | None,
+    cut: Cut,
     frames: str | Path | None = None,
     hops: Hops | None = None,
     **asked: Any,
@@ -355,67 +347,7 @@ def _monte_carlo(
         validate.whole(
             "duration, in sweeps,", int(duration) if isinstance(duration, float) and duration.is_integer() else duration, least=1
         )
-    steps, samples, at = _schedule(duration, times, None, asked["observe"], frames, asked["cage_relative"], asked["keep_positions"])
-    watched = _watched(frames, hops, 1.0)
-    plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **watched, **asked)
-    engine, place = choose_engine(McRun, backend, plan.replicas * len(snapshots), threads)
-    run = engine(system, snapshots, plan, place, **cut)
-    system.warn_if_unlike(snapshots)
-    _write_to(frames, run)
-    return trajectory_of(run.run(), many, at)
-
-
-def _watched(frames: str | Path | None, hops: Hops | None, dt: float) -> dict[str, Any]:
-    """What a plan is told of frames."""
-    if frames is None:
-        if hops is not None:
-            raise InvalidInput("hops= says what is written to frames=, so give the path of a store, or leave it out")
-        return {}
-    wanted, every = hops_of(hops, dt)
-    return {"hops": wanted, "hop_every": every}
-
-
-def _write_to(frames: str | Path | None, run: Run) -> None:
-    """Let a run write its frames to a store."""
-    hops, plan = run.plan.hops, run.plan
-    if frames is None:
-        return
-    if run.hops.frames <= 2 * hops.half_window:
-        raise InvalidInput(
-            f"the run ends before {2 * hops.half_window + 1} frames are there, one window of p_hop; give a duration of at least "
-            f"{2 * hops.half_window * hops.interval:g}, or other hops="
-        )
-    from glassgpu.io.frames import FrameWriter
-
-    starts = [run.snapshots[row // plan.replicas] for row in range(run.rows)]
-    about = {**provenance(run.problem.system, run.snapshots, plan, run.target), "state": "thermal"}
-    first = [initial_neighbors(run.problem.system, s).count for s in run.snapshots]
-    run.hops.writer = FrameWriter(
-        frames, run.key, starts, run.hops.frames, hops.interval, 2 * hops.half_window, about,
-        bonds=[first[row // plan.replicas] for row in range(run.rows)],
-    )  # fmt: skip
-
-
-def _schedule(
-    duration: float | None,
-    times: Sequence[float] | None,
-    dt: float | None,
-    observe: Observe | None,
-    frames: str | Path | None,
-    cage_relative: bool | None,
-    keep_positions: bool,
-    score: Scores | None = None,
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """Steps in all, the steps to record at, and the times as asked for; without ``dt`` in sweeps."""
-    if duration is None and times is None:
-        raise InvalidInput("give duration= or times=")
-    samples = np.zeros(0, np.int64) if times is None else sweeps_of(times) if dt is None else steps_of(times, dt)
-    steps = int(samples[-1]) if duration is None else max(1, round(validate.number("duration", duration, above=0) / (dt or 1)))
-    for name, given in (("observe", observe is not None), ("score", score is not None), ("keep_positions", keep_positions)):
-        if given and not len(samples):
-            raise InvalidInput(f"{name}= records at times=, so give times")
-    if isinstance(cage_relative, bool) and observe is None and frames is None:
-        raise InvalidInput("cage_relative= says which displacements observe= and frames= look at, so give one of these")
-    if len(samples) and samples[-1] > steps:
-        raise InvalidInput(f"the last of times is beyond duration={duration}")
-    return steps, samples, np.zeros(0) if times is None else np.atleast_1d(np.asarray(times, float))
+    steps, samples, at = schedule(duration, times, None, asked["observe"], frames, asked["cage_relative"], asked["keep_positions"])
+    asked |= watched(frames, hops, 1.0)
+    plan = mc_plan(as_system(system), steps=steps, samples=samples, labels=False, keep_final=True, **asked)
+    return run_to_end(McRun, system, snapshots, plan, cut, frames, many, at)

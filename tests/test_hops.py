@@ -222,7 +222,7 @@ def test_shuffled_phases(watched, monkeypatch):
     hops = Hops(hops.interval, hops.half_window, threshold=0.02, squared_displacement=0.02)
     given = {"times": [times[9]], "labels": ("rearrangement",), "hops": hops, **how}
     plain = gg.isoconfigurational(system, start, **given)
-    from glassgpu.engines import isoconfigurational as module
+    from glassgpu.engines import calls as module
 
     monkeypatch.setattr(module, "choose_engine", lambda engine, *_: (engine, Cpu(2, shuffled=True)))
     assert plain.rearrangements.equals(gg.isoconfigurational(system, start, **given).rearrangements)

@@ -11,7 +11,8 @@ from references import metropolis
 import glassgpu as gg
 from glassgpu import compile as compiling
 from glassgpu.engines import mc as engine
-from glassgpu.engines.runs import Run, replica_keys
+from glassgpu.engines.plan import replica_keys
+from glassgpu.engines.runs import Run
 from glassgpu.launch import Cpu
 
 QUIET = {"backend": "cpu", "progress": False}

@@ -10,7 +10,7 @@ import glassgpu as gg
 from glassgpu import protocols
 from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
-from glassgpu.engines.runs import replica_keys
+from glassgpu.engines.plan import replica_keys
 from glassgpu.launch import Cpu
 from glassgpu.protocols import Segment, cycle, duration_of, hold, in_steps, quench, ramp, temperature_at
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ class Scores:
             r = 0, where a particle meets itself.
         constant: S of a particle without neighbours.
         group: (N,) or (configuration, N) whole numbers from 0: whose mean a particle enters; -1: none.
+        groups: how many there are.
 
     Raises:
         InvalidInput: tables and groups of another form; empty groups.
@@ -41,6 +43,7 @@ class Scores:
     table: np.ndarray
     constant: float
     group: np.ndarray
+    groups: int = field(init=False)
 
     def __post_init__(self) -> None:
         validate.number("reach", self.reach, above=0)
@@ -56,15 +59,17 @@ class Scores:
             raise InvalidInput("groups are numbered from 0 without a gap, -1 for particles of none; one of them is empty")
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "group", group)
+        object.__setattr__(self, "groups", int(group.max()) + 1)
 
     def __repr__(self) -> str:
         content = b"".join(np.ascontiguousarray(x).tobytes() for x in (self.table, self.constant, self.group))
         return f"Scores({self.species}, reach={self.reach:g}, groups={self.groups}, {hashlib.sha256(content).hexdigest()[:16]})"
 
-    @property
-    def groups(self) -> int:
-        """How many."""
-        return int(self.group.max()) + 1
+    def of_configurations(self, chosen: slice) -> Scores:
+        """The same for some of the configurations, of which groups may be empty."""
+        out = copy.copy(self)
+        object.__setattr__(out, "group", self.group[chosen])
+        return out
 
     def of(self, snapshot: Snapshot) -> np.ndarray:
         """S of every particle of a snapshot, (N,) float64, from its list of neighbours.

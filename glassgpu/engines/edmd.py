@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassgpu.engines.md import given_velocities, require_velocities
+from glassgpu.engines.plan import Plan
 from glassgpu.engines.problem import TOUCHING
-from glassgpu.engines.runs import Plan, Run
+from glassgpu.engines.runs import Run
 from glassgpu.launch import LABEL_RANGE, OVERLAP, RUNAWAY
 from glassgpu.systems.system import System, require_box
 from glassgpu.types import Snapshot

@@ -79,7 +79,7 @@ def _by_kernel(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     reference = xp.zeros((c, d, n), packed)
     total, status = xp.zeros((c, 2)), xp.zeros(c, np.int32)
     places = xp.asarray(problem.places)
-    slots = place.slots(c, "run_energy", problem.constants, n)
+    slots = problem.slots(c, "run_energy")
     while True:
         problem.run(
             "run_energy", "EnergyArguments", slots,

@@ -20,7 +20,6 @@ from glassgpu.engines.md import LARGEST_STEP, MdRun
 from glassgpu.engines.quench import DONE, ENERGY, QUENCH_STATE, STEPS, QuenchRun
 from glassgpu.engines.quench import SKIN as QUENCH_SKIN
 from glassgpu.engines.records import LARGEST_DISPLACEMENT, LENGTH_UNIT, square_unit
-from glassgpu.engines.runs import replica_keys
 from glassgpu.errors import InvalidInput, SimulationFailed
 from glassgpu.launch import LABEL_RANGE, RUNAWAY
 from glassgpu.progress import uninterrupted
@@ -73,7 +72,7 @@ class HoomdRun(MdRun):
         snapshot, order = self.snapshots[configuration[0]], problem.order[configuration[0]]
         velocity = snapshot.velocities
         if plan.draw_velocities:
-            key = replica_keys(plan.seed, self._batch_rows(), plan.replicas)[0]
+            key = self._keys_of(self._batch_rows())[0]
             mass = problem.system.mass[snapshot.types][:, None]
             velocity = np.random.Generator(np.random.Philox(key=key)).normal(size=(problem.n, problem.d)) * np.sqrt(plan.temperature / mass)
             velocity -= (mass * velocity).sum(axis=0) / mass.sum()
@@ -101,7 +100,7 @@ class HoomdRun(MdRun):
         if self.target.rank:
             self.state = {name: np.zeros(shape) for name, shape in shapes.items()}
         if self.state:
-            self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
+            self._keys = self._keys_of(self._batch_rows())
 
     def run(self) -> HoomdRun:
         super().run()

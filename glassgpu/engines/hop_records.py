@@ -19,6 +19,7 @@ class FrameWriter(Protocol):
     """Where frames go as they come. After an interruption some come again, with the same values."""
 
     path: Path
+    description: dict[str, Any]  # by which another process finds it
 
     @property
     def done(self) -> np.ndarray:
@@ -123,9 +124,9 @@ class HopRecords:
             labels = np.where(known[:, None, None], np.nan, seen[:, :2])
             self.writer.write(row, int(frames[0]), seen[:, 3:].transpose(0, 2, 1), labels[:, 0], labels[:, 1], seen[:, 2])
 
-    def check_continued(self, first_row: int, rows: int, step: int) -> None:
-        """A checkpoint must not be ahead of the frames: those of rows before ``first_row`` are complete, those of ``rows``
-        rows from there on reach to ``step``.
+    def check_continued(self, start: int, first_row: int, rows: int, step: int) -> None:
+        """A checkpoint must not be ahead of the frames: those of rows from ``start`` to before ``first_row`` are complete, those of
+        ``rows`` rows from there on reach to ``step``.
 
         Raises:
             CheckpointMismatch: frames are missing, which the run would never write again.
@@ -133,7 +134,7 @@ class HopRecords:
         if self.writer is None:
             return
         done = self.writer.done
-        behind = done[:first_row] < self.frames, done[first_row : first_row + rows] < step // self.every + 1
+        behind = done[start:first_row] < self.frames, done[first_row : first_row + rows] < step // self.every + 1
         if behind[0].any() or behind[1].any():
             raise CheckpointMismatch(
                 f"{self.writer.path} lacks frames that the checkpoint counts as written; was the store removed? Restore it, or remove "

@@ -14,7 +14,7 @@ from glassgpu.dynamics.cage import initial_neighbors
 from glassgpu.dynamics.hops import Hops
 from glassgpu.dynamics.observables import Observe
 from glassgpu.dynamics.reliability import ensemble_moments, noise_ceiling
-from glassgpu.engines.checkpoint import checkpoint_path
+from glassgpu.engines.calls import Cut
 from glassgpu.engines.edmd import EdmdRun
 from glassgpu.engines.hop_records import LABELS as HOP_LABELS
 from glassgpu.engines.mc import McRun
@@ -25,7 +25,6 @@ from glassgpu.engines.options import (
     MC_SKIN,
     SKIN,
     STEP,
-    choose_engine,
     edmd_plan,
     hop_definition,
     hops_of,
@@ -36,10 +35,12 @@ from glassgpu.engines.options import (
     steps_of,
     sweeps_of,
 )
+from glassgpu.engines.plan import Plan
 from glassgpu.engines.records import LENGTH_UNIT, square_unit
-from glassgpu.engines.runs import Plan, Run
+from glassgpu.engines.runs import Run
 from glassgpu.engines.trajectory import observables_of
 from glassgpu.errors import InvalidInput
+from glassgpu.executors import Executor
 from glassgpu.progress import Progress
 from glassgpu.protocols import Temperature
 from glassgpu.systems.system import System, as_system
@@ -78,6 +79,7 @@ def isoconfigurational(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Ensemble:
     """Runs from each snapshot with fresh velocities or random numbers, reduced to labels.
 
@@ -107,7 +109,7 @@ def isoconfigurational(
         checkpoint: file to save to every half minute and to continue from after an interruption; of a
             finished run it holds the result, and the same call returns at once.
         precision: ``"single"`` or ``"double"``; by default single, but double for event-driven dynamics.
-        skin, progress, backend, threads, batch, chunk: as there.
+        skin, progress, backend, threads, batch, chunk, executor: as there.
 
     Returns:
         Ensemble. A sequence of snapshots gives a leading ``configuration`` axis.
@@ -143,8 +145,6 @@ def isoconfigurational(
         "least_replicas": 2, "mean_displacements": "mean_displacement" in labels, "bond_breaking": "bond_breaking" in labels,
         "observe": observe, "cage_relative": cage_relative,
     }  # fmt: skip
-    engine, place = choose_engine(ENGINES[dynamics], backend, replicas * len(snapshots), threads)
-    cut: dict[str, Any] = {"batch": batch, "chunk": chunk, "checkpoint": checkpoint_path(checkpoint), "progress": progress}
     plan: Plan
     if dynamics == "mc":
         plan = mc_plan(system, step=STEP if step is None else step, skin=MC_SKIN if skin is None else skin, **common)
@@ -155,8 +155,7 @@ def isoconfigurational(
             system, dt=dt, thermostat="nose_hoover" if thermostat == "default" else thermostat,
             thermostat_time=0.5 if thermostat_time is None else thermostat_time, skin=SKIN if skin is None else skin, **common,
         )  # fmt: skip
-    run = engine(system, snapshots, plan, place, **cut)
-    system.warn_if_unlike(snapshots)
+    run = Cut(batch, chunk, checkpoint, progress, backend, threads, executor).run_of(ENGINES[dynamics], system, snapshots, plan)
     return _ensemble_of(run.run(), many, np.atleast_1d(np.asarray(times, float)))
 
 
@@ -188,7 +187,7 @@ def _ensemble_of(run: Run, many: bool, times: np.ndarray) -> Ensemble:
     assert records.sums is not None
     mean, variance = ensemble_moments(replicas, records.sums[:, :, 0] / LENGTH_UNIT, records.sums[:, :, 1] / square_unit(replicas))
     energy = records.log[:, :, 0].reshape(len(snapshots), replicas, -1).mean(axis=1) / snapshots[0].n
-    attrs = provenance(system, snapshots, run.plan, run.target)
+    attrs = provenance(system, snapshots, run.plan, run.ran_on)
     out = make_ensemble(snapshots, many, times, mean, variance, system.species, attrs, records.steps, energy)
     if records.drift is not None:
         out = replace(out, mean_displacement=_mean_displacement(records.drift / (LENGTH_UNIT * replicas), many, out))

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from glassgpu.engines.runs import Plan, Run
+from glassgpu.engines.plan import Plan
+from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput
 from glassgpu.launch import LABEL_RANGE, OVERLAP, element_dtype
 from glassgpu.systems.system import require_box

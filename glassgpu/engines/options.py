@@ -19,6 +19,7 @@ from glassgpu.engines.hoomd import hoomd_place, place_of
 from glassgpu.engines.hoomd_runs import HoomdRun
 from glassgpu.engines.mc import McPlan
 from glassgpu.engines.md import THERMOSTATS, MdPlan, MdRun
+from glassgpu.engines.parts import Elsewhere
 from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput, warn_user
 from glassgpu.launch import Cpu, Cuda, target
@@ -109,11 +110,16 @@ def hops_of(hops: Hops | None, dt: float) -> tuple[Hops, int]:
     return hops, every
 
 
-def choose_engine(engine: type[Run], backend: str, rows: int, threads: int | None) -> tuple[type[Run], Cpu | Cuda]:
+def choose_engine(
+    engine: type[Run], backend: str, rows: int, threads: int | None, elsewhere: Elsewhere | None = None
+) -> tuple[type[Run], Cpu | Cuda]:
     """What runs these dynamics by that backend, and where; with a warning when a GPU, on whose every multiprocessor so many
-    replicas run ``SIDE_BY_SIDE``, is given too few to be busy."""
+    replicas run ``SIDE_BY_SIDE``, is given too few to be busy. Of what workers run, this process only puts results together."""
     if backend == "hoomd" and engine is MdRun:
         return HoomdRun, place_of(backend, threads)
+    if elsewhere:
+        validate.choice("backend", backend, ("auto", "cuda", "cpu"))
+        return engine, target("cpu", threads)
     place = target(backend, threads)
     if isinstance(place, Cuda) and rows < (busy := engine.SIDE_BY_SIDE * place.multiprocessors()):
         warn_user(

@@ -6,11 +6,13 @@ memory; ``Problem.order`` maps back. The order is a function of the snapshot alo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from glassgpu import memory
 from glassgpu.errors import InvalidInput, ParticlesOverlap
 from glassgpu.launch import Cpu, Cuda, element_dtype, fill, struct_dtype
 from glassgpu.systems.starts import closest_pair
@@ -22,6 +24,7 @@ COINCIDENT = 1e-6  # and below which not even an energy is asked for
 TOUCHING = 1 - 1e-5  # hard spheres may overlap by what single precision in a file leaves, in boxes of up to 100
 NO_FORCES = "hard spheres have no energies and forces; their dynamics is simulate.edmd, or dynamics='edmd'"
 FORCES = "event-driven dynamics is for hard spheres; where there are forces take simulate.md or simulate.mc"
+SCRATCH_SHARE = 1 / 2  # of the memory budget, for lists, cells and forces
 SCAN = 32  # SCAN of kernels/workspace.cuh on the host; one particle suffices on the GPU
 
 
@@ -161,6 +164,7 @@ class Problem:
         self.places = self._places(snapshots)
         self.capacity = capacity or self._estimate(reach)
         self._scratch: dict[str, Any] = {}
+        self.most_slots = max(1, int(SCRATCH_SHARE * memory.budget(target)) // self.bytes_per_slot())
 
     def _estimate(self, reach: float) -> int:
         """A first guess at the longest list, from the mean density, rounded to vector lanes."""
@@ -193,10 +197,9 @@ class Problem:
         self.capacity = min(2 * self.capacity, self.n + 8 * len(self.system.species) + SCAN)
         self._scratch = {}
 
-    def arguments(self, slots: int) -> dict[str, dict[str, Any]]:
-        """The ``problem`` and ``scratch`` parts of an argument struct."""
+    def _scratch_shapes(self, slots: int) -> dict[str, tuple[int, ...]]:
         n, d, s = self.n, self.d, len(self.system.species)
-        shapes = {
+        return {
             "list": (slots, n * self.capacity),
             "list_end": (slots, s, n),
             "bin_begin": (slots, self.bins + 1),
@@ -209,6 +212,23 @@ class Problem:
             "virial": (slots, n),
             "moved": (slots, 2, d, n),
         }
+
+    def bytes_per_slot(self) -> int:
+        """Of lists, cells and forces of one replica in work."""
+        return sum(math.prod(v) * element_dtype("Scratch", k, self.constants).itemsize for k, v in self._scratch_shapes(1).items())
+
+    def slots(self, replicas: int, kernel: str) -> int:
+        """How many replicas are in work at once: what keeps the target busy, and memory has room for."""
+        return min(self.target.slots(replicas, kernel, self.constants, self.n), self.most_slots)
+
+    def limit_slots(self, most: int) -> None:
+        """No more replicas in work from now on than this, because memory did not suffice."""
+        self.most_slots, self._scratch = most, {}
+        self.target.free()
+
+    def arguments(self, slots: int) -> dict[str, dict[str, Any]]:
+        """The ``problem`` and ``scratch`` parts of an argument struct."""
+        n, shapes = self.n, self._scratch_shapes(slots)
         if any(self._scratch.get(k) is None or self._scratch[k].shape != shape for k, shape in shapes.items()):
             self._scratch = {k: self.target.xp.zeros(v, element_dtype("Scratch", k, self.constants)) for k, v in shapes.items()}
         return {

@@ -254,7 +254,7 @@ class QuenchRun:
         """Advance a copy of the state by at most so many tries of a step and keep it; which configurations are done, and their steps."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
-        slots = self.target.slots(count, "run_quench", problem.constants, n)
+        slots = problem.slots(count, "run_quench")
         # A kernel, its argument struct, its steps in this chunk, and what it needs of scratch and state; one after another.
         shared = ("place", "reference")
         kernels: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [

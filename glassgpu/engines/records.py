@@ -114,9 +114,13 @@ class Records:
             done = begin[-1]
         return np.array(begins, np.int32), np.concatenate([*lists, np.zeros(1, np.int64)]).astype(np.int32)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What there is, by name, for a checkpoint."""
-        return {name: getattr(self, name) for name in (*self.ROWS, *self.SUMS) if getattr(self, name) is not None}
+    def of_rows(self) -> dict[str, np.ndarray]:
+        """What there is of each row, by name."""
+        return {name: getattr(self, name) for name in self.ROWS if getattr(self, name) is not None}
+
+    def summed(self) -> dict[str, np.ndarray]:
+        """What there is of sums over rows, by name."""
+        return {name: getattr(self, name) for name in self.SUMS if getattr(self, name) is not None}
 
     def bytes_per_sample(self, rows: int) -> int:
         """Of one chunk, on the target."""

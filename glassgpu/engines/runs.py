@@ -11,77 +11,29 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from glassgpu import __version__, validate
+from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
-from glassgpu.dynamics.hops import Hops
-from glassgpu.dynamics.observables import Observe
-from glassgpu.dynamics.scores import Scores
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
+from glassgpu.engines.parts import Elsewhere, remove_parts, run_parts
+from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
-from glassgpu.errors import Interrupted, InvalidInput, SimulationFailed
+from glassgpu.errors import Interrupted, InvalidInput, OutOfMemory, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.progress import Progress, bar, uninterrupted
-from glassgpu.protocols import Segment, hold, temperature_at
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
 
 SECONDS_PER_CHUNK = 0.3
 SECONDS_PER_CHECKPOINT = 30.0
-CHUNK_BYTES = 256 << 20  # of labels and positions that one chunk may hold
-BATCH_BYTES = 512 << 20  # of state that one batch of replicas may hold
-
-
-@dataclass(frozen=True)
-class Plan(ABC):
-    """Everything that fixes the numbers of a run, apart from system and snapshots.
-
-    A step is the unit that a kernel counts in: a time step, or a sweep of trials.
-    """
-
-    temperature: float  # of the bath, at the beginning
-    steps: int
-    samples: tuple[int, ...]  # ascending steps, each at least 1
-    replicas: int
-    seed: int
-    precision: str = "single"
-    skin: float = 0.5
-    labels: bool = True
-    mean_displacements: bool = False
-    bond_breaking: bool = False
-    cage_relative: bool = False
-    observe: Observe | None = None
-    score: Scores | None = None
-    keep_positions: bool = False
-    keep_final: bool = False
-    hops: Hops | None = None
-    hop_every: int = 0  # steps between frames
-    hop_samples: tuple[int, ...] = ()  # frames at which rearranged replicas are counted
-    protocol: tuple[tuple[int, float, float], ...] = ()  # segments of a changing temperature (protocols.in_steps)
-
-    @abstractmethod
-    def time_of(self, step: int) -> str:
-        """A step in words."""
-
-    def temperature_at(self, step: np.ndarray) -> np.ndarray:
-        """Of the bath at some steps (kernels/protocol.cuh)."""
-        begins = [0, *(end for end, _, _ in self.protocol)]
-        segments = [Segment(a, b, end - begin) for begin, (end, a, b) in zip(begins, self.protocol, strict=False)]
-        return temperature_at(segments or hold(self.temperature, 1), step)
-
-
-def replica_keys(seed: int, rows: np.ndarray, replicas: int) -> np.ndarray:
-    """Philox keys, (row,) uint64: a function of seed, configuration and replica, so that
-    ``simulate`` and ``isoconfigurational`` run the same trajectories from one seed."""
-    parts = [np.random.SeedSequence([seed, row // replicas, row % replicas]) for row in rows.tolist()]
-    return np.array([part.generate_state(1, np.uint64)[0] for part in parts], np.uint64)
+# Shares of the memory budget: the state of one batch and its copy; labels and positions of one chunk, and at most so many bytes.
+BATCH_SHARE, CHUNK_SHARE, CHUNK_BYTES = 1 / 4, 1 / 16, 256 << 20
 
 
 class Run(ABC):
@@ -90,11 +42,13 @@ class Run(ABC):
     Args:
         system, snapshots, plan: what to compute.
         target: where.
-        batch: replicas at once; by default as many as suit the target and ``BATCH_BYTES`` hold.
+        batch: replicas at once; by default as many as suit the target and the memory budget holds.
         chunk: steps per chunk; by default what takes ``SECONDS_PER_CHUNK``.
         capacity: entries per neighbour list to begin with.
         checkpoint: file to save to and to continue from.
         progress: see ``glassgpu.progress``.
+        elsewhere: who runs it in parts; None: this process.
+        part: only rows first ... last - 1 of a larger run, whose configurations from the first of these rows on are given.
 
     Attributes:
         records, hops: see ``Records``, ``HopRecords``.
@@ -125,24 +79,31 @@ class Run(ABC):
         capacity: int | None = None,
         checkpoint: Path | None = None,
         progress: Progress = True,
+        elsewhere: Elsewhere | None = None,
+        part: tuple[int, int] | None = None,
     ):
         for name, value in (("batch", batch), ("chunk", chunk)):
             if value is not None:
                 validate.whole(name, value, least=1)
+        self.elsewhere, self.rows_of_a_part = elsewhere, batch
         self.plan, self.target, self.snapshots = plan, target, snapshots
         self.problem = Problem(
             system, snapshots, target, plan.precision, plan.skin, capacity, least=self.least_distance(), lists=self.lists(), hard=self.HARD
         )
         self.rows = len(snapshots) * plan.replicas
+        self.before = part[0] // plan.replicas * plan.replicas if part else 0  # rows of the larger run
+        self.mine = slice(part[0] - self.before, part[1] - self.before) if part else slice(0, self.rows)
+        self.ran_on: Any = target  # for provenance: its name, and what else has to be known
         self.check()
         counts = [np.bincount(s.types, minlength=len(system.species)) for s in snapshots]
         if plan.observe and any((c != counts[0]).any() for c in counts):
             raise InvalidInput("observables are averages over species, so all snapshots must have the same composition")
-        n, d = self.problem.n, self.problem.d
         self.hops = HopRecords(self.problem, plan.hops, plan.hop_every, plan.hop_samples, plan.steps)
-        in_memory = max(1, BATCH_BYTES // (2 * (n * d * self.BYTES[self.problem.double] + self.hops.bytes_per_row())))
-        self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(n)))
-        self.chunk = chunk
+        budget = memory.budget(target)
+        row = 2 * (self.problem.n * self.problem.d * self.BYTES[self.problem.double] + self.hops.bytes_per_row())
+        in_memory = max(1, int(BATCH_SHARE * budget) // row)
+        self.batch = min(self.rows, batch or min(in_memory, target.rows_at_once(self.problem.n)))
+        self.chunk, self.chunk_bytes = chunk, min(CHUNK_BYTES, int(CHUNK_SHARE * budget))
         self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
         self.progress = progress
         self.key = checkpoints.fingerprint(
@@ -150,6 +111,7 @@ class Run(ABC):
             code=(__version__, source_key()),
             **system.physics(),
             snapshots=np.concatenate([np.concatenate([s.positions.ravel(), s.types, s.box]) for s in snapshots]),
+            **({"part": part} if part else {}),
             **self.more_inputs(),
         )
         self.records = Records(
@@ -160,7 +122,7 @@ class Run(ABC):
         self.final = self.empty_final() if plan.keep_final else {}
         self.counts = self.empty_counts()
         self.rebuilds = 0
-        self.first_row = 0
+        self.first_row = self.mine.start
         self.step = 0
         self.state: dict[str, Any] = {}
 
@@ -212,8 +174,9 @@ class Run(ABC):
     # ------------------------------------------------------------ checkpoint
 
     def results(self) -> dict[str, np.ndarray]:
-        """Everything that the run leaves behind: records, ``final`` and ``counts`` by name."""
-        return {**self.records.arrays(), **self.hops.arrays(), **self.final, **self.counts}
+        """Everything that the run leaves behind, by name: records, ``final`` and ``counts``, of its rows or summed over them."""
+        of_rows = {**self.records.of_rows(), **self.final, **self.counts}
+        return {**{name: values[self.mine] for name, values in of_rows.items()}, **self.records.summed(), **self.hops.arrays()}
 
     def _save(self) -> None:
         if self.hops.writer:
@@ -233,12 +196,15 @@ class Run(ABC):
         self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
         if self.state:
             self.batch = len(next(iter(self.state.values())))
-            self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
+            self._keys = self._keys_of(self._batch_rows())
 
     # ------------------------------------------------------------ batches
 
     def _batch_rows(self) -> np.ndarray:
-        return np.arange(self.first_row, min(self.first_row + self.batch, self.rows))
+        return np.arange(self.first_row, min(self.first_row + self.batch, self.mine.stop))
+
+    def _keys_of(self, rows: np.ndarray) -> np.ndarray:
+        return replica_keys(self.plan.seed, self.before + rows, self.plan.replicas)
 
     def _configuration(self) -> np.ndarray:
         return (self._batch_rows() // self.plan.replicas).astype(np.int32)
@@ -247,8 +213,22 @@ class Run(ABC):
         configuration = self._configuration()
         fresh = {**self.first_state(configuration), **self.hops.first_state(len(configuration))}
         self.state = {name: self.target.xp.asarray(values) for name, values in fresh.items()}
-        self._keys = replica_keys(self.plan.seed, self._batch_rows(), self.plan.replicas)
+        self._keys = self._keys_of(self._batch_rows())
         self.step = 0
+
+    def _spare_memory(self, error: MemoryError) -> None:
+        """After memory did not suffice: fewer replicas in work and samples in a chunk; at the beginning of a batch, a smaller one.
+
+        Raises:
+            OutOfMemory: it is one already.
+        """
+        rows = len(self._batch_rows())
+        slots = self.problem.slots(rows, self.KERNEL)
+        if self.step or (self.state and slots > 1):
+            self.problem.limit_slots(memory.smaller(slots, "replicas in work", error))
+            self.chunk_bytes //= 2
+        else:
+            self.batch, self.state = memory.smaller(rows, "replicas in a batch", error), {}
 
     def _finish_batch(self) -> None:
         rows, configuration = self._batch_rows(), self._configuration()
@@ -271,12 +251,12 @@ class Run(ABC):
         rate = rate or self.STEPS_PER_SECOND * self.target.multiprocessors() / (rows * self.problem.n)
         steps = self.chunk or max(1, round(rate * SECONDS_PER_CHUNK))
         size = self.records.bytes_per_sample(rows)
-        most = max(1, CHUNK_BYTES // size) if size else len(self.records.steps)
+        most = max(1, self.chunk_bytes // size) if size else len(self.records.steps)
         ahead = self.records.steps[self.records.steps > self.step]
         if len(ahead) > most:
             steps = min(steps, int(ahead[most]) - 1 - self.step)
         if frame := self.hops.bytes_per_frame(rows):
-            steps = min(steps, max(1, CHUNK_BYTES // frame) * self.plan.hop_every)
+            steps = min(steps, max(1, self.chunk_bytes // frame) * self.plan.hop_every)
         return max(1, min(steps, self.plan.steps - self.step, 2**31 - 1))  # the kernel counts a chunk in 32 bits
 
     def _run_chunk(self, steps: int) -> None:
@@ -285,7 +265,7 @@ class Run(ABC):
         configuration = self._configuration()
         count = len(rows)
         inside, frames = self.records.inside(self.step, steps), self.hops.inside(self.step, steps)
-        slots = self.target.slots(count, self.KERNEL, problem.constants, problem.n)
+        slots = problem.slots(count, self.KERNEL)
         common = {
             "configuration": xp.asarray(configuration),
             "key": xp.asarray(self._keys),
@@ -328,7 +308,7 @@ class Run(ABC):
 
     def failure(self, row: int, steps: int, advice: str) -> SimulationFailed:
         """The error for a row that failed in the ``steps`` that were tried last."""
-        c, r = divmod(row, self.plan.replicas)
+        c, r = divmod(self.before + row, self.plan.replicas)
         return SimulationFailed(
             f"configuration {c}, replica {r}, between {self.plan.time_of(self.step)} and {self.plan.time_of(self.step + steps)} "
             f"(T = {float(self.plan.temperature_at(np.array(self.step))):g}): {advice}. "
@@ -340,17 +320,33 @@ class Run(ABC):
             )
         )
 
+    def take(self, found: dict[str, np.ndarray], rows: slice, configurations: slice) -> None:
+        """Add the results of a part: some rows of some configurations."""
+        for name, values in self.results().items():
+            if name in self.records.SUMS or name in self.hops.arrays():
+                values[configurations] += found[name]
+            else:
+                values[rows] = found[name]
+
     def run(self) -> Run:
-        """Run to the end, or continue from the checkpoint; returns itself.
+        """Run to the end, or continue from the checkpoint; returns itself. What was begun in parts is continued in parts, and what
+        was begun in this process in this process.
 
         Raises:
             SimulationFailed: a replica's numbers ceased to make sense.
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()
-        self.hops.check_continued(self.first_row, len(self._batch_rows()) if self.state else 0, self.step)
-        total = float(self.rows) * self.plan.steps * self.problem.n
-        done = (float(self.first_row) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
+        if self.elsewhere and self.first_row == 0 and not self.state:
+            run_parts(self, self.elsewhere, self.rows_of_a_part)
+            self.first_row = self.rows
+            self._save()
+            if self.checkpoint:
+                remove_parts(self.checkpoint)
+            return self
+        self.hops.check_continued(self.mine.start, self.first_row, len(self._batch_rows()) if self.state else 0, self.step)
+        total = float(self.mine.stop - self.mine.start) * self.plan.steps * self.problem.n
+        done = (float(self.first_row - self.mine.start) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
         rate, saved = None, time.monotonic()
         if done and self.progress is True:
             how = (
@@ -361,24 +357,28 @@ class Run(ABC):
             print(how, file=sys.stderr)
         try:
             with bar(total, self.WHAT, self.progress, done) as advance:
-                while self.first_row < self.rows:
-                    if not self.state:
-                        self._start_batch()
-                    while self.step < self.plan.steps:
-                        steps, started = self._chunk_steps(rate), time.monotonic()
-                        self._run_chunk(steps)
-                        rate = steps / max(time.monotonic() - started, 1e-6)
-                        advance(float(len(self._batch_rows())) * steps * self.problem.n)
-                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
-                            self._save()
-                            saved = time.monotonic()
+                while self.first_row < self.mine.stop:
+                    try:
+                        if not self.state:
+                            self._start_batch()
+                        while self.step < self.plan.steps:
+                            steps, started = self._chunk_steps(rate), time.monotonic()
+                            self._run_chunk(steps)
+                            rate = steps / max(time.monotonic() - started, 1e-6)
+                            advance(float(len(self._batch_rows())) * steps * self.problem.n)
+                            if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                                self._save()
+                                saved = time.monotonic()
+                    except MemoryError as error:
+                        self._spare_memory(error)
+                        continue
                     self._finish_batch()
                 self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
             raise Interrupted(f"stopped at {self.plan.time_of(self.step)}; {kept}") from None
-        except SimulationFailed:
+        except (SimulationFailed, OutOfMemory):
             self._save()
             raise
         return self

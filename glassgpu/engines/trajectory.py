@@ -119,7 +119,7 @@ def trajectory_of(run: Run, many: bool, times: np.ndarray) -> Trajectory:
         scores=None
         if records.scores is None
         else plan.score.dataset(records.scores.reshape(c, replicas, *records.scores.shape[1:]), times),
-        attrs=provenance(system, snapshots, plan, run.target),
+        attrs=provenance(system, snapshots, plan, run.ran_on),
         **more,
     )
 

@@ -183,7 +183,9 @@ class FrameWriter(Frames):
         import zarr
 
         target = Path(path).resolve()
+        self.before = 0  # runs of the store that are not this process's, before its own
         about = {"identity": identity, "interval": interval, "window": window, "attrs": attrs}
+        self.description = {"path": target, "frames": frames, **about}
         if not target.exists():
             _make_store(target, json.dumps(about), starts, frames, bonds)
         try:
@@ -197,11 +199,29 @@ class FrameWriter(Frames):
         self._group = zarr.open_group(target, mode="r+")
         self._waiting: dict[int, list[tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]] = {}
 
+    @classmethod
+    def of_part(cls, description: dict[str, Any], before: int) -> FrameWriter:
+        """The store that another process has made, for a part of its runs, from number ``before`` on.
+
+        Raises:
+            OutputNotWritable: it is not seen from here.
+        """
+        if not description["path"].exists():
+            raise OutputNotWritable(f"{description['path']} is not seen by a worker; give frames= a folder that all of them see")
+        writer = cls(starts=[], **description)
+        writer.before = before
+        return writer
+
+    @property
+    def done(self) -> np.ndarray:
+        return super().done[self.before :]
+
     def write(
         self, row: int, first: int, positions: np.ndarray, p_hop: np.ndarray, csd: np.ndarray, bonds: np.ndarray | None = None
     ) -> None:
         """Frames ``first`` ... of a run: positions (frame, N, d) unwrapped or not, csd and unbroken bonds (frame, N), and p_hop
         (frame, N) of the frames half a window earlier. They reach the disk with the last frame of a chunk, or by ``flush``."""
+        row += self.before
         turns = np.rint(positions * (TURN / self.box[row])).astype(np.int64).astype(np.int32)  # drops whole boxes
         counted = np.full(csd.shape, UNKNOWN, np.int16) if bonds is None else bonds.astype(np.int16)
         self._waiting.setdefault(row, []).append((first, turns, p_hop.astype(np.float32), csd.astype(np.float32), counted))

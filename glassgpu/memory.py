@@ -1,0 +1,97 @@
+"""How much memory work may take, and smaller pieces of it where that was too much.
+
+The budget is ``GLASSGPU_MEMORY`` (``"8 GiB"``, ``"500MB"``, bytes), else half of what the machine, the control group and the limits of
+the process leave, and on a GPU four fifths of what is free there. It decides how work is cut, never what comes out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from glassgpu.errors import InvalidInput, OutOfMemory, SmallerBatch, warn_user
+
+HOST_SHARE, DEVICE_SHARE = 0.5, 0.8
+UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}
+CGROUPS = (("", "memory.max", "memory.current"), ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"))  # versions 2 and 1
+CACHED = re.compile(r"^(?:in)?active_file (\d+)$", re.MULTILINE)  # of memory.stat: files, which the system gives back
+UNKNOWN = 8 << 30  # of a machine that does not say what it has
+
+
+def budget(place: Any = None) -> int:
+    """Bytes that work on a target (``launch.Cpu``, ``launch.Cuda``), by default this machine's memory, may take.
+
+    Raises:
+        InvalidInput: ``GLASSGPU_MEMORY`` is no size.
+    """
+    free = int(place.xp.cuda.runtime.memGetInfo()[0] * DEVICE_SHARE) if getattr(place, "name", "") == "cuda" else None
+    if named := os.environ.get("GLASSGPU_MEMORY"):
+        return min(size_of(named), free) if free is not None else size_of(named)
+    return int(HOST_SHARE * _available()) if free is None else free
+
+
+def size_of(text: str) -> int:
+    """Bytes that a text such as ``"4 GiB"``, ``"500MB"`` or ``"1e9"`` names.
+
+    Raises:
+        InvalidInput
+    """
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(|[kmgt]i?)b?\s*", text.lower())
+    size = int(float(found[1]) * UNITS[found[2]]) if found else 0
+    if size < 1 << 20:
+        raise InvalidInput(f"GLASSGPU_MEMORY={text!r}: give a size of at least 1 MiB, such as '4 GiB'")
+    return size
+
+
+def _available() -> int:
+    """Bytes that this process could still get: the least of what the system, its control group and its own limit leave."""
+    import resource
+
+    left = [UNKNOWN]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        left = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")] or left
+    except (OSError, ValueError):
+        if "SC_PHYS_PAGES" in os.sysconf_names:  # macOS
+            left = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for group, most, used in CGROUPS:
+        said = {name: Path("/sys/fs/cgroup", group, name) for name in (most, used, "memory.stat")}
+        try:
+            cached = sum(map(int, CACHED.findall(said["memory.stat"].read_text())))
+            left.append(int(said[most].read_text()) - int(said[used].read_text()) + cached)
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        left.append(limit - _addresses())
+    return max(min(left), 64 << 20)
+
+
+def _addresses() -> int:
+    """Bytes of address space in use."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice: NumPy's and CuPy's are ``MemoryError``, JAX's tells it in words."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def smaller(size: int, what: str, error: BaseException) -> int:
+    """Half of ``size`` pieces at a time, with a note, after memory did not suffice for ``size``.
+
+    Raises:
+        OutOfMemory: it was one already.
+        The error itself, if it is of another kind.
+    """
+    if not is_exhausted(error):
+        raise error
+    if size <= 1:
+        raise OutOfMemory(f"memory does not suffice for a single one of {what}: {error}; free some, or take a larger machine") from error
+    warn_user(f"memory did not suffice for {size} {what} at a time; going on with {size // 2}", SmallerBatch)
+    return size // 2
