@@ -10,13 +10,17 @@ import contextlib
 import contextvars
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from itertools import pairwise
+from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from glassgpu import validate
@@ -26,6 +30,7 @@ from glassgpu.names import explain_missing
 __all__ = ["Executor", "Processes", "dask_executor", "slurm_executor", "spread", "using"]
 explain_missing(globals())
 
+PARTS = 32  # of a piece of work, about: decided by the work alone, so that any other number of workers finds them again
 IN_FLIGHT = 256  # tasks given to an executor at a time, so that what they are given does not pile up
 TRIES = 3  # of a task whose worker dies
 SECONDS_BETWEEN_LOOKS = 2.0  # at jobs of a batch system
@@ -147,6 +152,13 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def blocks(count: int, size: int | None) -> list[tuple[int, int]]:
+    """First and last + 1 of consecutive blocks of nearly one size, at most ``size`` each; by default ``PARTS`` blocks."""
+    number = -(-count // (size or -(-count // PARTS)))
+    ends = [count * k // number for k in range(number + 1)]
+    return list(pairwise(ends))
+
+
 def workers_of(executor: Executor) -> int | None:
     """How many processes or threads of this machine share its cores, where that is known."""
     return getattr(executor, "workers", None) or getattr(executor, "_max_workers", None)
@@ -174,17 +186,24 @@ class Processes:
     Args:
         workers: how many.
 
+    Attributes:
+        workers: how many.
+        lost: how often a worker has died at a task.
+
     Raises:
         InvalidInput
         WorkerLost: of a future: its worker died three times at this task.
     """
 
+    # Not a pool of ``concurrent.futures``: one whose process is killed while it sends a result waits for the rest of it forever.
+
     def __init__(self, workers: int):
         self.workers = validate.whole("workers", workers, least=1, most=10_000)
+        self.lost = 0
         self._tasks: deque[tuple[Future, Callable, tuple]] = deque()
         self._changed = threading.Condition()
         self._open = True
-        self._pools: list[ProcessPoolExecutor | None] = [None] * self.workers
+        self._processes: dict[int, tuple[Any, Connection]] = {}
         self._hands = [threading.Thread(target=self._work, args=(k,), daemon=True) for k in range(self.workers)]
         for hand in self._hands:
             hand.start()
@@ -220,8 +239,8 @@ class Processes:
             hand.join()
 
     def pids(self) -> list[int]:
-        """Process numbers of the workers that have been started."""
-        return [pid for pool in self._pools if pool for pid in list(pool._processes or {})]
+        """Process numbers of the workers that are running; they are started with their first tasks."""
+        return [process.pid for process, _ in list(self._processes.values())]
 
     def _work(self, k: int) -> None:
         """One thread for each worker process: hands it one task after another."""
@@ -234,23 +253,30 @@ class Processes:
                 future, task, arguments = self._tasks.popleft()
             if future.set_running_or_notify_cancel():
                 self._run(k, future, task, arguments)
-        if pool := self._pools[k]:
-            pool.shutdown()
+        if k in self._processes:
+            self._processes[k][1].close()  # the end of the pipe ends the worker
+            self._processes.pop(k)[0].join()
 
     def _run(self, k: int, future: Future, task: Callable, arguments: tuple) -> None:
+        try:
+            message = pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            future.set_exception(error)
+            return
         for _ in range(TRIES):
-            pool = self._pools[k] = self._pools[k] or self._started()
+            process, pipe = self._processes.get(k) or self._start(k)
             try:
-                result = pool.submit(task, *arguments).result()
-            except BrokenExecutor:
-                pool.shutdown(wait=False)
-                self._pools[k] = None
-            except BaseException as error:
-                future.set_exception(error)
-                return
-            else:
-                future.set_result(result)
-                return
+                pipe.send_bytes(message)
+                done, result = pipe.recv()
+            except (EOFError, OSError):  # the pipe ends with the worker
+                pipe.close()
+                process.join()
+                del self._processes[k]
+                with self._changed:
+                    self.lost += 1
+                continue
+            future.set_result(result) if done else future.set_exception(result)
+            return
         future.set_exception(
             WorkerLost(
                 f"a worker process died {TRIES} times at one task: killed by hand, or by the system for its memory? Take fewer workers, or "
@@ -258,22 +284,51 @@ class Processes:
             )
         )
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _start(self, k: int) -> tuple[Any, Connection]:
+        from glassgpu.launch import threads_available
         from glassgpu.memory import budget
 
-        share = str(budget() // self.workers)
-        return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(share,))
+        share = {"GLASSGPU_MEMORY": budget() // self.workers, "GLASSGPU_THREADS": max(1, threads_available() // self.workers)}
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, share), daemon=True)
+        process.start()
+        theirs.close()
+        self._processes[k] = process, ours
+        return process, ours
 
 
-def _begin(memory: str) -> None:
-    """In a fresh worker: its share of the memory, and an end with its parent, however that ends."""
-    os.environ["GLASSGPU_MEMORY"] = memory
+def _serve(pipe: Connection, share: dict[str, int]) -> None:
+    """A worker: does what comes through its pipe, with its share of memory and cores, and ends with its parent, however that ends."""
+    os.environ.update({name: str(value) for name, value in share.items()})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # between tasks; see ``_alone``
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except EOFError:
+            return
+        try:
+            task, arguments = pickle.loads(message)
+            answer = pickle.dumps((True, task(*arguments)), pickle.HIGHEST_PROTOCOL)
+        except BaseException as error:
+            error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
+            answer = _told(error)
+        pipe.send_bytes(answer)
+
+
+def _told(error: BaseException) -> bytes:
+    """An error as it travels, or what it says where it cannot."""
+    try:
+        answer = pickle.dumps((False, error))
+        pickle.loads(answer)
+    except Exception:
+        return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
+    return answer
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot say so, and a worker would wait for its next task forever."""
+    """A parent that was killed cannot say so, and its workers should not go on."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

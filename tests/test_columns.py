@@ -16,6 +16,7 @@ import pytest
 import xarray
 
 import glassgpu as gg
+from glassgpu import executors
 from glassgpu.descriptors import JBB, SLO, BehlerParrinello
 from glassgpu.io import columns as io_columns
 from glassgpu.io import open_dataset, write_columns
@@ -90,12 +91,12 @@ def test_workers_write_the_same(film, films, tmp_path, two_at_a_time):
 def test_a_failing_worker_is_heard_and_few_tasks_wait(film, films, tmp_path, monkeypatch):
     system, _ = film
     monkeypatch.setattr(io_columns, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(io_columns, "IN_FLIGHT", 2)
+    monkeypatch.setattr(executors, "IN_FLIGHT", 2)
     given = []
 
     class Fails:
         def submit(self, task, *arguments):
-            given.append(arguments[3].tolist())
+            given.append(arguments[4].tolist())  # after the function itself
             future: Future = Future()
             future.set_exception(MemoryError("worker")) if len(given) == 3 else future.set_result(task(*arguments))
             return future
@@ -171,7 +172,7 @@ def test_other_columns_are_refused(film, films, tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(gg.errors.OutputNotWritable, match="holds something else"):
         write_columns(tmp_path / "mine", SLO(system, r_max=8.0), films[:2], progress=False)
-    with pytest.raises(gg.errors.InvalidInput, match=r"has no submit\(\); give one of concurrent.futures"):
+    with pytest.raises(gg.errors.InvalidInput, match=r"has no submit\(\); give .* one of concurrent.futures"):
         write_columns(tmp_path / "no", SLO(system, r_max=8.0), films[:2], executor="dask", progress=False)
     with pytest.raises(gg.errors.InvalidInput, match="path=None"):
         write_columns(None, SLO(system, r_max=8.0), films[:2], progress=False)

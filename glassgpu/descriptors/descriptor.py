@@ -10,6 +10,7 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.errors import InvalidInput, UnknownSpecies
+from glassgpu.executors import Executor, blocks, chosen, spread
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.systems.system import require_apart, require_box
 from glassgpu.types import Snapshot, as_snapshots
@@ -81,6 +82,17 @@ class Descriptor(ABC):
             out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
         return out
 
+    def _spread(self, snapshots: Sequence[Snapshot], executor: Executor | None) -> np.ndarray:
+        """``compute_all`` by workers, a few configurations a task."""
+        if executor is None or len(snapshots) == 1:
+            return self.compute_all(snapshots)
+        self.check_all(snapshots)
+        parts = blocks(len(snapshots), None)
+        out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
+        for k, columns in spread(self.compute_all, ((snapshots[a:b],) for a, b in parts), executor):
+            out[slice(*parts[k])] = columns
+        return out
+
     def rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
         """Columns of chosen particles alone: of ``particle[k]`` in ``snapshots[configuration[k]]``.
 
@@ -133,9 +145,13 @@ class Descriptor(ABC):
         require_box(snapshot.box, self.reach, snapshot.density, name, f", or give {name} {self.smaller} (its reach is {self.reach:g})")
         require_apart(snapshot)
 
-    def __call__(self, snapshot: Snapshot | Sequence[Snapshot]) -> xarray.DataArray:
+    def __call__(self, snapshot: Snapshot | Sequence[Snapshot], *, executor: Executor | None = None) -> xarray.DataArray:
         """Columns of one snapshot, dims (particle, feature), or of several, dims
         (configuration, particle, feature).
+
+        Args:
+            snapshot: or a sequence of them, of one shape.
+            executor: workers that share the configurations, as for ``io.write_columns``, which has no need to hold all columns.
 
         Raises:
             BoxTooSmall, UnknownSpecies, ParticlesOverlap, InvalidInput, DeviceMissing, CompilerMissing
@@ -144,7 +160,7 @@ class Descriptor(ABC):
 
         snapshots, many = as_snapshots(snapshot)
         data = xarray.DataArray(
-            self.compute_all(snapshots),
+            self._spread(snapshots, chosen(executor)),
             dims=("configuration", "particle", "feature"),
             coords={"feature": self.columns},
             name=type(self).__name__,

@@ -21,6 +21,7 @@ from glassgpu.engines.hoomd import hoomd_place
 from glassgpu.engines.options import DT, EDMD_DT, precision_of
 from glassgpu.engines.problem import FORCES, NO_FORCES
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
+from glassgpu.executors import Executor, chosen, using
 from glassgpu.progress import Progress, uninterrupted
 from glassgpu.simulate import Trajectory, edmd, mc, md, swap_mc
 from glassgpu.structure.bond_order import long_range_order
@@ -53,6 +54,7 @@ def equilibrate(
     progress: Progress = True,
     backend: str = "auto",
     threads: int | None = None,
+    executor: Executor | None = None,
 ) -> Snapshot | list[Snapshot]:
     """Run at constant temperature until the liquid no longer changes.
 
@@ -76,7 +78,7 @@ def equilibrate(
             those of Monte Carlo, which relaxes them fastest.
         dt: of molecular dynamics.
         precision: ``"single"`` or ``"double"``; by default single, but double for event-driven dynamics.
-        checkpoint, progress, backend, threads: as for ``simulate.md``.
+        checkpoint, progress, backend, threads, executor: as for ``simulate.md``.
 
     Returns:
         Snapshot, or a list of them, with velocities after molecular dynamics.
@@ -107,7 +109,7 @@ def equilibrate(
     if not (start is None or isinstance(start, Snapshot)) and configurations not in (1, len(as_snapshots(start)[0])):
         raise InvalidInput(f"configurations={configurations} beside {len(start)} snapshots as start=: leave configurations out")
     single = isinstance(start, Snapshot) if start is not None and configurations == 1 else configurations == 1
-    options: dict[str, Any] = {"backend": backend, "threads": threads, "progress": progress}
+    options: dict[str, Any] = {"backend": backend, "threads": threads, "progress": progress, "executor": chosen(executor)}
     if dynamics != "edmd":
         options["precision"] = precision
     run = _Run(system, temperature, seed, dynamics, dt, options)
@@ -139,7 +141,8 @@ def equilibrate(
         if start is None:
             run.states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
             if dynamics == "md":
-                run.melt()
+                with using(None):  # many rounds, each too short to be worth the way to a worker
+                    run.melt()
         else:
             run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
         run.save()
@@ -209,7 +212,7 @@ class _Run:
 
     def melt(self) -> None:
         """From random positions to something that the time step of the liquid can run."""
-        options = {**self.options, "dt": MELT_DT, "progress": False}
+        options = {**self.options, "dt": MELT_DT, "progress": False, "executor": None}
         try:
             for part in range(MELT_ROUNDS):
                 run = md(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,13 @@ import numpy as np
 
 from glassgpu.engines.hoomd import hoomd_place, place_of
 from glassgpu.errors import Interrupted, InvalidInput
-from glassgpu.executors import Executor, chosen, spread, threads_of_a_task, workers_of
-from glassgpu.launch import threads_available
+from glassgpu.executors import PARTS, Executor, blocks, chosen, spread, threads_of_a_task, workers_of
+from glassgpu.launch import Cpu, Cuda, threads_available
 from glassgpu.progress import bar
-from glassgpu.systems.system import System
-from glassgpu.types import Snapshot
 
 if TYPE_CHECKING:
+    from glassgpu.engines.quench import QuenchRun
     from glassgpu.engines.runs import Run
-
-PARTS = 32  # of a run, about: decided by the run alone, so that any other number of workers finds them again
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,6 @@ class Elsewhere:
         return cls(executor, backend, threads)
 
 
-def blocks(count: int, size: int | None) -> list[tuple[int, int]]:
-    """First and last + 1 of consecutive blocks of nearly one size, at most ``size`` each; by default ``PARTS`` blocks."""
-    number = -(-count // (size or -(-count // PARTS)))
-    ends = [count * k // number for k in range(number + 1)]
-    return list(pairwise(ends))
-
-
 def rows_of_parts(configurations: int, replicas: int, size: int | None) -> list[tuple[int, int]]:
     """First and last + 1 of the rows of each part: replicas of one configuration, or several whole ones."""
     rows = configurations * replicas
@@ -77,36 +66,72 @@ def folder_of_parts(checkpoint: Path) -> Path:
 
 def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
     """Let workers do a run that has not begun; it then holds what they found. ``batch``: rows of a part."""
-    system, plan, store = run.problem.system, run.plan, run.hops.writer
+    plan, store = run.plan, run.hops.writer
     parts = rows_of_parts(len(run.snapshots), plan.replicas, batch)
-    folder = folder_of_parts(run.checkpoint) if run.checkpoint else None
 
-    def tasks() -> Iterator[tuple]:
-        for first, last in parts:
-            mine = _configurations(first, last, plan.replicas)
-            path = folder / f"{first}-{last}.npz" if folder else None
-            yield (
-                type(run), system, run.snapshots[mine], _plan_of(plan, mine), (first, last), elsewhere.backend, elsewhere.threads,
-                run.chunk, path, store and store.description,
-            )  # fmt: skip
+    def task(first: int, last: int) -> tuple:
+        mine = _configurations(first, last, plan.replicas)
+        how = {"chunk": run.chunk, "checkpoint": _kept(run.checkpoint, first, last), "progress": False, "part": (first, last)}
+        given = (run.problem.system, run.snapshots[mine], _plan_of(plan, mine))
+        return type(run), given, how, elsewhere.backend, elsewhere.threads, store and store.description
 
-    done = 0
+    for (first, last), (place, rebuilds, found) in _collected(_run_part, task, parts, elsewhere, run, "runs"):
+        _ran_on(run, place)
+        run.rebuilds += rebuilds
+        run.take(found, slice(first, last), _configurations(first, last, plan.replicas))
+
+
+def quench_parts(run: QuenchRun, elsewhere: Elsewhere, batch: int | None) -> None:
+    """The same of quenches, of which each configuration is one."""
+    found: dict[int, dict[str, list]] = {}
+
+    def task(first: int, last: int) -> tuple:
+        how = {"chunk": run.chunk, "checkpoint": _kept(run.checkpoint, first, last), "progress": False, "before": first}
+        given = (
+            run.system, run.snapshots[first:last], run.tolerance, run.most_steps, run.keep_energies, run.method, run.precision,
+        )  # fmt: skip
+        return type(run), given, how, elsewhere.backend, elsewhere.threads
+
+    for (first, _), results in _collected(_quench_part, task, blocks(len(run.snapshots), batch), elsewhere, run, "quenches"):
+        found[first] = results
+    for name in run.RESULTS:
+        setattr(run, name, [value for first in sorted(found) for value in found[first][name]])
+
+
+def _collected(
+    function: Callable,
+    task: Callable[[int, int], tuple],
+    parts: list[tuple[int, int]],
+    elsewhere: Elsewhere,
+    run: Run | QuenchRun,
+    unit: str,
+) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Each part and what a worker made of it, as they come, with a bar."""
+    done, total = 0, parts[-1][1]
     try:
-        with bar(run.rows, "runs", run.progress) as advance:
-            for k, (place, rebuilds, found) in spread(_run_part, tasks(), elsewhere.executor):
-                first, last = parts[k]
-                if done and place != run.ran_on.__dict__:
-                    raise InvalidInput(
-                        f"workers ran on {run.ran_on.name!r} and on {place['name']!r}, whose numbers differ; name one of them by backend="
-                    )
-                run.ran_on = SimpleNamespace(**place)
-                run.rebuilds += rebuilds
-                run.take(found, slice(first, last), _configurations(first, last, plan.replicas))
-                done += last - first
-                advance(last - first)
+        with bar(total, unit, run.progress) as advance:
+            for k, found in spread(function, (task(*part) for part in parts), elsewhere.executor):
+                yield parts[k], found
+                done += parts[k][1] - parts[k][0]
+                advance(parts[k][1] - parts[k][0])
     except KeyboardInterrupt:
-        kept = f"the same call continues from {folder}" if folder else "pass checkpoint=PATH to be able to continue"
-        raise Interrupted(f"stopped after {done} of {run.rows} runs; {kept}") from None
+        path = run.checkpoint and folder_of_parts(run.checkpoint)
+        kept = f"the same call continues from {path}" if path else "pass checkpoint=PATH to be able to continue"
+        raise Interrupted(f"stopped after {done} of {total} {unit}; {kept}") from None
+
+
+def _kept(checkpoint: Path | None, first: int, last: int) -> Path | None:
+    """The checkpoint of a part."""
+    return folder_of_parts(checkpoint) / f"{first}-{last}.npz" if checkpoint else None
+
+
+def _ran_on(run: Run, place: dict[str, Any]) -> None:
+    """Note where a part was run, for provenance."""
+    if isinstance(run.ran_on, SimpleNamespace) and place != vars(run.ran_on):
+        raise InvalidInput(
+            f"workers ran on {run.ran_on.name!r} and on {place['name']!r}, whose numbers differ; name one of them by backend="
+        )
+    run.ran_on = SimpleNamespace(**place)
 
 
 def remove_parts(checkpoint: Path) -> None:
@@ -126,23 +151,27 @@ def _plan_of(plan: Any, mine: slice) -> Any:
 
 
 def _run_part(
-    engine: type[Run],
-    system: System,
-    snapshots: Sequence[Snapshot],
-    plan: Any,
-    part: tuple[int, int],
-    backend: str,
-    threads: int | None,
-    chunk: int | None,
-    checkpoint: Path | None,
-    store: dict[str, Any] | None,
+    engine: type[Run], given: tuple, how: dict[str, Any], backend: str, threads: int | None, store: dict[str, Any] | None
 ) -> tuple[dict[str, Any], int, dict[str, np.ndarray]]:
     """A task: where it ran, list builds, and the results of the part."""
-    place = place_of(backend, threads or (None if backend == "hoomd" else threads_of_a_task()))
-    run = engine(system, snapshots, plan, place, chunk=chunk, checkpoint=checkpoint, progress=False, part=part)
+    system, snapshots, plan = given
+    place = _place(backend, threads)
+    run = engine(system, snapshots, plan, place, **how)
     if store:
         from glassgpu.io.frames import FrameWriter
 
         run.hops.writer = FrameWriter.of_part(store, run.before)
     run.run()
     return {"name": place.name, "about": dict(place.about)}, run.rebuilds, run.results()
+
+
+def _quench_part(engine: type[QuenchRun], given: tuple, how: dict[str, Any], backend: str, threads: int | None) -> dict[str, list]:
+    """A task: what was found of each configuration, by name."""
+    system, snapshots, *rest = given
+    run = engine(system, snapshots, _place(backend, threads), *rest, **how)
+    run.run()
+    return {name: list(getattr(run, name)) for name in run.RESULTS}
+
+
+def _place(backend: str, threads: int | None) -> Cpu | Cuda:
+    return place_of(backend, threads or (None if backend == "hoomd" else threads_of_a_task()))

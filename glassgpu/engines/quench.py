@@ -15,9 +15,11 @@ from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hoomd import Hoomd, place_of
+from glassgpu.engines.parts import Elsewhere, quench_parts, remove_parts
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged, SimulationFailed
+from glassgpu.executors import Executor
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
@@ -73,6 +75,7 @@ def quench(
     threads: int | None = None,
     batch: int | None = None,
     chunk: int | None = None,
+    executor: Executor | None = None,
 ) -> Quench:
     """A near minimum of the potential energy by L-BFGS.
 
@@ -94,7 +97,7 @@ def quench(
         checkpoint: file to save to and to continue from; of a finished quench it holds the result.
         progress: a bar (True), nothing (False), or a function told the fraction done.
         backend, threads: as for ``simulate.md``; ``method`` and ``keep_energies`` are not for ``"hoomd"``.
-        batch, chunk: how the work is cut; no result depends on them, bit for bit.
+        batch, chunk, executor: how the work is cut and who does it; no result depends on them, bit for bit.
 
     Raises:
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
@@ -118,14 +121,15 @@ def quench(
     for name, value in (("batch", batch), ("chunk", chunk)):
         if value is not None:
             validate.whole(name, value, least=1)
-    place = place_of(backend, threads)
+    elsewhere = Elsewhere.of(executor, backend, threads)
+    place = place_of("cpu" if elsewhere and backend != "hoomd" else backend, threads)
     if isinstance(place, Hoomd):
         if method != "lbfgs" or keep_energies:
             raise InvalidInput("backend='hoomd' quenches by FIRE: leave method= and keep_energies= out, or use another backend")
         place.require_precision(precision)
     run = _engine_on(place)(
         system, snapshots, place, force_tolerance, most_steps, keep_energies, method, precision,
-        batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress,
+        batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress, elsewhere=elsewhere,
     )  # fmt: skip
     run.run()
     final = [Snapshot(run.places.pop(), s.types, s.box) for s in reversed(snapshots)][::-1]  # thousands are never held twice
@@ -149,7 +153,10 @@ def _hash(snapshot: Snapshot) -> np.ndarray:
 
 
 class QuenchRun:
-    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole."""
+    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole; ``before`` others of a larger
+    one."""
+
+    RESULTS = ("places", "potential", "largest_force", "steps", "energies")  # of each configuration
 
     def __init__(
         self,
@@ -167,7 +174,10 @@ class QuenchRun:
         capacity: int | None = None,
         checkpoint: Path | None = None,
         progress: Progress = True,
+        elsewhere: Elsewhere | None = None,
+        before: int = 0,
     ):
+        self.elsewhere, self.before, self.configurations_of_a_part = elsewhere, before, batch
         self.system, self.snapshots, self.target = system, snapshots, target
         self.tolerance, self.most_steps, self.keep_energies, self.method = force_tolerance, most_steps, keep_energies, method
         self.precision = precision
@@ -282,7 +292,9 @@ class QuenchRun:
             bits = self.target.to_numpy(status)
             if (bits & OVERLAP).any():
                 row = int(rows[np.flatnonzero(bits & OVERLAP)[0]])
-                raise SimulationFailed(f"configuration {row}: a force above 1e7 or not a number; are these positions in units of sigma?")
+                raise SimulationFailed(
+                    f"configuration {self.before + row}: a force above 1e7 or not a number; are these positions in units of sigma?"
+                )
             if not (bits & LIST_OVERFLOW).any():
                 break
             problem.grow_lists()
@@ -318,6 +330,15 @@ class QuenchRun:
     def run(self) -> None:
         """Run to the end, or continue from the checkpoint."""
         self._restore()
+        if self.elsewhere and not self.first and not self.state:
+            quench_parts(self, self.elsewhere, self.configurations_of_a_part)
+            for name in ("potential", "largest_force", "steps"):
+                setattr(self, name, np.array(getattr(self, name)))
+            self.first = len(self.snapshots)
+            self._save()
+            if self.checkpoint:
+                remove_parts(self.checkpoint)
+            return
         saved = time.monotonic()
         try:
             with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
@@ -337,7 +358,7 @@ class QuenchRun:
                             self._save()
                             row = int(self._rows()[np.flatnonzero(~done)[0]])
                             raise NotConverged(
-                                f"configuration {row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
+                                f"configuration {self.before + row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
                                 f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
                             )
                         if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:

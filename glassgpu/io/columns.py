@@ -6,11 +6,10 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,20 +17,13 @@ from glassgpu import __version__, validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.engines.checkpoint import differences, fingerprint, writable
 from glassgpu.errors import CheckpointMismatch, GlassGPUError, Interrupted, InvalidInput, OutputNotWritable
+from glassgpu.executors import Executor, chosen, spread
 from glassgpu.io.datasets import MARK
 from glassgpu.progress import Progress, bar
 from glassgpu.types import Snapshot, as_snapshots
 
 IDENTITY = "glassgpu_columns"  # attribute: what fixes the numbers of a store
 BLOCK_BYTES = 32 << 20  # of the columns of one task
-IN_FLIGHT = 256  # tasks given to an executor at a time, so that their snapshots do not pile up
-
-
-class Executor(Protocol):
-    """What can run tasks elsewhere: of ``concurrent.futures``, ``dask.distributed`` (``Client.get_executor()``), mpi4py."""
-
-    def submit(self, task: Callable, /, *arguments: Any) -> Any:
-        """A future."""
 
 
 def write_columns(
@@ -57,9 +49,8 @@ def write_columns(
         snapshots: of one shape.
         precision: ``"double"``, or ``"single"`` for half the room on disk, whose rounding by 6e-8 hides how nearly
             dependent columns are.
-        executor: anything with ``submit(function, *arguments)`` that returns futures of ``concurrent.futures``; its
-            workers write to ``path`` themselves. Where they share a machine, give the descriptor ``threads=1``.
-            None: this process.
+        executor: workers, such as ``executors.Processes(4)`` or a Dask client's, which write to ``path`` themselves. Where those of
+            another kind share a machine, give the descriptor ``threads=1``. None: that of ``executors.using``, else this process.
         progress: a bar (True), nothing (False), or a function told the fraction done.
 
     Returns:
@@ -75,8 +66,7 @@ def write_columns(
     if not isinstance(descriptor, Descriptor):
         raise InvalidInput(f"descriptor={descriptor!r}: give a descriptor, such as glassgpu.descriptors.BehlerParrinello()")
     validate.choice("precision", precision, ("single", "double"))
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise InvalidInput(f"executor={executor!r} has no submit(); give one of concurrent.futures, or a dask Client's get_executor()")
+    executor = chosen(executor)
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidInput(f"path={path!r}: give the name of a folder")
     snapshots, _ = as_snapshots(snapshots)
@@ -91,38 +81,12 @@ def write_columns(
     done = len(snapshots) - len(missing)
     try:
         with bar(len(snapshots), "configurations", progress, done) as advance:
-            for written in _run(tasks, executor):
+            for _, written in spread(_write_block, tasks, executor):
                 advance(written)
                 done += written
     except KeyboardInterrupt:
         raise Interrupted(f"stopped after {done} of {len(snapshots)} configurations; the same call continues {target}") from None
     return target
-
-
-def _run(tasks: Any, executor: Executor | None) -> Any:
-    """Yields the number of configurations of each task that is done."""
-    if executor is None:
-        for task in tasks:
-            yield _write_block(*task)
-        return
-    pending: set[Any] = set()
-    try:
-        for task in tasks:
-            future = executor.submit(_write_block, *task)
-            if not isinstance(future, Future):
-                raise InvalidInput(
-                    f"executor.submit() returned {type(future).__name__}, not a concurrent.futures.Future; of a dask Client give get_executor()"
-                )
-            pending.add(future)
-            if len(pending) >= IN_FLIGHT:
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
-    finally:
-        for future in pending:
-            future.cancel()
 
 
 def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], places: np.ndarray, keys: np.ndarray) -> int:

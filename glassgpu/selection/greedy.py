@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from glassgpu import validate
+from glassgpu import executors, validate
 from glassgpu.errors import InvalidInput
+from glassgpu.executors import Executor
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.progress import Progress, bar
 from glassgpu.selection.imbalance import RankSums, checked_columns, imbalance, with_distances
@@ -40,6 +41,7 @@ def greedy_selection(
     backend: str = "auto",
     threads: int | None = None,
     progress: Progress = True,
+    executor: Executor | None = None,
 ) -> Selection | list[Selection]:
     """Add to the columns chosen, again and again, the one with which they tell most.
 
@@ -57,6 +59,7 @@ def greedy_selection(
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
         progress: a bar (True), nothing (False), or a function told the fraction done.
+        executor: workers that share the configurations, as for ``io.write_columns``.
 
     Returns:
         A ``Selection``, or a list of one per configuration.
@@ -92,10 +95,27 @@ def greedy_selection(
             raise InvalidInput(f"configuration {c}: {error}") from error
     total = len(names)
     chosen = total if n_features is None else validate.whole("n_features", n_features, least=1, most=total)
-    place = target(backend, threads)
+    executor = executors.chosen(executor)
     with bar(len(parts) * chosen, "column", progress) as advance:
-        selections = [_select(place, *part, y is None, chosen, names, advance) for part in parts]
+        if executor is None or not many:
+            place = target(backend, threads)
+            selections = [_select(place, *part, y is None, chosen, names, advance) for part in parts]
+        else:
+            found = {}
+            tasks = ((backend, threads, *part, y is None, chosen, names) for part in parts)
+            for k, selection in executors.spread(_select_elsewhere, tasks, executor):
+                found[k] = selection
+                advance(chosen)
+            selections = [found[k] for k in range(len(parts))]
     return selections if many else selections[0]
+
+
+def _select_elsewhere(
+    backend: str, threads: int | None, columns: np.ndarray, targets: np.ndarray, both: bool, chosen: int, names: Sequence[str]
+) -> Selection:
+    """``_select`` as a task."""
+    place = target(backend, threads or executors.threads_of_a_task())
+    return _select(place, columns, targets, both, chosen, names, lambda done: None)
 
 
 def _select(

@@ -1,0 +1,424 @@
+"""Work over many workers: the same bits, whatever the workers and whatever becomes of them (glassgpu/executors.py, engines/parts.py)."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import glassgpu as gg
+from glassgpu import dynamics, executors
+from glassgpu.engines import parts
+from glassgpu.engines.runs import Run
+from glassgpu.executors import Processes, spread, using
+from glassgpu.simulate import quench
+
+OPTIONS = {"temperature": 1.2, "times": [0.1, 0.5], "replicas": 32, "seed": 2, "progress": False, "labels": ("bond_breaking",)}
+
+
+@pytest.fixture(scope="module")
+def liquids():
+    system = gg.systems.kob_andersen(n=300)
+    return system, gg.equilibrate(system, temperature=1.2, duration=3, seed=1, configurations=2, accept=None, progress=False)
+
+
+@pytest.fixture(scope="module")
+def ensemble(liquids):
+    """64 replicas in this process."""
+    return gg.isoconfigurational(*liquids, **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def two():
+    with Processes(2) as workers:
+        yield workers
+
+
+def same(a, b):
+    """Two ensembles, bit for bit, with their provenance."""
+    for name in ("propensity", "standard_error", "noise_ceiling", "bond_breaking", "bond_breaking_error", "energy"):
+        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True), name
+    assert repr(sorted(a.attrs.items())) == repr(sorted(b.attrs.items()))
+
+
+class InThisProcess:
+    """Runs a task when it is given; counts them."""
+
+    def __init__(self):
+        self.given = []
+
+    def submit(self, task, *arguments):
+        self.given.append(arguments)
+        future: Future = Future()
+        try:
+            future.set_result(task(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+# ---------------------------------------------------------------- the same bits
+
+
+def test_two_processes_and_one_that_is_killed(liquids, ensemble, two):
+    """Issue's first line; the killed worker had begun a part, and that part alone is run again."""
+    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=two), ensemble)
+    assert two.lost == 0
+    killed = []
+
+    def kill(fraction):
+        if fraction > 0.2 and not killed:
+            killed.append(two.pids()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    same(gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": kill}, executor=two), ensemble)
+    assert killed and killed[0] not in two.pids()
+    assert two.lost <= 1  # it may have died between two tasks
+
+
+def test_three_processes(liquids, ensemble):
+    with Processes(3) as workers, using(workers):  # as the command line gives it
+        same(gg.isoconfigurational(*liquids, **OPTIONS), ensemble)
+
+
+def test_dask(liquids, ensemble):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        same(gg.isoconfigurational(*liquids, **OPTIONS, executor=client.get_executor()), ensemble)
+        killed = []
+
+        def kill(fraction):
+            if fraction > 0.2 and not killed:
+                killed.append(next(iter(client.run(os.getpid).values())))
+                os.kill(killed[0], signal.SIGKILL)
+
+        workers = executors.dask_executor(cluster.scheduler_address)
+        same(gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": kill}, executor=workers), ensemble)
+        assert killed and killed[0] not in client.run(os.getpid).values()
+
+
+@pytest.mark.parametrize("batch", [None, 1, 5, 50])
+def test_any_parts(liquids, ensemble, batch):
+    counting = InThisProcess()
+    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=counting, batch=batch), ensemble)
+    assert len(counting.given) == {None: 32, 1: 64, 5: 14, 50: 2}[batch]
+
+
+def test_rows_of_parts():
+    for configurations, replicas, size in itertools.product((1, 3, 40), (1, 2, 7, 64), (None, 1, 3, 200)):
+        found = parts.rows_of_parts(configurations, replicas, size)
+        assert [row for a, b in found for row in range(a, b)] == list(range(configurations * replicas))
+        for a, b in found:
+            inside = a // replicas == (b - 1) // replicas
+            assert inside or a % replicas == b % replicas == 0  # of one configuration, or whole ones
+            assert size is None or b - a <= max(size, 1)
+
+
+RUNS = {
+    "md": (gg.simulate.md, {"observe": dynamics.Observe(wavenumber=7.0, bins=20), "keep_positions": True}),
+    "langevin": (gg.simulate.md, {"thermostat": "langevin"}),
+    "mc": (gg.simulate.mc, {"keep_positions": True}),
+    "swap_mc": (gg.simulate.swap_mc, {"keep_positions": True}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_dynamics(liquids, name):
+    run, more = RUNS[name]
+    times = [1.0, 2.0]
+    how = {"temperature": 1.2, "times": times, "replicas": 3, "seed": 5, "progress": False, **more}
+    here = run(*liquids, **how)
+    there = run(*liquids, **how, executor=InThisProcess(), batch=2)
+    for field in ("positions", "potential", "pressure", "conserved", "acceptance", "exchanges", "types"):
+        a, b = getattr(here, field), getattr(there, field)
+        assert (a is None) == (b is None) and (a is None or np.array_equal(a, b)), field
+    assert all(np.array_equal(s.positions, t.positions) for s, t in zip(np.ravel(here.final), np.ravel(there.final), strict=True))
+    if here.observables is not None:
+        assert here.observables.identical(there.observables)
+
+
+def test_hard_spheres():
+    system = gg.systems.hard_spheres(n=200, packing=0.4)
+    starts = [system.random_snapshot(seed=k) for k in (1, 2)]
+    how = {"temperature": 1.0, "times": [0.1, 1.0], "replicas": 3, "seed": 5, "progress": False}
+    here, there = (gg.simulate.edmd(system, starts, **how, **more) for more in ({}, {"executor": InThisProcess()}))
+    for field in ("pressure", "collisions", "contact_values", "kinetic"):
+        assert np.array_equal(getattr(here, field), getattr(there, field)), field
+
+
+def test_scores_of_each_configuration(liquids):
+    """Groups belong to configurations, and parts to some of these."""
+    system, starts = liquids
+    table = np.zeros((2, 66))
+    table[:, 1:64] = np.random.default_rng(0).normal(size=(2, 63))
+    group = np.stack([np.arange(300) % 3, np.where(np.arange(300) < 150, 0, -1)])  # of the second, two groups are empty
+    score = dynamics.Scores(("A", "B"), 2.0, table, 0.5, group)
+    how = {"temperature": 1.2, "times": [0.5, 1.0], "replicas": 2, "seed": 3, "score": score, "progress": False}
+    here, there = (gg.simulate.md(system, starts, **how, **more) for more in ({}, {"executor": InThisProcess(), "batch": 1}))
+    assert here.scores.identical(there.scores)
+
+
+def test_frames_are_written_by_workers(liquids, two, tmp_path):
+    hops = dynamics.Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacement=0.05)
+    how = {"temperature": 1.2, "duration": 4.0, "replicas": 2, "seed": 3, "hops": hops, "progress": False}
+    gg.simulate.md(*liquids, **how, frames=tmp_path / "here")
+    gg.simulate.md(*liquids, **how, frames=tmp_path / "there", executor=two, batch=1)
+    here, there = (gg.io.open_frames(tmp_path / name) for name in ("here", "there"))
+    assert (there.done == there.frames).all() and here.identity == there.identity
+    for run in range(4):
+        assert np.array_equal(here.unwrapped(run), there.unwrapped(run))
+        assert np.array_equal(here.p_hop(run), there.p_hop(run), equal_nan=True)
+
+
+def test_quenches_equilibration_columns_and_selection(liquids, two):
+    system, starts = liquids
+    here, there = (quench(system, starts, force_tolerance=1e-3, progress=False, **more) for more in ({}, {"executor": two, "batch": 1}))
+    for field in ("potential", "largest_force", "steps"):
+        assert np.array_equal(getattr(here, field), getattr(there, field))
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(here.final, there.final, strict=True))
+
+    how = {"temperature": 1.2, "duration": 1.0, "seed": 4, "configurations": 2, "accept": None, "progress": False}
+    for a, b in zip(gg.equilibrate(system, **how), gg.equilibrate(system, **how, executor=two), strict=True):
+        assert np.array_equal(a.positions, b.positions) and np.array_equal(a.velocities, b.velocities)
+
+    describe = gg.descriptors.ShellExpansion(radial=[(0.9, 1.8, 8, 0.1)], angular=(0.9, 1.8, 4, 0.1))
+    x = describe(starts)
+    assert x.identical(describe(starts, executor=two))
+    y = np.random.default_rng(0).normal(size=(2, 300))
+    one, other = (gg.selection.greedy_selection(x[..., 5:15], y, 3, progress=False, executor=e) for e in (None, two))
+    assert [s.features for s in one] == [s.features for s in other]
+    assert all(np.array_equal(s.imbalance, t.imbalance) for s, t in zip(one, other, strict=True))
+
+
+# ---------------------------------------------------------------- interruption
+
+
+def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch):
+    """What was done before an interruption is not run again, also by workers of another kind and number."""
+    path = tmp_path / "run.npz"
+
+    class Stops(InThisProcess):
+        def submit(self, task, *arguments):
+            if len(self.given) == 5:
+                raise KeyboardInterrupt
+            return super().submit(task, *arguments)
+
+    with pytest.raises(gg.errors.Interrupted, match=r"the same call continues from .*run\.npz\.parts"):
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=Stops(), checkpoint=path)
+    assert len(list((tmp_path / "run.npz.parts").glob("*.npz"))) == 5
+    steps = []
+    whole = Run._run_chunk
+    monkeypatch.setattr(Run, "_run_chunk", lambda self, n: (steps.append(self.before + self.first_row), whole(self, n))[1])
+    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), checkpoint=path), ensemble)
+    assert min(steps) == 10  # five parts of two replicas were there
+    assert not (tmp_path / "run.npz.parts").exists()
+    steps.clear()
+    same(gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path), ensemble)  # of the finished run, also without workers
+    assert not steps
+
+
+def test_a_run_begun_here_goes_on_here(liquids, ensemble, tmp_path):
+    path = tmp_path / "run.npz"
+
+    def stop(fraction):
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(gg.errors.Interrupted):
+        gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, checkpoint=path, batch=4)
+    counting = InThisProcess()
+    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=counting, checkpoint=path, batch=4), ensemble)
+    assert not counting.given
+
+
+def test_a_quench_continues_from_its_parts(liquids, tmp_path):
+    system, starts = liquids
+    first = InThisProcess()
+    how = {"force_tolerance": 1e-3, "progress": False, "batch": 1}
+    found = quench(system, starts, **how, executor=first, checkpoint=tmp_path / "q.npz")
+    again = quench(system, starts, **how, executor=InThisProcess(), checkpoint=tmp_path / "q.npz")
+    assert len(first.given) == 2 and np.array_equal(found.potential, again.potential)
+    assert not (tmp_path / "q.npz.parts").exists()
+
+
+def test_errors_of_workers_are_ours(liquids, two, tmp_path):
+    system, starts = liquids
+    with pytest.raises(gg.errors.NotConverged, match="configuration 1"):
+        quench(system, [quench(system, starts[0], progress=False).final, starts[1]], most_steps=1, progress=False, executor=two, batch=1)
+    hot = [starts[0], gg.Snapshot(starts[1].positions, starts[1].types, starts[1].box, 1e4 + 0 * starts[1].velocities)]
+    with pytest.raises(gg.errors.SimulationFailed, match="configuration 1, replica 0, between t = 0"):
+        gg.simulate.md(system, hot, thermostat=None, duration=1.0, progress=False, executor=two, batch=1)
+
+
+# ---------------------------------------------------------------- executors
+
+
+def squared(x):
+    return x * x
+
+
+def die(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_and_tell(path):
+    path.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def much(flag):
+    """A large result; the first worker that sends it dies on the way."""
+    if not flag.exists():
+        flag.touch()
+        threading.Thread(target=_die_sending, args=(threading.main_thread().ident,), daemon=True).start()
+    return bytes(50_000_000)
+
+
+def _die_sending(main):
+    while True:
+        frame = sys._current_frames()[main]
+        while frame:
+            if frame.f_code.co_name == "_send":
+                os.kill(os.getpid(), signal.SIGKILL)
+            frame = frame.f_back
+
+
+def own_share(_):
+    return os.environ["GLASSGPU_MEMORY"], os.environ["GLASSGPU_THREADS"]
+
+
+def test_spread(two):
+    tasks = [(k,) for k in range(600)]  # more than are in flight
+    for executor in (None, two, InThisProcess()):
+        assert dict(spread(squared, iter(tasks), executor)) == {k: k * k for k in range(600)}
+    with ThreadPoolExecutor(2) as threads:
+        assert dict(spread(squared, tasks, threads)) == {k: k * k for k in range(600)}
+
+
+def test_work_inside_a_task_is_not_spread_again(two):
+    with using(two):
+        assert executors.chosen(None) is two
+        assert dict(spread(executors.chosen, [(None,)])) == {0: None}  # in the worker
+        with using(None):
+            assert dict(spread(executors.chosen, [(None,)])) == {0: None}
+    assert executors.chosen(None) is None
+
+
+def test_workers_divide_cores_and_memory(two):
+    from glassgpu.launch import threads_available
+
+    (memory, threads), *_ = [result for _, result in spread(own_share, [(0,)], two)]
+    assert int(threads) == max(1, threads_available() // 2)
+    assert 0 < int(memory) <= gg.memory.budget() * 0.75
+
+
+def test_a_task_that_kills_its_worker_again_and_again(two):
+    with pytest.raises(gg.errors.WorkerLost, match="died 3 times at one task"):
+        list(spread(die, [(0,)], two))
+    assert dict(spread(squared, [(3,)], two)) == {0: 9}  # the others, and its successor, live
+
+
+def test_a_worker_killed_while_it_sends(two, tmp_path):
+    """Half a result came through; a pool of ``concurrent.futures`` waits for the other half forever."""
+    before = two.lost
+    assert len(two.submit(much, tmp_path / "killed").result(timeout=100)) == 50_000_000
+    assert two.lost == before + 1
+
+
+def test_a_pool_that_cannot_replace_its_processes():
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(gg.errors.WorkerLost, match=r"executors\.Processes does"),
+    ):
+        list(spread(die, [(0,)], pool))
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    """A parent that is killed cannot tell them."""
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
+        "from test_executors import wait_and_tell\nfrom glassgpu.executors import Processes\n"
+        "if __name__ == '__main__':\n    Processes(1).submit(wait_and_tell, Path(sys.argv[1])).result()\n"
+    )
+    script, told = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(program)
+    parent = subprocess.Popen([sys.executable, script, told, os.path.dirname(__file__)])
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    worker = int(told.read_text())
+    while time.monotonic() < deadline and _alive(worker):
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def _alive(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_slurm_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0.1)
+    submitit = pytest.importorskip("submitit")
+    jobs = executors._Jobs(submitit.LocalExecutor(tmp_path))
+    good, bad = jobs.submit(operator.mul, 3, 3), jobs.submit(os._exit, 1)  # not of this file, which a job does not find
+    assert good.result(timeout=100) == 9
+    with pytest.raises(gg.errors.WorkerLost, match=r"job .* failed"):
+        bad.result(timeout=100)
+
+
+def test_bad_executors(liquids):
+    with pytest.raises(gg.errors.InvalidInput, match=r"has no submit\(\); give glassgpu.executors.Processes\(4\)"):
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=4)
+
+    class Strange:
+        def submit(self, *_):
+            return 4
+
+    with pytest.raises(gg.errors.InvalidInput, match=r"returned int, not a concurrent\.futures\.Future"):
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=Strange())
+    with pytest.raises(gg.errors.InvalidInput, match="workers"):
+        Processes(0)
+    with pytest.raises(gg.errors.InvalidInput, match="address"):
+        executors.dask_executor(None)
+    closed = Processes(1)
+    closed.shutdown()
+    with pytest.raises(gg.errors.InvalidInput, match="shut down"):
+        closed.submit(squared, 1)
+
+
+def test_ctrl_c_while_processes_work(liquids, ensemble, tmp_path):
+    """The parts under way are saved by their workers, and the same call continues."""
+    path, begun = tmp_path / "run.npz", threading.Event()
+    longer = {**OPTIONS, "times": [0.1, 4.0]}
+
+    def press(fraction):
+        if not begun.is_set():
+            begun.set()
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(gg.errors.Interrupted), Processes(2) as workers:
+        gg.isoconfigurational(*liquids, **{**longer, "progress": press}, executor=workers, checkpoint=path)
+    kept = list((tmp_path / "run.npz.parts").glob("*.npz"))
+    assert 1 < len(kept) < 32
+    with Processes(2) as workers:
+        found = gg.isoconfigurational(*liquids, **longer, executor=workers, checkpoint=path)
+    same(found, gg.isoconfigurational(*liquids, **longer))
