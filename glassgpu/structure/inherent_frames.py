@@ -58,6 +58,7 @@ def inherent_frames(
         InvalidInput: incomplete frames; a tolerance below 1e-3 without ``precision="double"``.
         CheckpointMismatch, OutputNotWritable: something else at the path.
         NotConverged, Interrupted: with what is done kept.
+        As ``simulate.quench``.
     """
     from glassgpu.io.frames import FrameWriter, open_frames
 
