@@ -59,6 +59,8 @@ def inherent_frames(
         CheckpointMismatch, OutputNotWritable: something else at the path.
         NotConverged, Interrupted: with what is done kept.
         As ``simulate.quench``.
+
+    Source: project notes, section 4 (quiet spells of inherent frames).
     """
     from glassgpu.io.frames import FrameWriter, open_frames
 
