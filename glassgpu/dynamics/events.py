@@ -149,7 +149,7 @@ def balanced_examples(
     """As many particles that rearrange as particles that stay, drawn at random from what was found.
 
     Args:
-        active, quiet: a list with two arrays, (events,) int64, of each run: the frames and the particles (``hop_events``, ``quiet_spells``).
+        active, quiet: a list with two arrays, (events,) int64, of each run: its frames and particles (``hop_events``, ``quiet_spells``).
         lead: frames before a rearrangement at which structure is taken. TH takes 2, inside the window of
             p_hop, which begins half_window frames before; half_window + 1 frames leak nothing.
         quiet_lead: the same for those that stay; 0 for the middle of a spell.

@@ -49,8 +49,8 @@ def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, s
     """The sum of the means of independent blocks.
 
     Args:
-        blocks: each (configuration, replica, time, group) float64, in any units: differences between runs of replicas that have something in
-            common, such as a beginning, so that this cancels; blocks have no run in common with each other.
+        blocks: each (configuration, replica, time, group) float64, in any units: differences between runs of replicas that have something
+            in common, such as a beginning, so that this cancels; blocks have no run in common with each other.
         shifts: keep what all groups share; by default it is taken out of every replica.
         resamples: of the noise, at least 400.
         seed: of these.
