@@ -219,7 +219,11 @@ class Processes:
         self.shutdown()
 
     def submit(self, task: Callable, /, *arguments: Any) -> Future:
-        """A future of ``task(*arguments)``."""
+        """A future of ``task(*arguments)``.
+
+        Raises:
+            InvalidInput: they have been shut down.
+        """
         future: Future = Future()
         with self._changed:
             if not self._open:
@@ -342,6 +346,7 @@ def dask_executor(address: str) -> Executor:
         address: of its scheduler, such as ``"tcp://node1:8786"``; or ``"local"``: a cluster of this machine, one worker to a core.
 
     Raises:
+        InvalidInput: no address.
         DeviceMissing: Dask is not installed, or nobody answers.
     """
     if not isinstance(address, str) or not address:

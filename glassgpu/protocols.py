@@ -38,22 +38,37 @@ Temperature: TypeAlias = float | Sequence[Segment]
 
 
 def hold(temperature: float, duration: float) -> list[Segment]:
-    """One temperature. After a segment that ends at another, the bath jumps."""
+    """One temperature. After a segment that ends at another, the bath jumps.
+
+    Raises:
+        As ``Segment``.
+    """
     return [Segment(temperature, temperature, duration)]
 
 
 def ramp(start: float, end: float, duration: float) -> list[Segment]:
-    """From one temperature to another at a constant rate."""
+    """From one temperature to another at a constant rate.
+
+    Raises:
+        As ``Segment``.
+    """
     return [Segment(start, end, duration)]
 
 
 def quench(before: float, after: float, wait: float, duration: float) -> list[Segment]:
-    """``wait`` at one temperature, then at once another for ``duration``."""
+    """``wait`` at one temperature, then at once another for ``duration``.
+
+    Raises:
+        As ``Segment``.
+    """
     return hold(before, wait) + hold(after, duration)
 
 
 def cycle(low: float, high: float, wait: float, ramps: float, stay: float, duration: float) -> list[Segment]:
     """``wait`` at ``low``, a ramp to ``high``, ``stay`` there, a ramp back, and ``duration`` at ``low``; each ramp takes ``ramps``.
+
+    Raises:
+        As ``Segment``.
 
     Source: TH section 4.2.2.
     """
@@ -80,7 +95,15 @@ def duration_of(segments: Sequence[Segment]) -> float:
 
 
 def temperature_at(segments: Sequence[Segment], times: ArrayLike) -> np.ndarray:
-    """(time,) float64: the temperature of the bath; where two segments meet that of the earlier, beyond the last its end."""
+    """The temperature of the bath; where two segments meet that of the earlier, beyond the last its end.
+
+    Args:
+        segments: the protocol.
+        times: (time,) since its beginning [time, or sweeps].
+
+    Returns:
+        (time,) float64 [temperature].
+    """
     ends = np.cumsum([s.duration for s in segments])
     at = np.asarray(times, float)
     k = np.minimum(np.searchsorted(ends, at), len(segments) - 1)

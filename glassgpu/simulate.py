@@ -81,8 +81,8 @@ def md(
             ``protocols.Segment`` changes the temperature of the bath as the run goes (see ``protocol``).
             None continues with the snapshot's own velocities (constant energy only).
         duration: length of the run [time]; by default the last of ``times``.
-        times: when to record, ascending, each at least ``dt``.
-        dt: time step.
+        times: (time,) when to record, ascending, each at least ``dt`` [time].
+        dt: time step [time].
         thermostat: ``"nose_hoover"``, ``"langevin"`` or None (constant energy).
         thermostat_time: period parameter of the chain; of Langevin dynamics the time m / gamma in which a velocity
             is forgotten, at least ``dt`` [time]. Positions are then sampled at the bath's temperature, but velocities at whole
@@ -116,12 +116,19 @@ def md(
             replicas of a configuration, by default about 32 in all. The results are the same bits. With ``checkpoint`` every
             part keeps one of its own beside it, in a folder that all workers see. None: that of ``executors.using``, else this process.
 
+    Returns:
+        Trajectory.
+
     Raises:
-        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap, DeviceMissing, CompilerMissing: before anything is run.
+        CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint and of ``frames``, likewise.
         SimulationFailed, Interrupted: with the checkpoint kept.
 
     Warns:
         SuspiciousInput: density or composition unlike the system's (other units, other types).
+
+    Source: Martyna, Klein and Tuckerman, J. Chem. Phys. 97, 2635 (1992), for the chain; Leimkuhler and Matthews, Appl. Math. Res.
+    Express 2013, 34, for BAOAB.
     """
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
@@ -151,6 +158,8 @@ def protocol(
     Raises:
         InvalidInput: hard spheres, of which a temperature only scales the time.
         As ``md`` and ``mc``.
+
+    Source: TH section 4.2.2, for cycles.
     """
     system = as_system(system)
     if system.law == "hard":
@@ -201,7 +210,7 @@ def edmd(
             which single precision in a file leaves; such pairs part as if they touched.
         temperature: fresh Maxwell-Boltzmann velocities are drawn at it, total momentum zero; None continues with the
             snapshot's own. Energy is conserved either way.
-        duration, times: as for ``md``, in units of tau = sqrt(m sigma^2 / k_B T) for ``temperature=1``.
+        duration, times: as for ``md``, (time,) in units of tau = sqrt(m sigma^2 / k_B T) for ``temperature=1``.
         dt: all times are whole multiples of it.
         skin: added to the diameters in neighbour lists [length]; changes speed, not physics. None: lists of about 24.
         replicas, seed, keep_positions, observe, cage_relative, frames, hops, checkpoint, progress, backend, threads,
@@ -263,7 +272,7 @@ def mc(
     Args:
         temperature: of the Metropolis rule; or a list of ``protocols.Segment``, in sweeps (see ``protocol``).
         duration: length of the run [sweeps]; by default the last of ``times``.
-        times: when to record, ascending whole numbers of sweeps, from 1 on.
+        times: (time,) when to record, ascending whole numbers of sweeps, from 1 on.
         step: side of the square or cube that displacements are drawn from [length].
         precision: of energy differences; ``"single"`` places particles on a grid of L / 2^32, on which
             no error accumulates however long the run.
@@ -318,6 +327,10 @@ def swap_mc(
 
     Returns:
         Trajectory with ``exchanges``, tried and accepted by pair of species, and other types in ``final``.
+
+    Raises:
+        InvalidInput: a system of one species.
+        As ``mc``.
 
     Source: Grigera and Parisi, Phys. Rev. E 63, 045102 (2001); Ninarello, Berthier and Coslovich,
     Phys. Rev. X 7, 021039 (2017).

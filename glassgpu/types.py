@@ -20,10 +20,10 @@ class Snapshot:
     """One configuration in a periodic box. Arrays are copied in, checked and read-only.
 
     Attributes:
-        positions: (N, d) float64, wrapped into [-L/2, L/2) (what lies outside is wrapped here).
+        positions: (N, d) float64, wrapped into [-L/2, L/2) (what lies outside is wrapped here) [length].
         types: (N,) int32, species numbered from 0.
-        box: (d,) float64, sides of the rectangular box; d is 2 or 3.
-        velocities: (N, d) float64 or None.
+        box: (d,) float64, sides of the rectangular box [length]; d is 2 or 3.
+        velocities: (N, d) float64 [length / time] or None.
         images: (N, d) int32 or None: how many boxes were subtracted from the positions. Those that
             wrapping here subtracts are added, so that positions + images x box stays what was given.
             None stays None: only the configuration in the periodic box is meant.
@@ -119,20 +119,20 @@ class Ensemble:
 
     Attributes:
         snapshot: the configuration, or the list of configurations, that the runs started from.
-        propensity: mean |dr_i(t)| over the runs, dims ([configuration,] time, particle), lengths; of
+        propensity: mean |dr_i(t)| over the runs, dims ([configuration,] time, particle) [length]; of
             cage-relative displacements where ``attrs["cage_relative"]`` is 1.
-        standard_error: of the propensity, same dims.
+        standard_error: of the propensity, same dims [length].
         noise_ceiling: dims ([configuration,] time, species): the largest Pearson coefficient
-            that a function of the structure can reach (``dynamics.noise_ceiling``).
-        energy: mean over runs of the potential energy per particle, ([configuration,] time).
-        mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim), when asked for.
+            that a function of the structure can reach (``dynamics.noise_ceiling``) [1].
+        energy: mean over runs of the potential energy per particle, ([configuration,] time) [energy].
+        mean_displacement: <dr_i(t)> over runs, ([configuration,] time, particle, dim) [length], when asked for.
         bond_breaking: <n_i(t) / n_i(0)> over runs, the share of the initial neighbours that are still near,
-            ([configuration,] time, particle), when asked for; 1 for a particle that had none.
-        bond_breaking_error: its standard error, same dims.
+            ([configuration,] time, particle) [1], when asked for; 1 for a particle that had none.
+        bond_breaking_error: its standard error, same dims [1].
         rearrangements: int64 number of runs in which a particle rearranges, ([configuration,] label, hop_time,
             particle), when asked for: by ``p_hop`` above its threshold at that instant, by ``any`` such
             instant up to it, by ``csd``, the cumulative squared displacement up to it (``dynamics.Hops``).
-        observables: Dataset over (configuration, replica, time, species), when asked for.
+        observables: Dataset over (configuration, replica, time, species), as of ``simulate.Trajectory``, when asked for.
         attrs: provenance (``engines.options.provenance``): system, law, a hash of its physics, density,
             temperature, dynamics and its parameters, skin, replicas, seed, precision, backend, version, units;
             with rearrangements ``hop_interval``, ``hop_half_window``, ``hop_threshold``,

@@ -40,7 +40,7 @@ def coarse_grain(
         threads: CPU threads; they do not reach the result.
 
     Returns:
-        Two float64 arrays, (N, sums, L) and (N, sums, L, fields): densities and averages, with 1 + ``species``
+        Two float64 arrays, (N, sums, L) and (N, sums, L, fields): densities [1] and averages in the units of x, with 1 + ``species``
         sums, the first over all particles. An average over nobody is 0. A sequence gives a leading
         configuration axis.
 

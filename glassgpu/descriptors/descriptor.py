@@ -38,6 +38,9 @@ class Descriptor(ABC):
         species: names by type number.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
+
+    Raises:
+        InvalidInput: no species, two of one name, or another backend.
     """
 
     dimensions: tuple[int, ...] = (2, 3)
@@ -66,14 +69,27 @@ class Descriptor(ABC):
 
     @abstractmethod
     def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:
-        """(configuration, N, columns) float64 on a target, of checked snapshots of one shape."""
+        """(configuration, N, columns) float64 on a target, of checked snapshots of one shape.
+
+        Raises:
+            As ``check``; DeviceMissing, CompilerMissing.
+        """
 
     def compute(self, snapshot: Snapshot) -> np.ndarray:
-        """(N, columns) float64."""
+        """(N, columns) float64, each column in units of its own, of one snapshot.
+
+        Raises:
+            As ``check``; DeviceMissing, CompilerMissing.
+        """
         return self.compute_all([snapshot])[0]
 
     def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
-        """(configuration, N, columns) float64 of snapshots of one shape, as many at a time as memory should hold."""
+        """(configuration, N, columns) float64, each column in units of its own, of snapshots of one shape, as many at a time as
+        memory should hold.
+
+        Raises:
+            As ``check``; DeviceMissing, CompilerMissing.
+        """
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
         out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
@@ -101,10 +117,11 @@ class Descriptor(ABC):
             configuration, particle: (rows,) int64.
 
         Returns:
-            (rows, columns) float64.
+            (rows, columns) float64, each column in units of its own.
 
         Raises:
-            InvalidInput: no such snapshot or particle. As ``check``.
+            InvalidInput: no such snapshot or particle.
+            As ``compute_all``.
         """
         snapshots, _ = as_snapshots(snapshots)
         configuration = validate.array("configuration", configuration, np.int64, (None,))
@@ -115,11 +132,25 @@ class Descriptor(ABC):
         return self.compute_rows(snapshots, configuration, particle)
 
     def compute_rows(self, snapshots: Sequence[Snapshot], configuration: np.ndarray, particle: np.ndarray) -> np.ndarray:
-        """The same for what is checked; by default all particles are computed."""
+        """``rows`` of what is checked; by default all particles are computed.
+
+        Args:
+            snapshots, configuration, particle: as for ``rows``.
+
+        Returns:
+            As ``rows``.
+
+        Raises:
+            As ``compute_all``.
+        """
         return self.compute_all(snapshots)[configuration, particle]
 
     def check_all(self, snapshots: Sequence[Snapshot]) -> None:
-        """``check`` of each; of several, the message says which."""
+        """``check`` of each; of several, the message says which.
+
+        Raises:
+            As ``check``.
+        """
         for c, snapshot in enumerate(snapshots):
             try:
                 self.check(snapshot)
@@ -147,7 +178,7 @@ class Descriptor(ABC):
 
     def __call__(self, snapshot: Snapshot | Sequence[Snapshot], *, executor: Executor | None = None) -> xarray.DataArray:
         """Columns of one snapshot, dims (particle, feature), or of several, dims
-        (configuration, particle, feature).
+        (configuration, particle, feature), float64, each column in units of its own.
 
         Args:
             snapshot: or a sequence of them, of one shape.

@@ -29,7 +29,7 @@ class JBB(Descriptor):
 
     Args:
         system: gives species, sigma_ab and pair law.
-        lengths: coarse-graining lengths l [length].
+        lengths: (L,) coarse-graining lengths l [length].
         r_max: where sums end [length].
         radius_scale: of ``structure.radical_voronoi``.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.

@@ -20,7 +20,7 @@ def shell_average(x: np.ndarray, snapshot: Snapshot, r_c: float = 2.1, backend: 
     """x_i' = sum_j x_j e^(-r_ij / r_c) / sum_j e^(-r_ij / r_c) over r_ij < r_c, i itself included.
 
     Args:
-        x: (N, columns) float64.
+        x: (N, columns) float64, any units.
         snapshot: where the particles are.
         r_c: [length]; at most half the shortest side.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.

@@ -55,7 +55,7 @@ class ShellExpansion(Descriptor):
     Radial (per species s, then centre c): sum_j exp(-(r_ij - c)^2 / 2 delta^2) over j of species
     s. Angular (per l = 1 .. 12, then centre c): sqrt(4 pi / (2l+1) sum_m |q_lm|^2), with q_lm the
     Gaussian-weighted mean of Y_lm(r_ij) over neighbours of all species, 0 for an empty shell.
-    Generation n + 1 is the ``shell_average`` of generation n.
+    Generation n + 1 is the ``shell_average`` of generation n. Columns are pure numbers.
 
     Args:
         generations: 1 to 3 in the paper; the columns of generation n end in ``[n]``.
@@ -65,6 +65,9 @@ class ShellExpansion(Descriptor):
         r_c: of the averages [length].
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
+
+    Raises:
+        InvalidInput
 
     Source: CMP section I.C, equations 2 to 6 (order: species-major radial, l-major angular, then
     generation). Tails are cut at c + 5 delta.

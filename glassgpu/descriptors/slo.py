@@ -35,7 +35,7 @@ class SLO(Descriptor):
 
     Args:
         system: gives species, sigma_ab and pair law.
-        lengths: coarse-graining lengths l [length].
+        lengths: (L,) coarse-graining lengths l [length].
         r_max: where sums end [length].
         reach_of_bonds: of neighbours, in units of sigma_ab.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.

@@ -129,7 +129,7 @@ def bond_breaking(
         broken: a bond is whole within ``broken`` sigma_ab (strictly), at least ``reach``.
 
     Returns:
-        (..., N) float64 in [0, 1]. For a sequence of snapshots both ``positions`` and the result have
+        (..., N) float64 from 0 to 1 [1]. For a sequence of snapshots both ``positions`` and the result have
         a leading configuration axis.
 
     Raises:

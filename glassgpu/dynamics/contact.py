@@ -15,8 +15,8 @@ class MixtureTheory(NamedTuple):
     """The equation of state of a mixture of additive hard spheres.
 
     Attributes:
-        contact: (S, S) float64 g_ab at contact.
-        compressibility: p / (rho k_B T).
+        contact: (S, S) float64 g_ab at contact [1].
+        compressibility: p / (rho k_B T) [1].
     """
 
     contact: np.ndarray
@@ -54,14 +54,17 @@ def contact_values(
 
     Args:
         system: of hard spheres; gives diameters and masses.
-        counts: (S,) particles of each species.
-        volume: of the box.
-        meetings: (..., S, S) collisions, those of unlike spheres counted once, above or below the diagonal.
+        counts: (S,) numbers of particles of each species.
+        volume: of the box [length^3].
+        meetings: (..., S, S) numbers of collisions, those of unlike spheres counted once, above or below the diagonal.
         duration: in which they happened [time].
-        temperature: of the velocities, 2 K / (d (N - 1)) where the centre of mass is at rest.
+        temperature: of the velocities, 2 K / (d (N - 1)) where the centre of mass is at rest [energy].
 
     Returns:
-        (..., S, S) float64, symmetric; NaN for pairs that do not exist.
+        (..., S, S) float64, symmetric [1]; NaN for pairs that do not exist.
+
+    Raises:
+        InvalidInput: a volume, a duration or a temperature that is not positive.
 
     Source: Enskog's theory, whose collision rate defines the contact value (Chapman and Cowling, chapter 16).
     """

@@ -13,12 +13,17 @@ def displacements(initial: np.ndarray, positions: np.ndarray, box: np.ndarray | 
 
     Args:
         initial: (N, d) float64 at time 0 [length].
-        positions: (..., N, d) float64 at later times, unwrapped, or wrapped when ``box`` is given.
-        box: (d,) sides: take the minimum image, for displacements below half a box.
-        mass: (N,) masses; equal by default.
+        positions: (..., N, d) float64 at later times, unwrapped, or wrapped when ``box`` is given [length].
+        box: (d,) sides: take the minimum image, for displacements below half a box [length].
+        mass: (N,) masses, in any units; equal by default.
 
     Returns:
         (..., N, d) float64 [length].
+
+    Raises:
+        InvalidInput: ``positions`` do not end in the shape of ``initial``.
+
+    Source: project notes, section 2.
     """
     initial, positions = np.asarray(initial, float), np.asarray(positions, float)
     if positions.shape[-2:] != initial.shape:
@@ -37,11 +42,14 @@ def propensity(
 
     Args:
         initial: (N, d) [length].
-        positions: (replica, ..., N, d), at least two replicas.
+        positions: (replica, ..., N, d), at least two replicas [length].
         box, mass: as for ``displacements``.
 
     Returns:
         Two arrays (..., N) float64: mean [length] and variance of the mean [length^2].
+
+    Raises:
+        As ``displacements``; InvalidInput: fewer than two replicas.
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP equation 1.
     """

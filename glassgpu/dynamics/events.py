@@ -18,11 +18,11 @@ def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, n
     """Rearrangements: one for each stay of p_hop above the threshold, at the frame where it is largest.
 
     Args:
-        p_hop: (frame, N) of one run; NaN, as at its ends, is not above.
+        p_hop: (frame, N) of one run [length^2]; NaN, as at its ends, is not above.
         threshold: [length^2].
 
     Returns:
-        Frames and particles, each (events,) int64, ordered by particle, then frame.
+        Indices of frames and particles, each (events,) int64, ordered by particle, then frame.
 
     Raises:
         InvalidInput: p_hop of several runs, or no numbers.
@@ -43,12 +43,12 @@ def quiet_spells(p_hop: np.ndarray, below: float, least: int) -> tuple[np.ndarra
     A stay is cut into as many equal spells as fit into it, so that who stays twice as long counts twice.
 
     Args:
-        p_hop: (frame, N) of one run; NaN ends a spell.
+        p_hop: (frame, N) of one run [length^2]; NaN ends a spell.
         below: [length^2].
         least: frames of a spell.
 
     Returns:
-        Middle frames and particles, each (spells,) int64, ordered by particle, then frame.
+        Indices of middle frames and particles, each (spells,) int64, ordered by particle, then frame.
 
     Raises:
         InvalidInput: p_hop of several runs, or no numbers; ``least`` is more than all frames in which p_hop is known.
@@ -75,10 +75,13 @@ def quiet_limit(runs: Iterable[np.ndarray], wanted: int, least: int, grid: Seque
     """The smallest limit of the grid below which there are as many quiet spells as wanted; None if there is none.
 
     Args:
-        runs: p_hop of each run, (frame, particles).
+        runs: p_hop of each run, (frame, N) [length^2].
         wanted: spells in all.
         least: frames of a spell.
-        grid: limits, ascending [length^2].
+        grid: (limits,) ascending [length^2].
+
+    Raises:
+        As ``quiet_spells``.
 
     Source: project notes, section 4, rule (b).
     """
@@ -93,8 +96,14 @@ def extreme_limits(runs: Iterable[np.ndarray], share: float = 0.00033) -> tuple[
     """The values of p_hop below and above which lie the given shares of all values.
 
     Args:
-        runs: p_hop of each run, any shapes; NaN is left out.
+        runs: p_hop of each run, arrays of any shape [length^2]; NaN is left out.
         share: of all values, in each tail.
+
+    Returns:
+        The lower and the upper limit [length^2].
+
+    Raises:
+        InvalidInput: a share outside (0, 0.5], or one that is less than one value.
 
     Source: TH section 2.2.3 (0.033 %).
     """
@@ -140,7 +149,7 @@ def balanced_examples(
     """As many particles that rearrange as particles that stay, drawn at random from what was found.
 
     Args:
-        active, quiet: a list with the frames and particles of each run (``hop_events``, ``quiet_spells``).
+        active, quiet: a list with two arrays, (events,) int64, of each run: its frames and particles (``hop_events``, ``quiet_spells``).
         lead: frames before a rearrangement at which structure is taken. TH takes 2, inside the window of
             p_hop, which begins half_window frames before; half_window + 1 frames leak nothing.
         quiet_lead: the same for those that stay; 0 for the middle of a spell.
@@ -148,8 +157,13 @@ def balanced_examples(
         seed: of the draw.
         provenance: more to remember.
 
+    Returns:
+        Examples: those that rearrange first, then those that stay.
+
     Raises:
         InvalidInput: a class is empty; no list of runs.
+
+    Source: TH section 2.2.3.
     """
     classes = []
     kinds: list[tuple[str, Sequence[tuple[np.ndarray, np.ndarray]], int, str]]

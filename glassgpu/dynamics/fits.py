@@ -24,6 +24,7 @@ class Arrhenius:
     errors: tuple[float, float]
 
     def __call__(self, temperature: ArrayLike) -> np.ndarray:
+        """tau at temperatures: (...) [temperature] -> (...) float64 [time]."""
         return self.tau_0 * np.exp(self.energy / np.asarray(temperature, float))
 
 
@@ -42,6 +43,7 @@ class VogelFulcherTammann:
     errors: tuple[float, float, float]
 
     def __call__(self, temperature: ArrayLike) -> np.ndarray:
+        """tau at temperatures: (...) [temperature] -> (...) float64 [time]."""
         return self.tau_0 * np.exp(self.b / (np.asarray(temperature, float) - self.t_0))
 
 
@@ -62,12 +64,17 @@ def fit_arrhenius(temperature: ArrayLike, tau: ArrayLike, relative_error: ArrayL
     """Least squares of ln tau = ln tau_0 + E / T.
 
     Args:
-        temperature: (n,), at least two different.
+        temperature: (n,), at least two different [temperature].
         tau: (n,) [time].
-        relative_error: (n,) of tau: weights; equal by default.
+        relative_error: (n,) of tau, for weights [1]; equal by default.
+
+    Returns:
+        Arrhenius.
 
     Raises:
         InvalidInput
+
+    Source: TH section 1.4, equation 1.2.
     """
     temperature, log, error = _checked(temperature, tau, relative_error, 2)
     design = np.stack([np.ones_like(temperature), 1 / temperature], axis=1) / error[:, None]
@@ -81,11 +88,15 @@ def fit_arrhenius(temperature: ArrayLike, tau: ArrayLike, relative_error: ArrayL
 def fit_vogel_fulcher_tammann(temperature: ArrayLike, tau: ArrayLike, relative_error: ArrayLike | None = None) -> VogelFulcherTammann:
     """Least squares of ln tau = ln tau_0 + B / (T - T_0), with 0 <= T_0 below every temperature.
 
-    Same arguments as ``fit_arrhenius``; at least three different temperatures.
+    Args:
+        temperature: (n,), at least three different [temperature].
+        tau, relative_error: as for ``fit_arrhenius``.
 
     Raises:
         InvalidInput
         NotConverged: no finite T_0 fits better than the limits.
+
+    Source: Vogel (1921), Fulcher (1925), Tammann and Hesse (1926); TH section 1.4.
     """
     from scipy.optimize import least_squares
 

@@ -26,6 +26,9 @@ class Hops:
         since: time from which on any hop counts for the label "any"; None: from the first frame
             that can be judged, half_window * interval [time, or sweeps].
 
+    Raises:
+        InvalidInput
+
     Source: TH sections 3.2.2 and A.0.2.
     """
 
@@ -56,7 +59,7 @@ def p_hop(positions: np.ndarray, window: int = 10, *, box: np.ndarray | None = N
     Args:
         positions: (time, N, d) at equal intervals, unwrapped, or wrapped when ``box`` is given [length].
         window: frames 2 h in both windows together, even.
-        box: (d,) sides: steps from frame to frame are minimum images, for motion below half a box per frame.
+        box: (d,) sides [length]: steps from frame to frame are minimum images, for motion below half a box per frame.
         remove_drift: subtract the mean displacement of all N particles since the first frame; so hand in the
             whole system, and choose particles afterwards.
 
@@ -91,7 +94,7 @@ def cumulative_squared_displacement(
         (time, N) float64 [length^2]; NaN in the first ``window`` frames.
 
     Raises:
-        InvalidInput: as ``p_hop``.
+        As ``p_hop``.
 
     Source: TH section A.0.2.
     """

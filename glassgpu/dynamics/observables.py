@@ -27,8 +27,11 @@ class Observe:
         wavenumber: k of F_s(k, t), usually the first peak of the structure factor (Kob-Andersen
             7.2, ternary 6.3) [1 / length].
         overlap_distance: a of the overlap Q(t) [length].
-        bins, bin_width: of the self van Hove function; what moved further is in the last bin. No
+        bins, bin_width: of the self van Hove function [length]; what moved further is in the last bin. No
             bins, no van Hove function.
+
+    Raises:
+        InvalidInput
     """
 
     wavenumber: float
@@ -104,14 +107,19 @@ def _averages(sums: np.ndarray, counts: np.ndarray, dimension: int) -> dict[str,
 
 
 def mean_squared_displacement(moved: ArrayLike) -> np.ndarray:
-    """<|dr|^2> over particles: (..., N, d) displacements -> (...) float64 [length^2]."""
+    """<|dr|^2> over particles: (..., N, d) displacements [length] -> (...) float64 [length^2].
+
+    Source: project notes, section 2.
+    """
     return (np.asarray(moved, float) ** 2).sum(axis=-1).mean(axis=-1)
 
 
 def non_gaussian(moved: ArrayLike) -> np.ndarray:
     """alpha_2 = d <|dr|^4> / ((d + 2) <|dr|^2>^2) - 1, zero for Gaussian motion in any dimension d.
 
-    (..., N, d) displacements -> (...) float64. Source: Rahman, Phys. Rev. 136, A405 (1964).
+    (..., N, d) displacements [length] -> (...) float64 [1].
+
+    Source: Rahman, Phys. Rev. 136, A405 (1964).
     """
     square = (np.asarray(moved, float) ** 2).sum(axis=-1)
     d = np.shape(moved)[-1]
@@ -126,7 +134,12 @@ def self_intermediate_scattering(moved: ArrayLike, wavenumber: float) -> np.ndar
         wavenumber: k [1 / length].
 
     Returns:
-        (...) float64.
+        (...) float64 [1].
+
+    Raises:
+        InvalidInput: a wavenumber that is not positive.
+
+    Source: project notes, section 2.
     """
     from scipy.special import j0
 
@@ -137,12 +150,26 @@ def self_intermediate_scattering(moved: ArrayLike, wavenumber: float) -> np.ndar
 
 
 def overlap(moved: ArrayLike, distance: float = 0.3) -> np.ndarray:
-    """Q(t), the share of particles with |dr| < ``distance``: (..., N, d) -> (...) float64."""
+    """Q(t), the share of particles with |dr| < ``distance`` [length]: (..., N, d) displacements [length] -> (...) float64 [1].
+
+    Source: project notes, section 2.
+    """
     return (np.linalg.norm(np.asarray(moved, float), axis=-1) < distance).mean(axis=-1)
 
 
 def chi4(overlaps: ArrayLike, particles: ArrayLike, axis: int = 0) -> np.ndarray:
     """chi_4 = N Var(Q) over replicas or configurations, along ``axis`` (unbiased variance).
+
+    Args:
+        overlaps: Q(t), an array of any shape, float64 [1].
+        particles: N, numbers of particles, scalar or of a shape that goes with the result.
+        axis: of the runs, at least two.
+
+    Returns:
+        Float64, the shape of ``overlaps`` without ``axis`` [1].
+
+    Raises:
+        InvalidInput: fewer than two runs.
 
     Source: Glotzer, Novikov, Schroder, J. Chem. Phys. 112, 509 (2000).
     """
@@ -161,6 +188,11 @@ def van_hove(moved: ArrayLike, edges: ArrayLike) -> np.ndarray:
 
     Returns:
         (..., bins) float64 [1 / length]; its integral is the share of particles between the edges.
+
+    Raises:
+        InvalidInput: edges that do not ascend.
+
+    Source: van Hove, Phys. Rev. 95, 249 (1954), its self part over all directions.
     """
     distance, edges = np.linalg.norm(np.asarray(moved, float), axis=-1), np.asarray(edges, float)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
@@ -173,12 +205,17 @@ def relaxation_time(times: ArrayLike, values: ArrayLike, level: float = float(np
     """When a decaying function first falls below ``level``, linear in log time between samples.
 
     Args:
-        times: (T,) ascending, positive [time].
-        values: (..., T), such as F_s.
-        level: 1/e by default.
+        times: (T,) ascending, positive [time, or sweeps].
+        values: (..., T), such as F_s [1].
+        level: in the units of ``values``; 1/e by default.
 
     Returns:
-        (...) float64 [time]; NaN where the function starts below the level or never reaches it.
+        (...) float64, in the units of ``times``; NaN where the function starts below the level or never reaches it.
+
+    Raises:
+        InvalidInput: times that do not ascend from above 0, or do not match the last axis of ``values``.
+
+    Source: project notes, section 2.
     """
     times, values = np.asarray(times, float), np.asarray(values, float)
     if times.ndim != 1 or not (times > 0).all() or not (np.diff(times) > 0).all() or values.shape[-1:] != times.shape:

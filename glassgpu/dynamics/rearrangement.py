@@ -28,10 +28,10 @@ def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 
     Args:
         count: any shape, whole numbers k, 0 to R.
-        replicas: R, at least 1, one number or of a shape that goes with ``count``.
+        replicas: R, whole numbers of at least 1, scalar or of a shape that goes with ``count``.
 
     Returns:
-        float64. Its bias is of second order in 1 / (R p) and 1 / (R (1 - p)).
+        (...) float64, the shape of ``count`` [1]. Its bias is of second order in 1 / (R p) and 1 / (R (1 - p)).
 
     Raises:
         InvalidInput: counts that are not whole numbers between 0 and R.
@@ -45,7 +45,16 @@ def logit(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
 def logit_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     """v = 1 / (k + 1/2) + 1 / (R - k + 1/2): the variance that finite R leaves in ``logit``.
 
-    Same arguments and shape. Source: project notes, section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
+    Args:
+        count, replicas: as for ``logit``.
+
+    Returns:
+        (...) float64, the shape of ``count`` [1].
+
+    Raises:
+        As ``logit``.
+
+    Source: project notes, section 2; Gart and Zweifel, Biometrika 54, 181 (1967).
     """
     k, r = whole_counts(count, replicas)
     return 1 / (k + 0.5) + 1 / (r - k + 0.5)
@@ -61,7 +70,7 @@ def probability_interval(count: ArrayLike, replicas: ArrayLike, level: float = 0
         level: share of such intervals that hold p, 0 to 1.
 
     Returns:
-        Lower and upper end, float64.
+        Lower and upper end, each float64 of the shape of ``count`` [1].
 
     Raises:
         InvalidInput: counts that are not whole numbers between 0 and R; a level outside (0, 1).
@@ -87,7 +96,7 @@ def structural_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
         replicas: as in ``logit``.
 
     Returns:
-        (...) float64. Where it is not positive, no structural variance is left. NaN for fewer than two particles.
+        (...) float64 [1]. Where it is not positive, no structural variance is left. NaN for fewer than two particles.
         With few events a particle the 1/2 in ``logit`` pulls the logits together and v is too large: at logits of -6
             +- 0.7 this is 0.94 of the true variance for 10 events a particle, 0.33 for 3, and negative for 0.5.
             ``logit_normal`` is better there.
@@ -105,8 +114,18 @@ def logit_reliability(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     """1 - <v> / Var(logit p): the share of the variance of the logit over particles that is not the noise of finite R.
 
     Its square root is the largest Pearson coefficient of any function of the structure with the logit, where each particle
-    has some ten events or more (else ``logit_ceiling``). Same arguments and shape as ``structural_variance``; not positive
-    where no structural variance is left, NaN where all logits are equal.
+    has some ten events or more (else ``logit_ceiling``).
+
+    Args:
+        count, replicas: as for ``structural_variance``.
+
+    Returns:
+        (...) float64 [1]; not positive where no structural variance is left, NaN where all logits are equal.
+
+    Raises:
+        As ``structural_variance``.
+
+    Source: project notes, section 2.
     """
     spread, noise = _spread_and_noise(count, replicas)
     return 1 - noise / np.where(spread > 0, spread, np.nan)
@@ -127,6 +146,7 @@ def logit_normal(count: ArrayLike, replicas: ArrayLike) -> tuple[float, float]:
 
     Raises:
         InvalidInput: also where the events are none, or all, of the runs.
+        NotConverged
 
     Source: Pinheiro and Bates, J. Comput. Graph. Stat. 4, 12 (1995), for the quadrature.
     """
@@ -152,7 +172,7 @@ def logit_ceiling(count: ArrayLike, replicas: int) -> float:
         0 where counts vary no more than those of one p.
 
     Raises:
-        InvalidInput: as ``logit_normal``.
+        As ``logit_normal``.
 
     Source: project notes, section 2 (a ceiling beside every coefficient).
     """

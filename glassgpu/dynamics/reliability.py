@@ -12,15 +12,18 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
     """rel = 1 - <s_i^2 / R> / Var_i(p_i), the share of the variance that is not noise.
 
     Args:
-        values: (..., N) float64, a label averaged over R runs, such as the propensity.
-        variance_of_mean: (..., N) float64, s_i^2 / R with s_i^2 the unbiased variance over runs.
+        values: (..., N) float64, a label averaged over R runs, such as the propensity, in any units.
+        variance_of_mean: (..., N) float64, s_i^2 / R with s_i^2 the unbiased variance over runs, in units of ``values`` squared.
         types: (N,) int32.
         species: how many there are; by default the largest type and one.
 
     Returns:
-        (..., species) float64. Two independent ensembles correlate at the geometric mean of
+        (..., species) float64 [1]. Two independent ensembles correlate at the geometric mean of
         their reliabilities. Negative when noise explains all; NaN for a species with fewer than
         two particles.
+
+    Raises:
+        InvalidInput: shapes that do not belong together.
 
     Source: project notes, section 2; classical test theory (Spearman 1904).
     """
@@ -41,13 +44,37 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
 
 
 def noise_ceiling(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndarray, species: int | None = None) -> np.ndarray:
-    """sqrt of ``reliability``: the largest Pearson coefficient between a label and any function
-    of the structure. 0 where the reliability is negative. Same arguments and shape."""
+    """sqrt of ``reliability``: the largest Pearson coefficient between a label and any function of the structure.
+
+    Args:
+        values, variance_of_mean, types, species: as for ``reliability``.
+
+    Returns:
+        (..., species) float64 [1]; 0 where the reliability is negative.
+
+    Raises:
+        As ``reliability``.
+
+    Source: project notes, section 2.
+    """
     return np.sqrt(np.maximum(reliability(values, variance_of_mean, types, species), 0.0))
 
 
 def ensemble_moments(count: int, sums: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and unbiased variance of the mean from sums over ``count`` runs (at least 2)."""
+    """Mean of a label over runs, and the unbiased variance of that mean, from sums over the runs.
+
+    Args:
+        count: runs, at least 2.
+        sums, squares: float64 of any shape, sums of the label and of its square, in any units.
+
+    Returns:
+        Two float64 arrays of the same shape: the mean in the units of the label, its variance in those squared.
+
+    Raises:
+        InvalidInput: fewer than two runs.
+
+    Source: project notes, section 2.
+    """
     validate.whole("replicas", count, least=2)
     mean = sums / count
     variance = np.maximum(squares / count - mean**2, 0) * count / (count - 1)

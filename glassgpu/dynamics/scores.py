@@ -28,14 +28,16 @@ class Scores:
     Attributes:
         species: names by type number.
         reach: where f ends [length].
-        table: (species, K + 2) float64, f at r^2 = k ``reach``^2 / K, between which it is a line; 0 for the last two, and near
-            r = 0, where a particle meets itself.
+        table: (species, K + 2) float64, f at r^2 = k ``reach``^2 / K, between which it is a line, in the units of the score; 0 for the
+            last two, and near r = 0, where a particle meets itself.
         constant: S of a particle without neighbours.
         group: (N,) or (configuration, N) whole numbers from 0: whose mean a particle enters; -1: none.
         groups: how many there are.
 
     Raises:
         InvalidInput: tables and groups of another form; empty groups.
+
+    Source: TH equation 2.1, section 4.2.
     """
 
     species: tuple[str, ...]
@@ -72,7 +74,7 @@ class Scores:
         return out
 
     def of(self, snapshot: Snapshot) -> np.ndarray:
-        """S of every particle of a snapshot, (N,) float64, from its list of neighbours.
+        """S of every particle of a snapshot, (N,) float64 in the units of ``table``, from its list of neighbours.
 
         Raises:
             BoxTooSmall
@@ -103,11 +105,12 @@ class Scores:
             require_box(snapshot.box, self.reach, snapshot.density, "score=")
 
     def dataset(self, sums: np.ndarray, times: np.ndarray) -> xarray.Dataset:
-        """``mean`` and ``deviation`` of S in every group, dims (configuration, replica, time, group), and ``count`` (configuration, group).
+        """``mean`` and ``deviation`` of S in every group, in the units of ``table``, dims (configuration, replica, time, group), and
+        ``count`` (configuration, group) int64.
 
         Args:
-            sums: (configuration, replica, time, group, 2) of S and S^2.
-            times: (time,).
+            sums: (configuration, replica, time, group, 2) float64 of S and S^2, in the units of ``table`` and those squared.
+            times: (time,) [time, or sweeps].
         """
         import xarray
 

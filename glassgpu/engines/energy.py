@@ -23,7 +23,7 @@ class Energy:
 
     Attributes:
         potential: () float64, total potential energy [energy].
-        per_particle: (N,) float64, half of every pair's energy to each of its particles.
+        per_particle: (N,) float64, half of every pair's energy to each of its particles [energy].
         forces: (N, d) float64 [energy / length].
         pressure: () float64, the virial part -dU/dV of the pressure [energy / length^d];
             add density x temperature for the pressure of the liquid.
@@ -51,8 +51,13 @@ def energy(
         backend: ``"auto"``, ``"cuda"``, ``"cpu"``, or ``"hoomd"``: the same by HOOMD-blue.
         threads: CPU threads.
 
+    Returns:
+        Energy. A sequence of snapshots gives its arrays a leading configuration axis.
+
     Raises:
-        InvalidInput, BoxTooSmall, UnknownSpecies, DeviceMissing, CompilerMissing
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap, DeviceMissing, CompilerMissing
+
+    Source: project notes, sections 1 and 6.
     """
     validate.choice("precision", precision, ("single", "double"))
     snapshots, many = as_snapshots(snapshot)

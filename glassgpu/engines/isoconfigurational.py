@@ -89,7 +89,7 @@ def isoconfigurational(
     Args:
         system, snapshot: as for ``simulate.md``.
         temperature: of the velocities and of the bath, or of the Metropolis rule; or a list of ``protocols.Segment``.
-        times: ascending, no two on one step: each at least ``dt``, or whole sweeps [time, or sweeps].
+        times: (time,) ascending, no two on one step: each at least ``dt``, or whole sweeps [time, or sweeps].
         replicas: runs per snapshot, 2 to 2^20.
         seed: replica r of configuration c gets the same numbers whatever else is run.
         dynamics: ``"md"`` or ``"edmd"``: fresh Maxwell-Boltzmann velocities; ``"mc"``: Metropolis dynamics with
@@ -115,7 +115,8 @@ def isoconfigurational(
         Ensemble. A sequence of snapshots gives a leading ``configuration`` axis.
 
     Raises:
-        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap, DeviceMissing, CompilerMissing: before anything is run.
+        CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint, likewise.
         SimulationFailed, Interrupted: with the checkpoint kept.
 
     Warns:

@@ -100,7 +100,8 @@ def quench(
         batch, chunk, executor: how the work is cut and who does it; no result depends on them, bit for bit.
 
     Raises:
-        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap: before anything is run.
+        InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap, DeviceMissing, CompilerMissing: before anything is run.
+        CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint, likewise.
         NotConverged, SimulationFailed, Interrupted: with the checkpoint kept.
 
     Source: Liu and Nocedal, Math. Programming 45, 503 (1989).

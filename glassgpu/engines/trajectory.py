@@ -25,30 +25,31 @@ class Trajectory:
     """What a simulation returns. A sequence of snapshots adds a leading configuration axis.
 
     Attributes:
-        times: (time,) float64, as asked for, in ``attrs["time_unit"]``; empty without ``times``.
+        times: (time,) float64, as asked for, in units of ``attrs["time_unit"]``; empty without ``times``.
         positions: (replica, time, N, d) float64 unwrapped [length], or None.
         final: Snapshot with images, and with velocities after molecular dynamics, for one replica, else
             a list over replicas.
         potential: (replica, time) float64, of the whole system [energy].
-        pressure: (replica, time) float64, kinetic and virial part; Monte Carlo takes the kinetic part
+        pressure: (replica, time) float64, kinetic and virial part [energy / length^d]; Monte Carlo takes the kinetic part
             from its temperature; of hard spheres the mean since the time before, from their collisions.
         status: (replica,) int32, 0: a run that fails raises instead of returning.
         rebuilds: neighbour-list builds per step or sweep, for tuning ``skin``.
         kinetic: (replica, time) float64 of the whole system [energy]; molecular dynamics.
-        conserved: (replica, time) float64: total energy, with the bath's part under a Nose-Hoover chain. Nothing is conserved
+        conserved: (replica, time) float64 [energy]: total energy, with the bath's part under a Nose-Hoover chain. Nothing is conserved
             where a protocol changes the bath's temperature, or under a Langevin bath, where it is the total energy. Molecular dynamics.
-        acceptance: (replica,) float64, share of the displacements that were accepted, NaN
+        acceptance: (replica,) float64, share of the displacements that were accepted [1], NaN
             when none was tried; Monte Carlo.
         exchanges: (replica, species, species, 2) int64, exchanges tried and accepted by pair of species,
             symmetric; swap Monte Carlo.
         collisions: (replica,) int64 in the whole run; event-driven dynamics.
-        contact_values: (replica, species, species) float64 g_ab at contact, from the collisions of the whole run
+        contact_values: (replica, species, species) float64 g_ab at contact [1], from the collisions of the whole run
             (``dynamics.contact_values``); event-driven dynamics.
         types: (replica, time, N) int32 species beside ``positions``; swap Monte Carlo.
         observables: Dataset over (configuration, replica, time, species), when ``observe`` asked
-            for it (``dynamics.observables.observables_dataset``); always with a configuration axis.
-        scores: Dataset over (configuration, replica, time, group), when ``score`` asked for it (``dynamics.Scores.dataset``); always
-            with a configuration axis.
+            for it (``dynamics.observables.observables_dataset``), mean squared displacements [length^2], van Hove function
+            [1 / length], the rest [1]; always with a configuration axis.
+        scores: Dataset over (configuration, replica, time, group), in the units of the score, when ``score`` asked for it
+            (``dynamics.Scores.dataset``); always with a configuration axis.
         attrs: provenance, as of an ``Ensemble``.
     """
 

@@ -31,8 +31,8 @@ class Claim:
     Attributes:
         name, what, source: which claim, the quantity in words, where it stands.
         expected: the number or interval in words.
-        low, high: (k,) ends of what agrees; infinite for one-sided bounds. One number holds for
-            every number found.
+        low, high: (k,) float64, ends of what agrees, in the units of the quantity; infinite for one-sided bounds. One number
+            holds for every number found.
         needs_error: whether a result must bring its standard error.
         scale: the smallest at which it can be checked.
     """
@@ -79,8 +79,8 @@ def verdict(claim: Claim, value: ArrayLike | None, standard_error: ArrayLike | N
 
     Args:
         claim: from ``read_claims``.
-        value: (k,) or one number found; None where the run could not give it.
-        standard_error: of it, same shape; 0 by default.
+        value: (k,) or one number found, in the units of the claim; None where the run could not give it.
+        standard_error: of it, same shape and in the same units as ``value``; 0 by default.
         scale: of the run.
 
     Returns:
@@ -122,6 +122,7 @@ def claims_table(
 
     Raises:
         InvalidInput: a claim without a result, or a result without a claim.
+        As ``read_claims`` and ``verdict``.
     """
     claims = read_claims(experiment, path)
     strangers = [name for name in found if name not in claims]
@@ -144,7 +145,7 @@ class Verdicts:
         experiment, found, scale: as for ``claims_table``; found None: no verdicts, and nothing is shown.
 
     Raises:
-        InvalidInput: as ``claims_table``.
+        As ``claims_table``.
     """
 
     def __init__(self, experiment: str, found: Mapping[str, Any] | None, scale: str):

@@ -20,17 +20,18 @@ def permutation_importance(
     Columns of one descriptor tell nearly the same, so one alone would hardly be missed; a group keeps its inner relations.
 
     Args:
-        predict: of configuration c with columns (N, features): (N,). May be asked about particles without a target.
-        columns: per configuration, (N, features).
-        targets: per configuration, (N,); NaN where a particle has none.
-        groups: columns by name of the group.
-        among: per configuration, (N,) labels: particles change places with those of the same label only, as with those of their
+        predict: of configuration c with columns (N, features): (N,), both in the units of ``columns`` and ``targets``. May be asked about
+            particles without a target.
+        columns: per configuration, (N, features), in any units.
+        targets: per configuration, (N,), in any units; NaN where a particle has none.
+        groups: indices of columns by name of the group.
+        among: per configuration, (N,) whole numbers: particles change places with those of the same label only, as with those of their
             species; None: with all.
         repeats: permutations of each group.
         seed: of the permutations.
 
     Returns:
-        By group, (repeats, configurations) float64, the fall of the Pearson coefficient.
+        By group, (repeats, configurations) float64, the fall of the Pearson coefficient [1].
 
     Raises:
         InvalidInput

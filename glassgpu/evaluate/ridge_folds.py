@@ -20,12 +20,12 @@ class RidgeFolds:
     """What ``ridge_over_parts`` returns.
 
     Attributes:
-        prediction: for each part, (rows, targets), by the model that has not seen the part.
-        alpha: (parts, targets) chosen inside the training parts.
-        pearson: (parts, targets) of the predictions.
-        inner: (parts, targets) mean Pearson of the chosen alpha inside the training parts: what a
+        prediction: for each part, (rows, targets) float64, by the model that has not seen the part, in the units of y.
+        alpha: (parts, targets) chosen inside the training parts [1].
+        pearson: (parts, targets) of the predictions [1].
+        inner: (parts, targets) mean Pearson of the chosen alpha inside the training parts [1]: what a
             choice between sets of columns may look at.
-        path: (alphas, parts, targets) Pearson on each part left out, for every alpha: to look at,
+        path: (alphas, parts, targets) Pearson on each part left out, for every alpha [1]: to look at,
             not to choose from. Its largest mean is the score that a choice with knowledge of the
             answers would have reached.
     """
@@ -50,14 +50,17 @@ def ridge_over_parts(
     every fold is a sum of the parts it keeps, and every alpha comes from one factorisation.
 
     Args:
-        x: per part, (rows, features) float64: whole configurations, or blocks.
-        y: per part, (rows, targets) float64, or (rows,) for one target.
-        alphas: candidates, per sample; one number for no choice.
-        also: further parts (x, y) that are in every training set and never predicted.
+        x: per part, (rows, features) float64, each column in any units: whole configurations, or blocks.
+        y: per part, (rows, targets) float64, or (rows,) for one target, in any units.
+        alphas: (alphas,) candidates, per sample, of standardised columns [1]; one number for no choice.
+        also: further parts, a pair like x and y, (rows, features) and (rows, targets) in their units, which are in every training
+            set and never predicted.
 
     Raises:
         LeakySplit: fewer than three parts leave nothing to choose alpha on.
         InvalidInput: parts of x and y that do not belong together, no alpha.
+
+    Source: LIN equation 23; project notes, section 4 (honest splits).
     """
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")
@@ -98,14 +101,16 @@ def learning_curve(
     Args:
         x, y, alphas: as for ``ridge_over_parts``.
         sizes: numbers of training parts, up to one less than there are.
-        blocks: per part, (rows,) which block a row belongs to, such as the octant a particle
+        blocks: per part, (rows,) int, which block a row belongs to, such as the octant a particle
             stands in; only size 1 needs it.
 
     Returns:
-        (sizes, parts, targets) float64.
+        (sizes, parts, targets) float64 [1].
 
     Raises:
-        InvalidInput: a size out of range.
+        InvalidInput: a size out of range, parts of x and y that do not belong together, no alpha.
+
+    Source: LIN equation 23; project notes, section 4 (honest splits).
     """
     parts = len(x)
     least = 1 if blocks is not None else 2

@@ -11,7 +11,16 @@ from glassgpu.errors import InvalidInput
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson coefficient of two vectors; NaN when one is constant."""
+    """Pearson coefficient of two vectors; NaN when one is constant.
+
+    Args:
+        a, b: (n,) each, in any units; what has more axes is flattened.
+
+    Raises:
+        InvalidInput: unequal lengths, or fewer than two values.
+
+    Source: II section III.A.
+    """
     a, b = np.asarray(a, float).ravel(), np.asarray(b, float).ravel()
     if a.shape != b.shape or len(a) < 2:
         raise InvalidInput(f"pearson needs two vectors of one length of at least 2, got {a.shape} and {b.shape}")
@@ -21,7 +30,14 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """1 - sum of squared errors / sum of squares about the mean of the truth."""
+    """1 - sum of squared errors / sum of squares about the mean of the truth.
+
+    Args:
+        truth, prediction: of the same shape, both in the same units, in any units.
+
+    Raises:
+        InvalidInput: unequal shapes, or fewer than two values.
+    """
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
     if truth.shape != prediction.shape or truth.size < 2:
         raise InvalidInput(f"r2 needs two arrays of one shape with at least 2 values, got {truth.shape} and {prediction.shape}")
@@ -39,10 +55,10 @@ def report(
     """Pearson coefficients of each species.
 
     Args:
-        truth, prediction: (rows,).
+        truth, prediction: (rows,) float64, both in the same units, in any units.
         types, configuration: (rows,) int.
         species: names by type.
-        ceiling: (configurations, species) noise ceilings, printed beside.
+        ceiling: (configurations, species) noise ceilings [1], printed beside.
 
     Returns:
         For each species present: ``pooled`` (all rows together), ``per_configuration`` (list in
@@ -51,6 +67,8 @@ def report(
 
     Raises:
         InvalidInput: unequal lengths.
+
+    Source: project notes, section 4 (honest splits).
     """
     truth, prediction = np.asarray(truth, float), np.asarray(prediction, float)
     types, configuration = np.asarray(types), np.asarray(configuration)

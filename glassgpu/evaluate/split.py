@@ -40,9 +40,14 @@ def split(
             neighbours across the face leak.
         seed: of the random ways.
 
+    Returns:
+        For each fold two arrays (rows,) int64, indices of its training rows and of its test rows.
+
     Raises:
         LeakySplit: fewer configurations than folds.
         InvalidInput
+
+    Source: project notes, section 4 (honest splits).
     """
     validate.choice("how", how, WAYS)
     configuration = validate.array("configuration", configuration, np.int64, (None,))

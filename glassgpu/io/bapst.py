@@ -30,6 +30,8 @@ def read_bapst(path: str | os.PathLike | Sequence[str | os.PathLike]) -> Ensembl
         ForbiddenPickle: anything but NumPy arrays in it.
         InvalidInput: no file name.
         FileFormatError: of another format, truncated, a key missing, NaN or shapes that do not fit.
+
+    Source: Bapst et al., Nature Physics 16, 448 (2020).
     """
     paths, many = file_names(path)
     parts = [_read_one(p) for p in paths]

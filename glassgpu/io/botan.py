@@ -31,6 +31,8 @@ def read_botan(path: str | os.PathLike | Sequence[str | os.PathLike], time: floa
     Raises:
         InvalidInput: no file name.
         FileFormatError: of another format, truncated, a key missing, NaN, or an unknown time code.
+
+    Source: Shiba et al., J. Chem. Phys. 158, 084503 (2023).
     """
     paths, many = file_names(path)
     snapshots, means, variances = [], [], []

@@ -36,7 +36,8 @@ def save_dataset(path: str | os.PathLike, data: xarray.Dataset | xarray.DataArra
     about 32 MiB. A store that this function wrote is replaced when the new one is complete.
 
     Args:
-        data: a DataArray is stored under its name (``"data"`` if it has none); an Ensemble with
+        path: of the store, a folder.
+        data: of any dims, in any units. A DataArray is stored under its name (``"data"`` if it has none); an Ensemble with
             its snapshots, as ``load_ensemble`` reads it.
 
     Raises:
@@ -70,6 +71,9 @@ def open_dataset(path: str | os.PathLike) -> xarray.Dataset:
     """A dataset from a Zarr store, read into memory. Larger ones: ``xarray.open_zarr``.
 
     Stores of other programs, of format 2 or 3, are read as xarray understands them.
+
+    Returns:
+        Dataset with the dims and dtypes of the store, whatever dims these are; in the units that its attributes say.
 
     Raises:
         FileFormatError: missing, no Zarr store, damaged, or incomplete.

@@ -29,8 +29,11 @@ def ensemble_dataset(ensemble: Ensemble) -> xarray.Dataset:
 
     Returns:
         Dataset with the labels under their names in ``Ensemble``, ``positions`` ([configuration,]
-        particle, dim), ``types``, ``box``, and ``velocities`` and ``images`` if a snapshot has
-        them (NaN for those that have none).
+        particle, dim) [length], ``types``, ``box``, and ``velocities`` and ``images`` if a snapshot has
+        them (NaN for those that have none); all in the units of ``Ensemble`` and ``Snapshot``.
+
+    Raises:
+        InvalidInput: snapshots of different shapes.
     """
     import xarray
 
@@ -51,6 +54,9 @@ def ensemble_dataset(ensemble: Ensemble) -> xarray.Dataset:
 
 def ensemble_from(dataset: xarray.Dataset) -> Ensemble:
     """The ensemble that ``ensemble_dataset`` made a dataset of.
+
+    Args:
+        dataset: as of ``ensemble_dataset``, labels ([configuration,] time, particle) and snapshots, in its units of length and energy.
 
     Raises:
         InvalidInput: a variable is missing or holds impossible values.

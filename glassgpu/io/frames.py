@@ -42,7 +42,7 @@ class Frames:
     Attributes:
         path: of the store.
         runs, frames: how many; frame 0 is the start.
-        times: (frame,) float64.
+        times: (frame,) float64 [time, or sweeps].
         window: frames of both windows of p_hop, 2 h.
         box: (run, d) sides [length].
         types: (run, N) int32.
@@ -78,11 +78,19 @@ class Frames:
         return self._read("done", slice(None))
 
     def snapshot(self, run: int, frame: int) -> Snapshot:
-        """One frame, without velocities."""
+        """One frame, without velocities.
+
+        Raises:
+            As ``snapshots``.
+        """
         return self.snapshots(run, [frame])[0]
 
     def snapshots(self, run: int, frames: Sequence[int] | np.ndarray) -> list[Snapshot]:
         """Some frames of one run.
+
+        Args:
+            run: which.
+            frames: (frame,) int, which of its frames.
 
         Raises:
             InvalidInput: no such run or frame, or one that is not written yet.
@@ -105,7 +113,7 @@ class Frames:
             run, frame, particle: (examples,) int.
 
         Returns:
-            (examples, features) float64.
+            (examples, features) float64, in the units of the columns.
 
         Raises:
             InvalidInput: no such run, frame or particle, or lists of unequal lengths.
@@ -127,11 +135,24 @@ class Frames:
         return out
 
     def p_hop(self, run: int) -> np.ndarray:
-        """(frame, N) float32 [length^2]; NaN where a window does not fit or nothing is written yet."""
+        """(frame, N) float32 [length^2]; NaN where a window does not fit or nothing is written yet.
+
+        Raises:
+            InvalidInput: no such run.
+            FileFormatError: a damaged chunk.
+
+        Source: as ``dynamics.p_hop``.
+        """
         return self._read("p_hop", self._run(run))
 
     def cumulative_squared_displacement(self, run: int) -> np.ndarray:
-        """(frame, N) float32 [length^2]; NaN likewise."""
+        """(frame, N) float32 [length^2]; NaN likewise.
+
+        Raises:
+            As ``p_hop``.
+
+        Source: as ``dynamics.cumulative_squared_displacement``.
+        """
         return self._read("csd", self._run(run))
 
     def unbroken_bonds(self, run: int) -> np.ndarray:

@@ -55,8 +55,18 @@ def groups_by_score(
     """Groups of equal size by S of a snapshot, over all configurations together, from the hardest to the softest: (N,) or
     (configuration, N) int32, -1 of other species.
 
+    Args:
+        hyperplane: fitted to the columns of ``descriptor``.
+        descriptor: ``Softness``.
+        snapshot: one, or a sequence of one System.
+        groups: how many.
+        species: type number of the particles that are grouped.
+
     Raises:
         InvalidInput: no particle of the species, or fewer than groups.
+        As ``Descriptor.__call__``.
+
+    Source: TH section 4.2.
     """
     snapshots, many = as_snapshots(snapshot)
     mine = np.stack([s.types for s in snapshots]) == species

@@ -25,7 +25,7 @@ class LinearBarriers:
 
     Attributes:
         e0, e1: [energy] and [energy per unit of S]. s0, s1: of Sigma.
-        covariance: (4, 4) float64, of (e0, e1, s0, s1). NaN, as these are, with fewer than two temperatures or scores.
+        covariance: (4, 4) float64, of e0, e1, s0, s1, in the units of these. NaN, as these are, with fewer than two temperatures or scores.
         chi2: sum of squared residuals over their errors. spare: points less the four parameters.
     """
 
@@ -39,7 +39,7 @@ class LinearBarriers:
 
     @property
     def errors(self) -> np.ndarray:
-        """(4,) standard errors of e0, e1, s0, s1."""
+        """(4,) float64 standard errors of e0, e1, s0, s1, in the units of these."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
@@ -54,10 +54,12 @@ class Barriers:
 
     Attributes:
         form: ``"kramers"`` or ``"arrhenius"``.
-        score: (bin,) float64, mean score of the points used, weighted as they are.
-        energy: (bin,) float64, Delta E [energy]. entropy: (bin,) float64, Sigma. NaN in bins with fewer than two points.
-        covariance: (bin, 2, 2) float64, of (Delta E, Sigma), from the errors of the points alone.
-        chi2: (bin,) float64. spare: (bin,) int64, points less two.
+        score: (bin,) float64, mean score of the points used, weighted as they are, in the units of the score.
+        energy: (bin,) float64, Delta E [energy]; NaN in bins with fewer than two points.
+        entropy: (bin,) float64, Sigma [1]; NaN likewise.
+        covariance: (bin, 2, 2) float64, of Delta E and Sigma, in the units of these, from the errors of the points alone.
+        chi2: (bin,) float64 [1].
+        spare: (bin,) int64, points less two.
         used: (temperature, bin) bool, the points used.
         linear: both as linear functions of the score.
         reason: of ``fit_barriers``: empty when a bin has a line, else why all are NaN.
@@ -76,12 +78,12 @@ class Barriers:
 
     @property
     def energy_error(self) -> np.ndarray:
-        """(bin,) standard errors of Delta E."""
+        """(bin,) float64 standard errors of Delta E [energy]."""
         return np.sqrt(self.covariance[:, 0, 0])
 
     @property
     def entropy_error(self) -> np.ndarray:
-        """(bin,) standard errors of Sigma."""
+        """(bin,) float64 standard errors of Sigma [1]."""
         return np.sqrt(self.covariance[:, 1, 1])
 
     @property
@@ -91,11 +93,17 @@ class Barriers:
         return float(np.nansum(self.chi2) / spare) if spare > 0 else float("nan")
 
     def free_energy(self, temperature: float) -> np.ndarray:
-        """Delta F = Delta E - T Sigma, (bin,) [energy] (TH section 1.6.2)."""
+        """Delta F = Delta E - T Sigma, (bin,) float64 [energy].
+
+        Raises:
+            InvalidInput: a temperature that is not above 0.
+
+        Source: TH section 1.6.2.
+        """
         return self.energy - validate.number("temperature", temperature, above=0) * self.entropy
 
     def log_probability(self, temperature: ArrayLike) -> np.ndarray:
-        """ln P of the fitted lines, (..., bin) for temperatures (...)."""
+        """ln P of the fitted lines: temperatures (...) [energy, k_B = 1] -> (..., bin) float64 [1]."""
         t = np.asarray(temperature, float)[..., None]
         line = self.entropy - self.energy / t
         return line - np.log(t) if self.form == "kramers" else line
@@ -128,7 +136,7 @@ def fit_barriers(
     together: e0 and s0 are then less certain than they say, and ``Onset.resampled_linear`` tells how much.
 
     Returns:
-        NaN in bins without a line, with a ``reason`` where no bin has one.
+        Barriers: NaN in bins without a line, with a ``reason`` where no bin has one.
 
     Raises:
         InvalidInput: an unknown form; fewer than two temperatures left; a single block at a temperature.

@@ -13,15 +13,17 @@ def shuffled(score: ArrayLike, frame: ArrayLike, seed: int) -> np.ndarray:
     """Scores dealt out anew among the particles of each frame: the distribution stays, and what it says of a particle goes.
 
     Args:
-        score: (rows,) float64.
+        score: (rows,) float64, in any units.
         frame: (rows,) int, which frame each row belongs to.
         seed: equal seeds give equal permutations.
 
     Returns:
-        (rows,) float64.
+        (rows,) float64, in the units of the score.
 
     Raises:
         InvalidInput
+
+    Source: project notes, section 4 (controls of the onset).
     """
     s = validate.array("score", score, np.float64, (None,))
     of = validate.array("frame", frame, np.int64, s.shape)
@@ -38,15 +40,17 @@ def random_hyperplane(x: np.ndarray, seed: int, *, uncorrelated_with: ArrayLike 
     tenths, and then shows barriers of its own. ``uncorrelated_with`` takes that part away.
 
     Args:
-        x: (rows, columns) float64, standardised.
+        x: (rows, columns) float64, standardised [1].
         seed: equal seeds give equal normals.
-        uncorrelated_with: (rows,) float64, a score; the output over these rows then has no covariance with it.
+        uncorrelated_with: (rows,) float64, a score, in any units; the output over these rows then has no covariance with it.
 
     Returns:
-        (columns,) float64.
+        (columns,) float64 of length 1 [1].
 
     Raises:
         InvalidInput: a score that is a constant or no combination of the columns' variation.
+
+    Source: project notes, section 4 (controls of the onset).
     """
     x = validate.array("x", x, np.float64, (None, None))
     normal = np.random.default_rng(validate.whole("seed", seed, least=0)).normal(size=x.shape[1])

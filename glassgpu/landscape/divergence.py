@@ -17,8 +17,8 @@ def jensen_shannon(a: ArrayLike, b: ArrayLike, edges: ArrayLike, *, corrected: b
     halves of each sample on average twice that; half of their mean divergence is therefore taken off.
 
     Args:
-        a, b: (n,), (m,) float64, at least two each.
-        edges: (k,) ascending; what lies outside is counted in two further bins.
+        a, b: (n,), (m,) float64, at least two each, z-scored [1].
+        edges: (k,) ascending [1]; what lies outside is counted in two further bins.
         corrected: whether to correct. Outputs of two models for the same particles share their noise; the correction,
             made for independent samples, is then an upper bound of it.
         splits: random halvings of each sample.

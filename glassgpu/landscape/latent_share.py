@@ -59,15 +59,15 @@ def explained_by_likelihood(
     any maximum of a likelihood, s2 is too small: with 38 events a bin 0.5 reads 0.55.
 
     Args:
-        x: (rows,) float64, a model's output. Any increasing function of it gives the same; equal ones share a bin.
+        x: (rows,) float64, a model's output in any units. Any increasing function of it gives the same; equal ones share a bin.
         count: (rows,) whole numbers k, 0 to R, of particles of one species.
-        replicas: R, one number or (rows,).
+        replicas: R, one whole number or (rows,) of them.
         bins: how many; at least two rows must fall into each.
         block: (rows,) int, configurations: the bootstrap draws these, with bins fixed.
         resamples: bootstrap samples, each a fit. seed: of the bootstrap.
 
     Returns:
-        value NaN, with a reason, where a bin has no events or nothing else, where the counts do not determine s2, as for
+        LatentShare: value NaN, with a reason, where a bin has no events or nothing else, where the counts do not determine s2, as for
         R = 1, and where no variance is left.
 
     Raises:

@@ -23,7 +23,8 @@ class Contrast:
     """A sum of differences between runs.
 
     Attributes:
-        value, error: (time, group) float64, and its standard error from replicas, those of one configuration against each other.
+        value, error: (time, group) float64, and its standard error from replicas, those of one configuration against each other; in
+            the units of the blocks.
         chi2: mean of (value / error)^2 over times and groups; about 1 if there is nothing.
         p: how often noise alone reaches such a ``chi2``: the replicas' own deviations, drawn anew and judged by errors of their own, so that it
             knows how times and groups hang together and how badly few replicas tell their errors.
@@ -48,8 +49,8 @@ def contrast(*blocks: np.ndarray, shifts: bool = False, resamples: int = 2000, s
     """The sum of the means of independent blocks.
 
     Args:
-        blocks: each (configuration, replica, time, group) float64: differences between runs of replicas that have something in
-            common, such as a beginning, so that this cancels; blocks have no run in common with each other.
+        blocks: each (configuration, replica, time, group) float64, in any units: differences between runs of replicas that have something
+            in common, such as a beginning, so that this cancels; blocks have no run in common with each other.
         shifts: keep what all groups share; by default it is taken out of every replica.
         resamples: of the noise, at least 400.
         seed: of these.
@@ -101,10 +102,10 @@ class CycleMemory:
     """What a cycle did.
 
     Attributes:
-        shift: of all groups together, cycle less control, (time, 1): of these liquids, by replicas.
+        shift: of all groups together, cycle less control, (time, 1), in the units of the score: of these liquids, by replicas.
         response: cycle less control, group by group, the shift taken out: of these liquids, by replicas.
         memory: the same less what a step up and a step down do alone: of the liquid, whose samples are compared.
-        kept: the memory as a share of what the groups differed by when the cycle went back, (time, 1): their slope.
+        kept: the memory as a share of what the groups differed by when the cycle went back, (time, 1) [1]: their slope.
         scale: how much of their difference the groups of the cycle still had when it went back, in units of those of the step down.
     """
 
@@ -148,15 +149,17 @@ def cycle_memory(
     while shift and response are told of these configurations, from replicas.
 
     Args:
-        cycle, control: (configuration, replica, time, group), from the same states at the low temperature.
-        up: of runs from the same states that stay at the high temperature; the first replicas of ``cycle``, or as many.
-        down: of runs that have been at the high temperature and go to the low one when the cycle does.
-        warm: of runs from the same states that stay at the high temperature.
-        low, high: (configuration, replica, group), scores of the states of ``cycle``, and of ``down``, when they go back.
+        cycle, control: (configuration, replica, time, group) float64, mean scores in any units, from the same states at the low
+            temperature.
+        up: as for ``cycle``, of runs from the same states that stay at the high temperature; the first replicas of ``cycle``, or as many.
+        down: as for ``cycle``, of runs that have been at the high temperature and go to the low one when the cycle does.
+        warm: as for ``cycle``, of runs from the states of ``down`` that stay at the high temperature.
+        low, high: (configuration, replica, group) float64, scores of the states of ``cycle``, and of ``down``, when they go back, in the
+            units of these.
         resamples, seed: of the noise (``contrast``).
 
     Raises:
-        InvalidInput: as ``contrast``; pairs that do not fit.
+        As ``contrast``; InvalidInput: pairs that do not fit.
 
     Source: TH section 4.2.2, figure 4.4; project notes, section 5.
     """

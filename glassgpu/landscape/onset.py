@@ -25,8 +25,9 @@ class Onset:
         log_probability: ln P where the lines meet.
         chi2: how far the lines are from one point there, squared, over their errors. spare: lines less two.
         linear: e1 / s1, the same from Delta E and Sigma as linear functions of the score.
-        resampled: (resamples,) float64, T0 of the bootstrap samples; infinite without a crossing at a positive temperature.
-        resampled_linear: (resamples, 4) float64, e0, e1, s0, s1 of the bootstrap samples.
+        resampled: (resamples,) float64, T0 of the bootstrap samples [energy, k_B = 1]; infinite without a crossing at a positive
+            temperature.
+        resampled_linear: (resamples, 4) float64, e0, e1, s0, s1 of the bootstrap samples, in the units of ``LinearBarriers``.
         barriers: the lines.
         reason: empty when T0 exists.
     """
@@ -68,11 +69,11 @@ def onset_temperature(
         seed: of the bootstrap.
 
     Returns:
-        With temperature NaN and a reason where fewer than two lines could be fitted, where they are parallel or the
+        Onset, with temperature NaN and a reason where fewer than two lines could be fitted, where they are parallel or the
         same within 3 standard errors, or where they would meet at no positive temperature.
 
     Raises:
-        InvalidInput: as in ``fit_barriers``.
+        As ``fit_barriers``; InvalidInput: resamples or a seed below 0.
 
     Source: TH sections 1.6.2 and 2.4; Schoenholz, Cubuk, Sussman, Kaxiras, Liu, Nature Physics 12, 469 (2016); project notes, section 4.
     """

@@ -23,10 +23,10 @@ class RearrangementProbability:
 
     Attributes:
         temperatures: (temperature,) float64, ascending [energy, k_B = 1].
-        edges: (bin + 1,) float64, ascending; bins hold their lower edge, the last one also its upper.
+        edges: (bin + 1,) float64, ascending, in the units of the score; bins hold their lower edge, the last one also its upper.
         level: (block,) int64, which temperature each block belongs to.
         block_events, block_samples: (block, bin) int64.
-        block_scores: (block, bin) float64, sums of the scores of the samples.
+        block_scores: (block, bin) float64, sums of the scores of the samples, in the units of these.
         outside: rows whose score lies in no bin.
     """
 
@@ -45,22 +45,22 @@ class RearrangementProbability:
 
     @property
     def samples(self) -> np.ndarray:
-        """(temperature, bin) int64."""
+        """(temperature, bin) int64: rows times replicas."""
         return self._sums(self.block_samples)
 
     @property
     def score(self) -> np.ndarray:
-        """(temperature, bin) float64: mean score of the samples; NaN in an empty bin."""
+        """(temperature, bin) float64: mean score of the samples, in the units of the score; NaN in an empty bin."""
         return _ratio(self._sums(self.block_scores), self.samples)
 
     @property
     def probability(self) -> np.ndarray:
-        """(temperature, bin) float64: P(R | S); NaN in an empty bin."""
+        """(temperature, bin) float64: P(R | S) [1]; NaN in an empty bin."""
         return _ratio(self.events, self.samples)
 
     @property
     def standard_error(self) -> np.ndarray:
-        """(temperature, bin) float64: of the probability, by the jackknife over blocks.
+        """(temperature, bin) float64: of the probability, by the jackknife over blocks [1].
 
         Frames of one run look alike, and particles of one configuration too: samples are fewer than they seem. NaN
         where one block holds all samples of a bin.
@@ -75,7 +75,7 @@ class RearrangementProbability:
 
     @property
     def excess(self) -> np.ndarray:
-        """(temperature,) float64: variance of the probability over that of as many independent samples, mean over bins.
+        """(temperature,) float64: variance of the probability over that of as many independent samples, mean over bins [1].
 
         About 1 for independent samples. Few blocks give each bin's own error with little certainty; all bins together
         give one factor by which binomial variances are to be multiplied.
@@ -87,17 +87,27 @@ class RearrangementProbability:
 
     @property
     def pooled_error(self) -> np.ndarray:
-        """(temperature, bin) float64: binomial standard error times the root of ``excess``."""
+        """(temperature, bin) float64: binomial standard error times the root of ``excess`` [1]."""
         return self._binomial_error() * np.sqrt(self.excess)[:, None]
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of Wilson's interval, (temperature, bin) float64 each, as if all samples were independent; NaN in an empty bin."""
+        """Ends of Wilson's interval, (temperature, bin) float64 each [1], as if all samples were independent; NaN in an empty bin.
+
+        Raises:
+            InvalidInput: a level outside (0, 1).
+
+        Source: as ``dynamics.probability_interval``.
+        """
         empty = self.samples == 0
         low, high = probability_interval(self.events, np.maximum(self.samples, 1), level)
         return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
     def enough(self, least_events: int = LEAST_EVENTS) -> np.ndarray:
-        """(temperature, bin) bool: bins with at least so many events."""
+        """(temperature, bin) bool: bins with at least so many events.
+
+        Raises:
+            InvalidInput: fewer than 1.
+        """
         return self.events >= validate.whole("least_events", least_events, least=1)
 
     def resampled(self, random: np.random.Generator) -> RearrangementProbability:
@@ -131,9 +141,9 @@ def rearrangement_probability(
     """P(R | S): the share of the samples in each bin of the score that rearrange.
 
     Args:
-        score: (rows,) float64, S of a particle in a frame, ``lead`` before its label; or any model's output.
+        score: (rows,) float64, S of a particle in a frame, ``lead`` before its label; or any model's output. In any units.
         rearranges: (rows,) bool, or whole numbers up to ``replicas``: in how many runs it rearranged.
-        bins: (bins + 1,) ascending edges; or how many bins, which then hold equally many rows each.
+        bins: (bins + 1,) ascending edges, in the units of the score; or how many bins, which then hold equally many rows each.
         temperature: one number, or (rows,) [energy, k_B = 1].
         block: (rows,) int, configurations, or configurations times stretches of time: blocks of one temperature are
             independent of one another. At least two at each temperature for an error, some ten for a good one.

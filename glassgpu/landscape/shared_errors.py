@@ -22,7 +22,7 @@ def shared_chi2(probability: RearrangementProbability, barriers: Barriers) -> tu
         barriers: by ``fit_barriers``, which says what points were used.
 
     Returns:
-        chi^2 of the best lines under these errors, and the points to spare.
+        chi^2 of the best lines under these errors [1], and the points to spare.
 
     Raises:
         InvalidInput: fewer than three blocks at a temperature; no point to spare.

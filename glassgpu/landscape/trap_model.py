@@ -27,6 +27,11 @@ class TrapModel:
         correlation: of neighbouring columns; of columns k apart its k-th power.
         e0, e1: [energy]. s0: of Sigma. onset: T0 [energy], where P does not depend on S.
         noise: standard deviation of the part of the barrier that no column explains [energy].
+
+    Raises:
+        InvalidInput: a number out of range.
+
+    Source: TH section 2.4, its Kramers form.
     """
 
     columns: int = 30
@@ -54,13 +59,13 @@ class TrapModel:
 
     @property
     def covariance(self) -> np.ndarray:
-        """(columns, columns) float64."""
+        """(columns, columns) float64, of the columns [1]."""
         apart = np.abs(np.subtract.outer(np.arange(self.columns), np.arange(self.columns)))
         return np.power(self.correlation, apart)
 
     @property
     def weights(self) -> np.ndarray:
-        """w, (columns,) float64: of falling size and changing sign, such that Var(w.F) = 1."""
+        """w, (columns,) float64 [1]: of falling size and changing sign, such that Var(w.F) = 1."""
         w = np.zeros(self.columns)
         chosen = np.arange(self.informative) * self.columns // self.informative
         w[chosen] = (-1.0) ** np.arange(self.informative) / (1 + np.arange(self.informative))
@@ -72,12 +77,16 @@ class TrapEnsemble:
     """Particles in traps, at one temperature.
 
     Attributes:
-        x: (rows, columns) float64, F.
-        score: (rows,) float64, S = w.F.
-        barrier, entropy: (rows,) float64, Delta E with its noise and Sigma.
-        probability: (rows,) float64, P of an event in one window of time. clipped: rows where it would exceed 1 and was set to 1.
+        temperature: T [energy].
+        replicas: windows of each particle.
+        x: (rows, columns) float64, F [1].
+        score: (rows,) float64, S = w.F [1].
+        barrier: (rows,) float64, Delta E with its noise [energy].
+        entropy: (rows,) float64, Sigma [1].
+        probability: (rows,) float64, P of an event in one window of time [1].
+        clipped: rows where it would exceed 1 and was set to 1.
         count: (rows,) int64, in how many of ``replicas`` windows there was one.
-        configuration: (rows,) int64.
+        configuration: (rows,) int64, which one each row belongs to.
     """
 
     temperature: float
@@ -107,6 +116,8 @@ def trap_ensemble(
 
     Raises:
         InvalidInput: a number out of range.
+
+    Source: TH section 2.4, its Kramers form.
     """
     t = validate.number("temperature", temperature, above=0)
     of = validate.whole("configurations", configurations, least=1)
@@ -129,8 +140,7 @@ class Recovery:
 
     Attributes:
         model: the truth.
-        weights: (columns,) float64, normal of the hyperplane, in units in which the score at the training temperature
-            has variance 1.
+        weights: (columns,) float64, normal of the hyperplane, so long that the score at the training temperature has variance 1 [1].
         correlation: Pearson coefficient of the score found with the true one, at the training temperature.
         barriers, onset: against the score x = w.F / sigma_train.
         inferred_variance: of the barriers that the score gives to the particles; true_variance: of those they have. Both at
@@ -172,11 +182,11 @@ def recover(
 
     Args:
         model: the truth.
-        temperatures: at least two [energy].
+        temperatures: (temperatures,) at least two different [energy].
         configurations, particles, replicas: of each ensemble, see ``trap_ensemble``.
         examples: of each class, or as many as there are of the rarer.
         quiet: windows without an event that make a particle an example of the other class.
-        edges: of the bins of x = w.F / sigma_train.
+        edges: (bins + 1,) ascending, of the bins of x = w.F / sigma_train [1].
         resamples: of the bootstrap of the onset.
         seed: equal seeds give equal results.
 

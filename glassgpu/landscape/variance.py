@@ -56,15 +56,15 @@ def explained_variance(
     ``dynamics.logit_normal`` it is the share that the output explains linearly.
 
     Args:
-        x: (rows,) float64, a model's output. Any increasing function of it gives the same.
-        y: (rows,) float64, such as ``dynamics.logit(count, replicas)``.
-        v: (rows,) float64, variances of the noise of y, such as ``dynamics.logit_variance(count, replicas)``; None: 0.
+        x: (rows,) float64, a model's output in any units. Any increasing function of it gives the same.
+        y: (rows,) float64, such as ``dynamics.logit(count, replicas)`` [1].
+        v: (rows,) float64, variances of the noise of y, such as ``dynamics.logit_variance(count, replicas)`` [1]; None: 0.
         bins: how many; at least two rows must fall into each.
         block: (rows,) int, configurations: the bootstrap draws these, with bins fixed. None: no error.
         resamples: bootstrap samples. seed: of the bootstrap.
 
     Returns:
-        value NaN, with a reason, where Var(Y) - <v> is not positive.
+        VarianceShare: value NaN, with a reason, where Var(Y) - <v> is not positive.
 
     Raises:
         InvalidInput: unequal lengths, NaN, fewer rows than twice the bins.
@@ -97,7 +97,7 @@ def eta(
     It says nothing of whether they are right; predictions of a penalised model are too narrow.
 
     Args:
-        predicted: (rows,) float64, logits predicted; they carry no binomial noise.
+        predicted: (rows,) float64, logits predicted [1]; they carry no binomial noise.
         y, v, block, resamples, seed: as in ``explained_variance``.
         variance: of y without noise where it is known better than as Var(Y) - <v>: ``dynamics.logit_normal(count, replicas)[1]``
             where events are few. Taken as exact in the error.

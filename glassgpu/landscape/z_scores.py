@@ -19,7 +19,7 @@ class ZScore:
     """Outputs in units of their deviation.
 
     Attributes:
-        values: of the outputs' shape, float64.
+        values: (...) float64, of the shape of the outputs [1].
         convention: which of the thesis' two this is, for the axis of a picture.
     """
 
@@ -31,12 +31,14 @@ def z_score(output: ArrayLike, sigma: float, best_bias: float | None = None) -> 
     """x = (w.F - b_best) / sigma_train (TH section 2.4) with a bias, x = w.F / sigma_train (TH section 3.3.2) without.
 
     Args:
-        output: (...) float64, w.F without bias; or any model's prediction, such as ln p_r.
-        sigma: deviation of the output at the temperature of training.
+        output: (...) float64, w.F without bias; or any model's prediction, such as ln p_r; in any units.
+        sigma: deviation of the output at the temperature of training, in the units of the output.
         best_bias: the bias of the best class-balanced accuracy on the common test set, by ``bias_scan`` of the same output.
 
     Raises:
         InvalidInput: NaN, or a deviation that is not above 0.
+
+    Source: TH sections 2.4 and 3.3.2.
     """
     values = validate.array("output", output, np.float64, (...,))
     validate.number("sigma", sigma, above=0)
@@ -50,8 +52,9 @@ class BiasScan:
     """Class-balanced accuracy against bias.
 
     Attributes:
-        bias: (k,) float64, ascending: one below all outputs, one between each two neighbours, the largest output.
-        accuracy: (k,) float64, mean of the shares of both classes that are told right when output > bias means +1.
+        bias: (k,) float64, ascending, in the units of the output: one below all outputs, one between each two neighbours, the largest
+            output.
+        accuracy: (k,) float64, mean of the shares of both classes that are told right when output > bias means +1 [1].
         best_bias: the middle one of those of the best accuracy. best_accuracy.
     """
 
@@ -65,7 +68,7 @@ def bias_scan(output: ArrayLike, label: ArrayLike) -> BiasScan:
     """Accuracy at every bias that tells the rows apart differently.
 
     Args:
-        output: (rows,) float64, w.F.
+        output: (rows,) float64, w.F, in any units.
         label: (rows,) bool, or whole numbers above 0 for rearranging and at most 0 for not.
 
     Raises:

@@ -20,8 +20,8 @@ class BinomialFit:
     """logit p = w.x + b.
 
     Attributes:
-        weights: w, (features,) float64.
-        intercept: b.
+        weights: w, (features,) float64, in units of one over those of the columns.
+        intercept: b [1].
         deviance: twice what the log-likelihood lacks of that of p = k / R for each row; about rows - features - 1 where
             the model holds and events are many.
     """
@@ -31,7 +31,7 @@ class BinomialFit:
     deviance: float
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """logit p of rows (n, features), (n,) float64."""
+        """logit p of rows: (n, features) in the units of the fitted columns -> (n,) float64 [1]."""
         return np.asarray(x, float) @ self.weights + self.intercept
 
 
@@ -42,10 +42,13 @@ def binomial_fit(x: np.ndarray, count: ArrayLike, replicas: ArrayLike, alpha: fl
     C is 1 / (n alpha). Logits of counts, (k + 1/2) / (R - k + 1/2), pull rare events together; this does not.
 
     Args:
-        x: (n, features) float64, standardised: one alpha holds for all columns.
+        x: (n, features) float64, standardised [1]: one alpha holds for all columns.
         count: (n,) whole numbers k, 0 to R.
-        replicas: R, one number or (n,).
+        replicas: R, one whole number or (n,) of them.
         alpha: see above.
+
+    Returns:
+        BinomialFit.
 
     Raises:
         InvalidInput: NaN, counts that do not lie between 0 and R, all of them 0 or all R.

@@ -26,9 +26,9 @@ class ElasticNetPath:
     """Solutions of a grid of penalties for several sets of rows.
 
     Attributes:
-        weights: (sets, l1_ratios, alphas, features, targets) float64.
-        intercept: (sets, l1_ratios, alphas, targets).
-        gap: (sets, l1_ratios, alphas, targets) duality gap over half the target's variance: how far at most
+        weights: (sets, l1_ratios, alphas, features, targets) float64, in units of the target over those of each column.
+        intercept: (sets, l1_ratios, alphas, targets) float64, in units of the target.
+        gap: (sets, l1_ratios, alphas, targets) float64, duality gap over half the target's variance [1]: how far at most
             the objective is from its minimum.
         rounds: the same shape, int32.
     """
@@ -57,8 +57,9 @@ def elastic_net_path(
 
     Args:
         moments: of the rows; several sets of rows (folds, resamplings) of the same columns.
-        alphas: (alphas,) each at least 1e-8 of the largest eigenvalue of the covariance, in any order.
-        l1_ratios: r, (l1_ratios,) each from 0 (ridge) to 1 (lasso).
+        alphas: (alphas,) each at least 1e-8 of the largest eigenvalue of the covariance, in any order [1]: the objective takes
+            columns and targets for pure numbers.
+        l1_ratios: r, (l1_ratios,) each from 0 (ridge) to 1 (lasso) [1].
         standardize: penalise the weights of columns scaled to variance 1; the weights returned belong to
             the raw columns. A column with equal smallest and largest value gets weight 0.
         fit_intercept: else b = 0.
@@ -189,10 +190,10 @@ class ElasticNet(LinearModel):
         max_iter: rounds for each alpha on the way, in which one weight at a time enters or leaves.
 
     Attributes:
-        coef_: (features,) or (targets, features).
-        intercept_: () or (targets,).
+        coef_: (features,) or (targets, features), in units of y over those of each column.
+        intercept_: () or (targets,), in units of y.
         dual_gap_: () or (targets,), in units of half the target's variance.
-        n_iter_: rounds of the slowest target, in which one weight at a time enters or leaves.
+        n_iter_: number of rounds of the slowest target, in which one weight at a time enters or leaves.
 
     Source: LIN equation 32; scikit-learn's objective.
     """
@@ -207,7 +208,18 @@ class ElasticNet(LinearModel):
         self.max_iter = max_iter
 
     def fit(self, X, y):
-        """X (n, features), y (n,) or (n, targets)."""
+        """Fit to rows.
+
+        Args:
+            X, y: as for ``Ridge.fit``.
+
+        Raises:
+            InvalidInput: a parameter out of range, an alpha too small for the Gram matrix.
+            ValueError: as ``Ridge.fit``.
+
+        Warns:
+            sklearn.exceptions.ConvergenceWarning: the duality gap stayed above ``tol``.
+        """
         alpha = validate.number("alpha", self.alpha, above=0)
         X, y = self._rows(X, y)
         found = elastic_net_path(

@@ -27,12 +27,14 @@ class Spectrum:
     """Singular values of the centred, scaled columns, and what goes with them.
 
     Attributes:
-        singular: (k,) float64, descending: of X / sqrt(n), so that their squares are the eigenvalues of the covariance.
-        vectors: (k, features) right singular vectors, the principal directions.
-        projected: (k, targets) u'y / sqrt(n): the covariance of y and of each principal component scaled to variance 1.
-        scale: (features,) by which the columns were divided; infinite for one that does not vary.
-        mean_x, mean_y: (features,) and (targets,) what was subtracted.
-        variance_y: (targets,).
+        singular: (k,) float64, descending: of X / sqrt(n), so that their squares are the eigenvalues of the covariance; in the units
+            of the scaled columns.
+        vectors: (k, features) right singular vectors, the principal directions, of length 1 [1].
+        projected: (k, targets) u'y / sqrt(n): the covariance of y and of each principal component scaled to variance 1; in the units
+            of y.
+        scale: (features,) by which the columns were divided, in the units of these or [1]; infinite for one that does not vary.
+        mean_x, mean_y: (features,) and (targets,) what was subtracted, in the units of the columns of X and of Y.
+        variance_y: (targets,) in the units of Y squared.
     """
 
     singular: np.ndarray
@@ -48,8 +50,14 @@ class Spectrum:
         return self.singular > max(rcond * self.singular[0], np.finfo(float).tiny) if len(self.singular) else np.zeros(0, bool)
 
     def fit(self, shrink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (..., features, targets) of the raw columns and intercepts (..., targets), from factors (..., k) or
-        (..., k, targets) on the components of the least-squares solution divided by their singular values."""
+        """Weights of the raw columns and intercepts, from factors on the components of the least-squares solution.
+
+        Args:
+            shrink: (..., k) or (..., k, targets), divided by the singular values, so in units of one over these.
+
+        Returns:
+            Weights (..., features, targets) in units of y over those of each column, and intercepts (..., targets) in units of y.
+        """
         shrink = shrink[..., None] if shrink.ndim < 3 else shrink
         weights = np.einsum("kf,...kt->...ft", self.vectors, shrink * self.projected) / self.scale[:, None]
         return weights, self.mean_y - np.einsum("f,...ft->...t", self.mean_x, weights)
@@ -64,10 +72,10 @@ class Factor:
 
     Attributes:
         count: rows.
-        mean: (features + targets,) float64.
-        r: (rows, features + targets), upper triangular as long as no columns are taken out.
+        mean: (features + targets,) float64, in the units of each column.
+        r: (rows, features + targets) float64, upper triangular as long as no columns are taken out, in the units of each column.
         features: how many of the columns are X.
-        low, high: (features + targets,) smallest and largest value of each column.
+        low, high: (features + targets,) smallest and largest value of each column, in its units.
 
     Source: project notes, section 4; Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34, A206 (2012).
     """
@@ -81,7 +89,12 @@ class Factor:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 8192) -> Factor:
-        """The factor of rows X (n, features) and Y (n, targets), taken in chunks, in float64.
+        """The factor of rows, taken in chunks, in float64.
+
+        Args:
+            x: X, (n, features), each column in any units.
+            y: Y, (n, targets), or (n,) for one target, in any units.
+            chunk: rows at a time.
 
         Raises:
             InvalidInput: NaN, infinity, or shapes that do not belong together.
@@ -114,7 +127,14 @@ class Factor:
         )  # fmt: skip
 
     def columns(self, features: ArrayLike) -> Factor:
-        """The factor of some columns of X, by number, and all of Y: a fit of these needs no more than a smaller triangle."""
+        """The factor of some columns of X, by number, and all of Y: a fit of these needs no more than a smaller triangle.
+
+        Args:
+            features: (k,) indices of columns.
+
+        Raises:
+            InvalidInput: none, or one that is not there.
+        """
         chosen = np.asarray(features, int).reshape(-1)
         if not len(chosen) or chosen.min() < 0 or chosen.max() >= self.features:
             raise InvalidInput(f"features={chosen.tolist()}: give numbers of columns from 0 to {self.features - 1}")
@@ -140,11 +160,18 @@ class Factor:
         return Spectrum(s / root, vectors, u.T @ r[:, f:] / root, scale, mean[:f], mean[f:], (r[:, f:] ** 2).sum(axis=0) / self.count)
 
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True, rcond: float | None = None):
-        """``Moments.ridge_path`` for any alpha from 0 on: weights (alphas, features, targets), intercepts (alphas, targets).
+        """``Moments.ridge_path`` for any alpha from 0 on.
 
         Args:
+            alphas, standardize, fit_intercept: as for ``Moments.ridge_path``.
             rcond: singular values below this share of the largest count as zero; by default
                 machine precision times the larger of rows and features.
+
+        Returns:
+            As ``Moments.ridge_path``.
+
+        Raises:
+            InvalidInput: no alpha, or one below 0.
         """
         found = self.spectrum(standardize, fit_intercept)
         s, kept = found.singular, found.kept(default_rcond(self) if rcond is None else rcond)

@@ -54,8 +54,8 @@ class GraphNetwork(BaseEstimator):
 
     Attributes:
         network_: a ``networks.GraphLayers``.
-        n_parameters_: weights and biases in all.
-        targets_: how many of each particle.
+        n_parameters_: number of weights and biases in all.
+        targets_: number of targets of each particle.
         loss_curve_, validation_curve_, pearson_curves_, n_iter_, chosen_, seconds_: as of ``MLPRegressor``, of standardised targets.
 
     Raises:
@@ -105,14 +105,15 @@ class GraphNetwork(BaseEstimator):
 
         Args:
             snapshots: C configurations of N particles each.
-            targets: (C, N) or (C, N, targets), of a single snapshot (N,) too; NaN where a particle has none.
-            columns: (C, N, features) of any descriptor, raw.
+            targets: (C, N) or (C, N, targets), of a single snapshot (N,) too, in any units; NaN where a particle has none.
+            columns: (C, N, features) of any descriptor, raw, in any units.
             validation: (snapshots, targets) of other configurations, or with columns as a third: the weights after the epoch of
                 their best score are kept.
             watch: further such tuples by name, looked at after every epoch: see ``pearson_curves_``. They decide nothing.
 
         Raises:
-            InvalidInput, UnknownSpecies, BoxTooSmall, NotConverged, CheckpointMismatch
+            InvalidInput, UnknownSpecies, BoxTooSmall, NotConverged
+            CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint.
         """
         import jax
         import jax.numpy as jnp
@@ -160,10 +161,10 @@ class GraphNetwork(BaseEstimator):
 
         Args:
             snapshots: C configurations.
-            columns: (C, N, features), if ``fit`` was given some.
+            columns: (C, N, features) in the units of those of ``fit``, if it was given some.
 
         Returns:
-            (C, N) or (C, N, targets) float64; without the first axis for a single snapshot.
+            (C, N) or (C, N, targets) float64, in the units of the targets; without the first axis for a single snapshot.
 
         Raises:
             InvalidInput, UnknownSpecies, BoxTooSmall
@@ -185,11 +186,11 @@ class GraphNetwork(BaseEstimator):
         Args:
             snapshot: one configuration.
             particles: (P,) i.
-            columns: (N, features), if ``fit`` was given some.
+            columns: (N, features) in the units of those of ``fit``, if it was given some.
             target: which, if several were learned.
 
         Returns:
-            (P, N, features) float32, per unit of a raw column.
+            (P, N, features) float32, in the units of the target over those of each raw column.
 
         Raises:
             InvalidInput, UnknownSpecies, BoxTooSmall

@@ -18,9 +18,9 @@ class Hyperplane:
     Mean and deviation belong to the model: they are applied unchanged at every temperature.
 
     Attributes:
-        mean, deviation: (columns,) float64 of the training rows; a column that did not vary there has deviation 1.
-        weights: (columns,) float64, of standardised columns.
-        bias: b.
+        mean, deviation: (columns,) float64 of the training rows, in the units of each column; one that did not vary there has deviation 1.
+        weights: (columns,) float64, of standardised columns, in the units of S.
+        bias: b, in the units of S.
 
     Source: TH section 2.2.3.
     """
@@ -36,11 +36,13 @@ class Hyperplane:
 
         Args:
             model: with ``fit``, ``coef_`` and ``intercept_``, such as ``LinearSVC`` or ``Ridge``; fitted here.
-            x: (rows, columns) float64.
-            y: (rows,), two classes, of which the larger is on the side S > 0, or numbers.
+            x: (rows, columns) float64, each column in any units.
+            y: (rows,), two classes, of which the larger is on the side S > 0 (S is then a pure number), or numbers in any units, which
+                are those of S.
 
         Raises:
             InvalidInput: NaN, or more than two classes.
+            As the model's ``fit``.
         """
         x = validate.array("x", x, np.float64, (None, None))
         low, high = x.min(axis=0), x.max(axis=0)
@@ -53,7 +55,7 @@ class Hyperplane:
         return cls(mean, deviation, weights.reshape(-1), -float(np.ravel(model.intercept_)[0]))
 
     def score(self, x: np.ndarray) -> np.ndarray:
-        """(...,) float64: S of rows (..., columns).
+        """S of rows: x (..., columns) in the units of the fitted columns -> (...) float64 in the units of S.
 
         Raises:
             InvalidInput: another number of columns than the hyperplane was fitted to.
@@ -61,7 +63,11 @@ class Hyperplane:
         return self.projection(x) - self.bias
 
     def projection(self, x: np.ndarray) -> np.ndarray:
-        """(...,) float64: w.F, without the bias. Raises as ``score``."""
+        """w.F, without the bias: x (..., columns) in the units of the fitted columns -> (...) float64 in the units of S.
+
+        Raises:
+            InvalidInput: another number of columns than the hyperplane was fitted to.
+        """
         x = np.asarray(x, float)
         if x.shape[-1:] != self.weights.shape:
             raise InvalidInput(f"x has shape {x.shape}; expected (..., {len(self.weights)}), the columns that the hyperplane was fitted to")
@@ -69,7 +75,11 @@ class Hyperplane:
         return x @ weights - float(self.mean @ weights)
 
     def normal(self, space: str = "standardised") -> np.ndarray:
-        """(columns,) float64, of length 1: in ``"standardised"`` columns, whose units are this model's own, or in ``"raw"`` ones."""
+        """(columns,) float64, of length 1 [1]: in ``"standardised"`` columns, whose units are this model's own, or in ``"raw"`` ones.
+
+        Raises:
+            InvalidInput: another space, or weights that are all 0.
+        """
         validate.choice("space", space, ("standardised", "raw"))
         along = self.weights if space == "standardised" else self.weights / self.deviation
         length = float(np.linalg.norm(along))
@@ -83,6 +93,9 @@ def cosine(a: Hyperplane, b: Hyperplane, space: str = "standardised") -> float:
 
     ``"standardised"`` compares weights each in its own training deviations, as the tables of TH do; ``"raw"`` compares
     directions in one space.
+
+    Raises:
+        As ``Hyperplane.normal``.
 
     Source: TH tables 2.1 and 3.1.
     """

@@ -66,11 +66,11 @@ class KernelSVR(RegressorMixin, BaseEstimator):
         memory_gb: the most that the matrices of a fit may take [10^9 bytes]; more rows are refused.
 
     Attributes:
-        dual_coef_: (n,) beta, from -C to C; about 0 for rows inside the tube.
-        intercept_: () b.
-        gamma_: the number that was used.
-        duality_gap_: how far at most the objective is above its minimum, over the objective.
-        n_iter_: steps.
+        dual_coef_: (n,) beta, from -C to C, in units of y; about 0 for rows inside the tube.
+        intercept_: () b, in units of y.
+        gamma_: a number, that was used, in units of one over the squares of the columns.
+        duality_gap_: a number, how far at most the objective is above its minimum, over the objective [1].
+        n_iter_: number of steps.
 
     Raises:
         InvalidInput: a parameter out of range, more rows than the memory allows.
@@ -91,7 +91,17 @@ class KernelSVR(RegressorMixin, BaseEstimator):
         self.memory_gb = memory_gb
 
     def fit(self, X, y):
-        """X (n, features), y (n,)."""
+        """Fit to rows.
+
+        Args:
+            X: (n, features) float64, all columns of one scale, in any units.
+            y: (n,) float64, in any units.
+
+        Raises:
+            InvalidInput: a parameter out of range, more rows than ``memory_gb`` holds.
+            NotConverged
+            ValueError: as ``Ridge.fit``.
+        """
         cost, epsilon = validate.number("C", self.C, above=0), validate.number("epsilon", self.epsilon, least=0)
         tolerance, most = validate.number("tol", self.tol, least=1e-12), validate.whole("max_iter", self.max_iter, least=1)
         memory = validate.number("memory_gb", self.memory_gb, above=0) * 1e9
@@ -117,7 +127,14 @@ class KernelSVR(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """(n,); no array of (rows of X) x (training rows) is made, but a part of 64 MB."""
+        """Of rows; no array of (rows of X) x (training rows) is made, but a part of 64 MB.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n,) float64, in units of y.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         parts = _chunks(X - self._mean, self._rows, self.gamma_)

@@ -18,10 +18,10 @@ class LeastSquares(LinearModel):
             machine precision times the larger of rows and features, as of ``numpy.linalg.lstsq``.
 
     Attributes:
-        coef_: (features,) or (targets, features).
-        intercept_: () or (targets,).
-        rank_: singular values kept.
-        singular_: (k,) singular values of the centred columns over sqrt(n), descending.
+        coef_: (features,) or (targets, features), in units of y over those of each column.
+        intercept_: () or (targets,), in units of y.
+        rank_: number of singular values kept.
+        singular_: (k,) singular values of the centred columns over sqrt(n), descending, in the units of the columns.
 
     Source: LIN equation 20, by singular values of an R factor in place of C^-1.
     """
@@ -31,7 +31,15 @@ class LeastSquares(LinearModel):
         self.rcond = rcond
 
     def fit(self, X, y):
-        """X (n, features), y (n,) or (n, targets)."""
+        """Fit to rows.
+
+        Args:
+            X, y: as for ``Ridge.fit``.
+
+        Raises:
+            InvalidInput: ``rcond`` outside [0, 1].
+            ValueError: as ``Ridge.fit``.
+        """
         rcond = None if self.rcond is None else validate.number("rcond", self.rcond, least=0, most=1)
         X, y = self._rows(X, y)
         factor = Factor.of(X, y)

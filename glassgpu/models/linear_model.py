@@ -26,7 +26,14 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.intercept_ = self._shaped(intercept)
 
     def predict(self, X):
-        """(n,) or (n, targets)."""
+        """X w + b.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n,) or (n, targets) float64, in units of y.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return X @ self.coef_.T + self.intercept_

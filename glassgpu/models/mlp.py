@@ -81,8 +81,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         batch: rows of a step at most; all batches of an epoch have the same size, for which a few rows may come twice.
         weight_decay: by which weights, not biases, shrink in units of ``learning_rate`` a step (AdamW).
         alpha: times the weights, not biases, is added to the slope that Adam is told: ``weight_decay`` of PyTorch's Adam.
-        dropout: share of a hidden layer's values that is set to zero at random in training (the rest is scaled up), the same for every
-            hidden layer, or one for each.
+        dropout: share of a hidden layer's values that is set to zero at random in training (the rest is scaled up), one number for every
+            hidden layer, or one for each [1].
         patience: epochs without a better score of the validation rows after which training ends; None: never before
             ``epochs``. Needs ``validation`` of ``fit``.
         select: the score that chooses the epoch whose weights are kept: the least ``"error"`` of the validation rows, or their largest
@@ -92,15 +92,15 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         checkpoint: file in which training is kept three times a minute; the same call goes on from it.
 
     Attributes:
-        coefs_: weights of each layer, (inputs, outputs) float64.
-        intercepts_: biases of each layer, (outputs,) float64.
-        n_parameters_: weights and biases in all.
-        loss_curve_: (epochs,) mean squared error of the batches of each epoch, while they are learned.
-        validation_curve_: (epochs,) mean squared error of the validation rows after each epoch, if there are any.
-        pearson_curves_: by name of the rows that were watched, ``"validation"`` first, (epochs,) their Pearson coefficient.
-        n_iter_: epochs run.
-        seconds_: that the epochs took, of all networks of a call together.
-        chosen_: the epoch, from 0, whose weights were kept.
+        coefs_: weights of each layer, (inputs, outputs) float64, from the units of the columns to those of y.
+        intercepts_: biases of each layer, (outputs,) float64, in the units of y in the last.
+        n_parameters_: number of weights and biases in all.
+        loss_curve_: (epochs,) mean squared error of the batches of each epoch, while they are learned, in units of y squared.
+        validation_curve_: (epochs,) mean squared error of the validation rows after each epoch, if there are any, in units of y squared.
+        pearson_curves_: by name of the rows that were watched, ``"validation"`` first, (epochs,) their Pearson coefficient [1].
+        n_iter_: number of epochs run.
+        seconds_: number of seconds that the epochs took, of all networks of a call together.
+        chosen_: number of the epoch, from 0, whose weights were kept.
 
     Raises:
         InvalidInput: a parameter out of range, patience without validation rows.
@@ -131,10 +131,21 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.checkpoint = checkpoint
 
     def fit(self, X, y, validation=None):
-        """X (n, features), y (n,) or (n, targets); ``validation``, if given, is such a pair, of other configurations.
+        """Fit to rows.
 
         No rows are put aside at random: neighbours in one configuration share what they know. With validation
         rows the weights after the epoch of their best score are kept.
+
+        Args:
+            X: (n, features) float64, standardised [1].
+            y: (n,) or (n, targets) float64, in units of its own deviation or so.
+            validation: a pair like X and y, (m, features) and (m,) or (m, targets) in their units, of other configurations.
+
+        Raises:
+            InvalidInput: a parameter out of range, rows that do not belong together.
+            NotConverged
+            CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint.
+            ValueError: as ``Ridge.fit``.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._one_target = y.ndim == 1
@@ -167,7 +178,14 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return [width] * self.layers
 
     def predict(self, X):
-        """(n,) or (n, targets)."""
+        """Of rows.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n,) or (n, targets) float64, in units of y.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         parts = [X[first : first + CHUNK] for first in range(0, len(X), CHUNK)]
@@ -178,7 +196,14 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return found[:, 0] if self._one_target else found
 
     def gradients(self, X):
-        """How predictions answer to columns, d prediction / d column: (n, features), or (n, targets, features), float64."""
+        """How predictions answer to columns, d prediction / d column.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n, features), or (n, targets, features), float64, in units of y over those of each column.
+        """
         check_is_fitted(self)
         hidden = [validate_data(self, X, dtype=np.float64, reset=False)]
         for weight, bias in zip(self.coefs_[:-1], self.intercepts_[:-1], strict=True):

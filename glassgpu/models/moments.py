@@ -89,11 +89,11 @@ class Products:
     """Products per row of the columns of a fit.
 
     Attributes:
-        gram: (features, features) X'X / n.
-        product: (features, targets) X'y / n.
-        square: (targets,) y'y / n.
-        scale: (features,) by which the columns were divided; infinite for one that does not vary.
-        mean_x, mean_y: (features,) and (targets,) what was subtracted.
+        gram: (features, features) X'X / n, in units of the scaled columns squared.
+        product: (features, targets) X'y / n, in units of the scaled columns times those of y.
+        square: (targets,) y'y / n, in units of y squared.
+        scale: (features,) by which the columns were divided, in the units of these or [1]; infinite for one that does not vary.
+        mean_x, mean_y: (features,) and (targets,) what was subtracted, in the units of the columns of X and of Y.
     """
 
     gram: np.ndarray
@@ -113,10 +113,10 @@ class Moments:
 
     Attributes:
         count: rows.
-        mean: (features + targets,) float64.
-        scatter: (features + targets, features + targets) sums of products about the mean.
+        mean: (features + targets,) float64, in the units of each column.
+        scatter: (features + targets, features + targets) float64, sums of products about the mean, in the units of both columns.
         features: how many of the columns are X.
-        low, high: (features + targets,) smallest and largest value of each column.
+        low, high: (features + targets,) smallest and largest value of each column, in its units.
     """
 
     count: int
@@ -128,7 +128,16 @@ class Moments:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, chunk: int = 8192) -> Moments:
-        """Moments of rows X (n, features) and Y (n, targets), accumulated in chunks in float64."""
+        """Moments of rows, accumulated in chunks in float64.
+
+        Args:
+            x: X, (n, features), each column in any units.
+            y: Y, (n, targets), or (n,) for one target, in any units.
+            chunk: rows at a time.
+
+        Raises:
+            InvalidInput: NaN, infinity, or shapes that do not belong together.
+        """
         x, y = rows_of(x, y)
         mean = finite_means(x, y)
         total, scatter = np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
@@ -185,7 +194,7 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """(features + targets, features + targets), divided by the count."""
+        """(features + targets, features + targets) float64, the scatter divided by the count, in the units of both columns."""
         return self.scatter / self.count
 
     def products(self, standardize: bool, fit_intercept: bool) -> Products:
@@ -215,11 +224,16 @@ class Moments:
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition: ``ridge_paths`` of one set.
 
+        Args:
+            alphas, standardize, fit_intercept: as for ``models.ridge_paths``.
+
         Returns:
-            Weights (alphas, features, targets) and intercepts (alphas, targets).
+            Weights (alphas, features, targets), in units of y over those of each column, and intercepts (alphas, targets), in units of y.
 
         Raises:
             InvalidInput: an alpha too small for the Gram matrix.
+
+        Source: LIN equation 23.
         """
         from glassgpu.models.ridge import ridge_paths
 

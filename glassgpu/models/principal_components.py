@@ -25,14 +25,14 @@ class PrincipalComponentRegression(LinearModel):
         fit_intercept: whether columns and targets are centred.
 
     Attributes:
-        coef_: (features,) or (targets, features), of the columns.
-        intercept_: () or (targets,).
-        mean_: (features,) what is subtracted.
-        components_: (k, features) unit vectors u of LIN equation 33, by falling eigenvalue; those whose
+        coef_: (features,) or (targets, features), of the columns, in units of y over those of each.
+        intercept_: () or (targets,), in units of y.
+        mean_: (features,) what is subtracted, in the units of the columns.
+        components_: (k, features) vectors u of length 1 of LIN equation 33 [1], by falling eigenvalue; those whose
             variance is rounding are left out.
-        eigenvalues_: (k,) their variances.
-        correlation_: (k,) or (targets, k) Pearson coefficients R of target and component (LIN figure 8b).
-        used_: (p,) or (targets, p) which components are used, in order.
+        eigenvalues_: (k,) their variances, in the units of the columns squared.
+        correlation_: (k,) or (targets, k) Pearson coefficients R of target and component [1] (LIN figure 8b).
+        used_: (p,) or (targets, p) indices of the components that are used, in order.
 
     Source: LIN equations 33 to 40.
     """
@@ -43,7 +43,15 @@ class PrincipalComponentRegression(LinearModel):
         self.fit_intercept = fit_intercept
 
     def fit(self, X, y):
-        """X (n, features), y (n,) or (n, targets)."""
+        """Fit to rows.
+
+        Args:
+            X, y: as for ``Ridge.fit``.
+
+        Raises:
+            InvalidInput: a parameter out of range.
+            ValueError: as ``Ridge.fit``.
+        """
         validate.choice("order", self.order, ORDERS)
         asked = None if self.n_components is None else validate.whole("n_components", self.n_components, least=1)
         X, y = self._rows(X, y)
@@ -71,7 +79,16 @@ class PrincipalComponentRegression(LinearModel):
         return self
 
     def principal_components(self, X):
-        """Principal components of rows, each scaled to variance 1 on the training rows, (n, k) (LIN equation 36)."""
+        """Principal components of rows, each scaled to variance 1 on the training rows.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n, k) float64 [1].
+
+        Source: LIN equation 36.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return (X - self.mean_) @ self.components_.T / np.sqrt(self.eigenvalues_)

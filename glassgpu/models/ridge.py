@@ -27,13 +27,13 @@ def ridge_path(x: np.ndarray, y: np.ndarray, alphas: ArrayLike, fit_intercept: b
     values of a triangular factor (``Factor``), which keep twice as many digits.
 
     Args:
-        x: (n, features) float64.
-        y: (n, targets) float64.
-        alphas: (alphas,), each at least 0.
+        x: (n, features) float64, each column in any units.
+        y: (n, targets) float64, or (n,) for one target, in any units.
+        alphas: (alphas,), each at least 0, in units of the columns squared.
         fit_intercept: else b = 0.
 
     Returns:
-        Weights (alphas, features, targets) and intercepts (alphas, targets).
+        Weights (alphas, features, targets), in units of y over those of each column, and intercepts (alphas, targets), in units of y.
 
     Raises:
         InvalidInput
@@ -57,14 +57,15 @@ def ridge_paths(
     Args:
         moments: of several sets of rows (folds, resamplings) of the same columns.
         alphas: (alphas,) per sample (LIN equation 23), each at least 1e-8 of the largest eigenvalue of
-            the covariance of any set.
+            the covariance of any set, in units of the (scaled) columns squared.
         standardize: penalise the weights of columns scaled to variance 1 (the weights returned still
             belong to the raw columns). A column with equal smallest and largest value says nothing and
             gets weight 0.
         fit_intercept: else b = 0.
 
     Returns:
-        Weights (sets, alphas, features, targets) and intercepts (sets, alphas, targets), float64.
+        Weights (sets, alphas, features, targets), in units of y over those of each column, and intercepts (sets, alphas, targets), in
+        units of y, float64.
 
     Raises:
         InvalidInput: an alpha too small for a Gram matrix, no sets, or sets of different columns.
@@ -135,8 +136,8 @@ class Ridge(LinearModel):
         fit_intercept: whether b is fitted.
 
     Attributes:
-        coef_: (features,) or (targets, features).
-        intercept_: () or (targets,).
+        coef_: (features,) or (targets, features), in units of y over those of each column.
+        intercept_: () or (targets,), in units of y.
 
     Source: LIN equation 23; CMP section II.A.
     """
@@ -146,7 +147,16 @@ class Ridge(LinearModel):
         self.fit_intercept = fit_intercept
 
     def fit(self, X, y):
-        """X (n, features), y (n,) or (n, targets)."""
+        """Fit to rows.
+
+        Args:
+            X: (n, features) float64, each column in any units.
+            y: (n,) or (n, targets) float64, in any units.
+
+        Raises:
+            InvalidInput: ``alpha`` below 0.
+            ValueError: what scikit-learn refuses: NaN, infinity, unequal lengths.
+        """
         alpha = validate.number("alpha", self.alpha, least=0)
         X, y = self._rows(X, y)
         weights, intercept = ridge_path(X, y, [alpha], self.fit_intercept)

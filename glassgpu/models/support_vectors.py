@@ -55,11 +55,12 @@ class LinearSVC(ClassifierMixin, BaseEstimator):
         max_iter: steps of Newton's method.
 
     Attributes:
-        classes_: (classes,) sorted.
-        coef_: (1, features) for two classes, the second of which is the positive one, else (classes, features).
-        intercept_: (1,) or (classes,).
-        duality_gap_: (1,) or (classes,) how far at most the objective is above its minimum, over the objective.
-        n_iter_: steps, of the slowest class.
+        classes_: (classes,) sorted, in the units of y, if it has any.
+        coef_: (1, features) for two classes, the second of which is the positive one, else (classes, features), in units of one over
+            those of the columns.
+        intercept_: (1,) or (classes,) [1].
+        duality_gap_: (1,) or (classes,) how far at most the objective is above its minimum, over the objective [1].
+        n_iter_: number of steps, of the slowest class.
 
     Raises:
         InvalidInput: a parameter out of range, fewer than two classes.
@@ -83,7 +84,17 @@ class LinearSVC(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
 
     def fit(self, X, y):
-        """X (n, features), y (n,) labels of any kind that can be sorted."""
+        """Fit to rows.
+
+        Args:
+            X: (n, features) float64, each column in any units.
+            y: (n,) labels of any kind that can be sorted: whole numbers, bool, names.
+
+        Raises:
+            InvalidInput: a parameter out of range, fewer than two classes.
+            NotConverged
+            ValueError: as ``Ridge.fit``.
+        """
         cost, tolerance, most = _checked(self)
         squared = validate.choice("loss", self.loss, ("hinge", "squared_hinge")) == "squared_hinge"
         X, y = validate_data(self, X, y, dtype=np.float64)
@@ -99,14 +110,28 @@ class LinearSVC(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X):
-        """w x + b, (n,) for two classes, else (n, classes)."""
+        """w x + b.
+
+        Args:
+            X: (n, features) float64, in the units of the fitted columns.
+
+        Returns:
+            (n,) for two classes, else (n, classes), float64 [1].
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         found = X @ self.coef_.T + self.intercept_
         return found[:, 0] if len(self.classes_) == 2 else found
 
     def predict(self, X):
-        """Labels (n,)."""
+        """The class of each row.
+
+        Args:
+            X: as for ``decision_function``.
+
+        Returns:
+            (n,) of ``classes_``, in the units of y, if it has any.
+        """
         found = self.decision_function(X)
         return self.classes_[(found > 0).astype(int) if found.ndim == 1 else found.argmax(axis=1)]
 
@@ -126,10 +151,10 @@ class LinearSVR(LinearModel):
         max_iter: steps of Newton's method.
 
     Attributes:
-        coef_: (features,) or (targets, features).
-        intercept_: () or (targets,).
-        duality_gap_: () or (targets,), how far at most the objective is above its minimum, over the objective.
-        n_iter_: steps, of the slowest target.
+        coef_: (features,) or (targets, features), in units of y over those of each column.
+        intercept_: () or (targets,), in units of y.
+        duality_gap_: () or (targets,), how far at most the objective is above its minimum, over the objective [1].
+        n_iter_: number of steps, of the slowest target.
 
     Raises:
         InvalidInput, NotConverged: as of ``LinearSVC``.
@@ -149,7 +174,16 @@ class LinearSVR(LinearModel):
         self.max_iter = max_iter
 
     def fit(self, X, y):
-        """X (n, features), y (n,) or (n, targets)."""
+        """Fit to rows.
+
+        Args:
+            X, y: as for ``Ridge.fit``.
+
+        Raises:
+            InvalidInput: a parameter out of range.
+            NotConverged
+            ValueError: as ``Ridge.fit``.
+        """
         cost, tolerance, most = _checked(self)
         epsilon = validate.number("epsilon", self.epsilon, least=0)
         losses = ("epsilon_insensitive", "squared_epsilon_insensitive")

@@ -50,8 +50,8 @@ def fit_together(
 
     Args:
         estimators: to be fitted, one for each target.
-        X: (n, features).
-        y: (n, estimators).
+        X: (n, features) float64, standardised [1].
+        y: (n, targets) float64, in any units, one target for each estimator.
         validation: (X, y) of other configurations, as for ``MLPRegressor.fit``.
         watch: further rows (X, y) by name, looked at after every epoch: see ``pearson_curves_``. They decide nothing.
         columns: how many columns, counted from the first, each network is shown; None: all.
@@ -64,7 +64,11 @@ def fit_together(
 
     Raises:
         InvalidInput: an estimator that is no ``MLPRegressor``, or comes twice; shapes that do not belong together.
-        NotConverged, CheckpointMismatch
+        NotConverged
+        CheckpointMismatch, FileFormatError, OutputNotWritable: of the checkpoint.
+        ValueError: X that scikit-learn refuses: NaN, infinity.
+
+    Source: TH section A.0.3; CMP section II.B.
     """
     from glassgpu.models.mlp import MLPRegressor
 

@@ -47,6 +47,7 @@ class Page:
         writable(folder / "report.html")
 
     def heading(self, text: str) -> None:
+        """A heading of the second level."""
         self._parts.append(f"<h2>{html.escape(text)}</h2>")
 
     def text(self, *paragraphs: str) -> None:

@@ -57,26 +57,30 @@ def correlations(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
 
 
 def correlation_matrix(x: np.ndarray) -> np.ndarray:
-    """C, the Pearson coefficients of all pairs of columns, (features, features) float64 (LIN equation 15).
+    """C, the Pearson coefficients of all pairs of columns, (features, features) float64 [1].
 
     Args:
-        x: (n, features) float64.
+        x: (n, features) float64, each column in any units.
 
     Raises:
         InvalidInput: NaN, a column that does not vary.
+
+    Source: LIN equation 15.
     """
     return correlations(x)
 
 
 def pearson_vector(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """R[X, Y], the Pearson coefficients of every column with y, (features,) or (features, targets) (LIN equation 14).
+    """R[X, Y], the Pearson coefficients of every column with y, (features,) or (features, targets) float64 [1].
 
     Args:
-        x: (n, features) float64.
-        y: (n,) or (n, targets) float64.
+        x: (n, features) float64, each column in any units.
+        y: (n,) or (n, targets) float64, in any units.
 
     Raises:
         InvalidInput: NaN, a column that does not vary.
+
+    Source: LIN equation 14.
     """
     matrix = correlations(x, y)
     f = np.shape(x)[1]
@@ -85,15 +89,17 @@ def pearson_vector(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def eigenvalues(x: np.ndarray) -> np.ndarray:
-    """Eigenvalues of the correlation matrix, (features,) float64, descending.
+    """Eigenvalues of the correlation matrix, (features,) float64, descending [1].
 
     They are squares of singular values of an R factor: small ones keep twice the digits that C has.
 
     Args:
-        x: (n, features) float64.
+        x: (n, features) float64, each column in any units.
 
     Raises:
         InvalidInput: NaN, a column that does not vary.
+
+    Source: LIN section V.A, by singular values (project notes, section 4).
     """
     factor = standardized(x)
     found = np.zeros(factor.features)
@@ -109,11 +115,11 @@ def condition_number(x: np.ndarray, alpha: ArrayLike = 0.0) -> np.ndarray:
     of lambda_min, and the number says no more than "singular"; fewer rows than columns are singular: infinite.
 
     Args:
-        x: (n, features) float64.
-        alpha: penalties of ridge regression, per sample, one or several.
+        x: (n, features) float64, each column in any units.
+        alpha: penalties of ridge regression, per sample, one number or (alphas,) [1].
 
     Returns:
-        float64 of the shape of alpha.
+        float64 of the shape of alpha [1].
 
     Raises:
         InvalidInput: NaN, a column that does not vary, a negative alpha.
@@ -126,13 +132,13 @@ def condition_number(x: np.ndarray, alpha: ArrayLike = 0.0) -> np.ndarray:
 
 
 def variance_inflation(x: np.ndarray) -> np.ndarray:
-    """VIF of each column, (features,) float64: the diagonal of C^-1, by which the variance of its weight grows.
+    """VIF of each column, (features,) float64 [1]: the diagonal of C^-1, by which the variance of its weight grows.
 
     1: independent of all others; above 10: a poorly known weight. A column that is a combination of others,
     as far as rounding tells, has infinity.
 
     Args:
-        x: (n, features) float64.
+        x: (n, features) float64, each column in any units.
 
     Raises:
         InvalidInput: NaN, a column that does not vary.
@@ -152,8 +158,8 @@ class RidgeTrace:
     """Weights of standardised columns against alpha.
 
     Attributes:
-        alphas: (alphas,).
-        weights: (alphas, features) or (alphas, features, targets).
+        alphas: (alphas,) [1].
+        weights: (alphas, features) or (alphas, features, targets) [1].
         resolved: (alphas,) bool: alpha is above features x machine precision x lambda_max; below, what differs between
             weights is rounding.
     """
@@ -167,9 +173,12 @@ def ridge_trace(x: np.ndarray, y: np.ndarray, alphas: ArrayLike) -> RidgeTrace:
     """Weights of ridge regression for a range of alpha, columns and y scaled to variance 1 (LIN figure 4).
 
     Args:
-        x: (n, features) float64.
-        y: (n,) or (n, targets) float64.
-        alphas: per sample, each from 0 on.
+        x: (n, features) float64, each column in any units.
+        y: (n,) or (n, targets) float64, in any units.
+        alphas: (alphas,) per sample, each from 0 on [1].
+
+    Returns:
+        RidgeTrace.
 
     Raises:
         InvalidInput: NaN, a column that does not vary, a negative alpha.
@@ -185,19 +194,37 @@ def ridge_trace(x: np.ndarray, y: np.ndarray, alphas: ArrayLike) -> RidgeTrace:
 
 
 def effective_thresholds(values: np.ndarray, alpha: float) -> np.ndarray:
-    """lambda / (lambda + alpha) of each eigenvalue: how much of a principal component ridge lets through (LIN appendix D.2)."""
+    """lambda / (lambda + alpha) of each eigenvalue: how much of a principal component ridge lets through.
+
+    Args:
+        values: (k,) eigenvalues lambda, in any units.
+        alpha: per sample, in the units of these.
+
+    Returns:
+        (k,) float64 from 0 to 1 [1].
+
+    Raises:
+        InvalidInput: an alpha below 0.
+
+    Source: LIN appendix D.2.
+    """
     values, alpha = np.asarray(values, float), validate.number("alpha", alpha, least=0)
     with np.errstate(invalid="ignore"):
         return np.where(values > 0, values / (values + alpha), 0.0)
 
 
 def ridge_pearson(correlation: np.ndarray, values: np.ndarray, alpha: float) -> float:
-    """Pearson coefficient of y and a ridge fit on the rows that it was fitted on, from the principal components (LIN equation D5).
+    """Pearson coefficient of y and a ridge fit on the rows that it was fitted on, from the principal components.
 
     Args:
-        correlation: (k,) Pearson coefficients of y with the components.
-        values: (k,) eigenvalues.
-        alpha: per sample; 0 gives sqrt(sum R^2) (LIN equation 39).
+        correlation: (k,) Pearson coefficients of y with the components [1].
+        values: (k,) eigenvalues, in any units.
+        alpha: per sample, in the units of these; 0 gives sqrt(sum R^2) (LIN equation 39).
+
+    Raises:
+        As ``effective_thresholds``.
+
+    Source: LIN equation D5.
     """
     let = effective_thresholds(values, alpha)
     r2 = np.asarray(correlation, float) ** 2
@@ -210,12 +237,12 @@ def information_criteria(residual: ArrayLike, rows: int, parameters: ArrayLike) 
     AIC = n ln(MSE) + 2 k, BIC = n ln(MSE) + k ln n, less what all models of the same rows share.
 
     Args:
-        residual: mean squared error on the rows that the models were fitted on.
+        residual: an array of any shape, mean squared error of each model on the rows that it was fitted on, in any units.
         rows: n. Rows that repeat one another (particles whose surroundings overlap) count as if independent.
-        parameters: k of each model, the intercept not counted.
+        parameters: k of each model, numbers of parameters, of the same shape, the intercept not counted.
 
     Returns:
-        Two float64 arrays of the shape of ``residual``.
+        Two float64 arrays of the shape of ``residual`` [1].
 
     Raises:
         InvalidInput: an error that is not positive.
@@ -240,6 +267,8 @@ class TwoFeatures:
 
     Raises:
         InvalidInput: columns that are one and the same.
+
+    Source: LIN equations 28 to 31, appendix D.
     """
 
     r: float

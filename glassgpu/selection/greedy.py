@@ -24,7 +24,7 @@ class Selection:
     Attributes:
         features: numbers of the columns of X, in the order of their selection.
         names: their names.
-        imbalance: (n_features, 2) float64, for X_d = the first d = 1, 2, ... of them. With y: Delta(X_d -> y) and
+        imbalance: (features, 2) float64 [1], for X_d = the first d = 1, 2, ... of them. With y: Delta(X_d -> y) and
             Delta(y -> X_d). Without: Delta(X_d -> X_full) and Delta(X_full -> X_d).
     """
 
@@ -49,10 +49,10 @@ def greedy_selection(
     (Delta(X_full -> X_d) + Delta(X_d -> X_full)) / sqrt(2). Of columns that are equally good the first is taken.
 
     Args:
-        X: (N, M) float64, a column per feature; or (configuration, N, M), of which each configuration is selected from by
+        X: (N, M) float64, a column per feature, in any units; or (configuration, N, M), of which each configuration is selected from by
             itself, as in the paper, so that errors are standard deviations over configurations. Names come from the
             coordinate ``feature`` of an xarray DataArray, else they are x0, x1, ...
-        y: (N,) float64, such as a propensity, or (N, targets), which are used as given; with a leading axis where X has one.
+        y: (N,) float64, such as a propensity, or (N, targets), which are used as given, in any units; with a leading axis where X has one.
         n_features: how many to choose; all by default.
         standardize: give the columns of X zero mean and unit variance over the N points first. Without it they
             are used as given, so that those with the larger spread count more.
@@ -158,9 +158,9 @@ def added_noise(
     Columns that tell nothing raise Delta once it has come to its end, unlike those of a linear fit.
 
     Args:
-        X: (N, M) float64.
+        X: (N, M) float64, in any units.
         features: the columns chosen, such as ``Selection.features``, in order.
-        y: (N,) or (N, targets) float64.
+        y: (N,) or (N, targets) float64, in any units.
         draws: how many columns of noise, of zero mean and unit variance, are tried, each by itself.
         seed: of the noise.
         standardize: as in ``greedy_selection``; without it noise of unit variance may be much or little.
@@ -168,7 +168,7 @@ def added_noise(
         threads: CPU threads; they do not reach the result.
 
     Returns:
-        Delta(X_d -> y), and (draws,) float64 with noise.
+        Delta(X_d -> y), and (draws,) float64 with noise [1].
 
     Raises:
         InvalidInput, DeviceMissing, CompilerMissing

@@ -32,8 +32,8 @@ def information_imbalance(A: ArrayLike, B: ArrayLike, backend: str = "auto", thr
     all columns of one variable one scale first.
 
     Args:
-        A: (N,) or (N, columns) float64, N at least 3.
-        B: the same of another variable of the same points.
+        A: (N,) or (N, columns) float64, N at least 3, all columns in the same units, in any units.
+        B: (N,) or (N, columns) float64, in any units, of another variable of the same points.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"``.
         threads: CPU threads; they do not reach the result.
 

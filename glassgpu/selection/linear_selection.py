@@ -42,9 +42,12 @@ def lasso_selection(x: np.ndarray, y: np.ndarray, n_features: int) -> LassoSelec
     penalty gives the number asked for.
 
     Args:
-        x: (n, features) float64.
-        y: (n,) float64.
+        x: (n, features) float64, each column in any units.
+        y: (n,) float64, in any units.
         n_features: how many.
+
+    Returns:
+        LassoSelection.
 
     Raises:
         InvalidInput: NaN, a column that does not vary, a number out of range, or more columns than ever enter.
@@ -86,8 +89,8 @@ def recursive_elimination(x: np.ndarray, y: np.ndarray, n_features: int, alpha: 
     """Fit by ridge regression, leave out the column of the smallest weight, and again, until ``n_features`` are left.
 
     Args:
-        x: (n, features) float64; columns and target are scaled to variance 1.
-        y: (n,) float64.
+        x: (n, features) float64, each column in any units; columns and target are scaled to variance 1.
+        y: (n,) float64, in any units.
         n_features: how many.
         alpha: per sample; without a penalty collinear columns have large weights.
 
@@ -119,8 +122,8 @@ def minimum_redundancy(x: np.ndarray, y: np.ndarray, n_features: int, scheme: st
     |R| with those chosen before; of equals the first.
 
     Args:
-        x: (n, features) float64.
-        y: (n,) float64.
+        x: (n, features) float64, each column in any units.
+        y: (n,) float64, in any units.
         n_features: how many.
         scheme: see above.
 
@@ -147,7 +150,7 @@ def minimum_redundancy(x: np.ndarray, y: np.ndarray, n_features: int, scheme: st
 
 
 def random_selection(columns: int, n_features: int, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """Columns drawn without looking, none twice in a draw: what a choice must beat (II section III.D).
+    """Columns drawn without looking, none twice in a draw: what a choice must beat.
 
     Args:
         columns: to choose from.
@@ -156,10 +159,12 @@ def random_selection(columns: int, n_features: int, draws: int = 1000, seed: int
         seed: equal seeds give equal draws.
 
     Returns:
-        (draws, n_features) int64.
+        (draws, features) int64, numbers of columns.
 
     Raises:
         InvalidInput: a number out of range.
+
+    Source: II section III.D.
     """
     of = validate.whole("columns", columns, least=1)
     wanted = validate.whole("n_features", n_features, least=1, most=of)

@@ -35,7 +35,7 @@ def bond_order(system: System, snapshot: Snapshot | Sequence[Snapshot], order: i
         reach: neighbours stand within ``reach`` sigma_ab (strictly).
 
     Returns:
-        (N,) complex128, 0 without neighbours; a leading configuration axis for a sequence. II
+        (N,) complex128 [1], 0 without neighbours; a leading configuration axis for a sequence. II
         gives the modulus, to which the sense of a turn is lost.
 
     Raises:

@@ -40,11 +40,13 @@ def radial_distribution(
         species: names by type number.
 
     Returns:
-        DataArray float64, dims (first, second, distance): 1 where particles do not know of each other.
+        DataArray float64 [1], dims (first, second, distance), ``distance`` [length]: 1 where particles do not know of each other.
         NaN for a species without a pair.
 
     Raises:
         BoxTooSmall, InvalidInput
+
+    Source: Hansen and McDonald, Theory of Simple Liquids, chapter 2; project notes, section 2.
     """
     import xarray
 
@@ -104,10 +106,12 @@ def structure_factor(
         per_bin: at most so many wave vectors of a bin are used, drawn by ``seed``.
 
     Returns:
-        DataArray float64, dims (first, second, wavenumber); ``wavenumber`` is the mean |k| of a bin.
+        DataArray float64 [1], dims (first, second, wavenumber); ``wavenumber`` is the mean |k| of a bin [1 / length].
 
     Raises:
         InvalidInput
+
+    Source: Hansen and McDonald, Theory of Simple Liquids, chapter 4; project notes, section 2.
     """
     import xarray
 

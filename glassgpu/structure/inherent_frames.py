@@ -58,6 +58,9 @@ def inherent_frames(
         InvalidInput: incomplete frames; a tolerance below 1e-3 without ``precision="double"``.
         CheckpointMismatch, OutputNotWritable: something else at the path.
         NotConverged, Interrupted: with what is done kept.
+        As ``simulate.quench``.
+
+    Source: project notes, section 4 (quiet spells of inherent frames).
     """
     from glassgpu.io.frames import FrameWriter, open_frames
 

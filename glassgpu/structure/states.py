@@ -16,7 +16,7 @@ from glassgpu.types import Snapshot, as_snapshots
 
 
 def inherent_structure(system: System, snapshot: Snapshot | Sequence[Snapshot], **options: Any) -> Snapshot | list[Snapshot]:
-    """The nearest minimum of the potential energy (Stillinger and Weber, Phys. Rev. A 25, 978 (1982)).
+    """The nearest minimum of the potential energy.
 
     Args:
         system, snapshot: as for ``simulate.quench``.
@@ -27,6 +27,8 @@ def inherent_structure(system: System, snapshot: Snapshot | Sequence[Snapshot], 
 
     Raises:
         As ``simulate.quench``.
+
+    Source: Stillinger and Weber, Phys. Rev. A 25, 978 (1982); project notes, section 2.
     """
     return quench(system, snapshot, **options).final
 
@@ -69,6 +71,8 @@ def cage_state(
 
     Raises:
         As ``isoconfigurational``.
+
+    Source: project notes, section 2.
     """
     validate.whole("samples", samples, least=1)
     dynamics = "edmd" if as_system(system).dynamics == "edmd" else "md"

@@ -50,6 +50,7 @@ class Study:
 
     Raises:
         OutputNotWritable: at once, before anything is computed.
+        InvalidInput: a name that cannot be that of a stage.
     """
 
     def __init__(self, folder: str | Path, options: Any = None, stages: Sequence[str] = ()):

@@ -26,6 +26,8 @@ def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85,
 
     Raises:
         InvalidInput
+
+    Source: CMP section II.A; Marin-Aguilar et al., Phys. Rev. Lett. 124, 208005 (2020).
     """
     n = validate.whole("n", n, least=2)
     packing = validate.number("packing", packing, above=0)

@@ -23,6 +23,8 @@ def kob_andersen(n: int = 4096, density: float = 1.2, cutoff: str = "sigma_AA", 
 
     Raises:
         InvalidInput
+
+    Source: Kob and Andersen, Phys. Rev. E 51, 4626 (1995); TH for the cut-off.
     """
     n = validate.whole("n", n, least=2)
     validate.choice("cutoff", cutoff, ("sigma_AA", "per_pair"))

@@ -30,16 +30,20 @@ class System:
         counts: particles of each species in ``random_snapshot``.
         density: number density [length^-d].
         dimension: 2 or 3.
-        sigma, epsilon: (S, S) pair lengths and energies, symmetric.
+        sigma, epsilon: (S, S) pair lengths [length] and energies [energy], symmetric.
         cutoff: (S, S) where each pair's potential ends [length].
         law: ``"shifted"`` (4 eps [(s/r)^12 - (s/r)^6] less its value at the cut-off), ``"smooth"`` (twice
             continuously differentiable at the cut-off: kernels/pair_lj.cuh), or ``"hard"`` (spheres of diameters
             sigma_aa, which event-driven dynamics alone can run).
         inner: (S, S) where the quartic of the smooth law begins [length].
-        mass: (S,) masses.
+        mass: (S,) masses [mass].
         length_unit, energy_unit: which sigma and epsilon are 1, for the units of labels.
         wavenumber: of the first peak of the structure factor, at which F_s is looked at [1 / length].
         dynamics: ``"md"``, ``"mc"`` or ``"edmd"``: how it moves unless asked otherwise, and so the unit of its times.
+
+    Raises:
+        InvalidInput: tables that are not symmetric and positive, counts or names that do not go with them, hard spheres that are not
+            additive or not in three dimensions.
     """
 
     name: str
@@ -92,7 +96,7 @@ class System:
 
     @property
     def box(self) -> np.ndarray:
-        """(d,) sides of the cubic or square box of ``random_snapshot``."""
+        """(d,) float64 sides of the cubic or square box of ``random_snapshot`` [length]."""
         return np.full(self.dimension, (self.n / self.density) ** (1 / self.dimension))
 
     def physics(self) -> dict[str, Any]:

@@ -25,6 +25,8 @@ def ternary_2d(n: int = 4000, density: float = 1.024, inner: float = 2.0) -> Sys
 
     Raises:
         InvalidInput
+
+    Source: II section II.A; LIN section III; after Barbot et al., Phys. Rev. E 97, 033001 (2018).
     """
     n = validate.whole("n", n, least=3)
     validate.number("inner", inner, above=0, most=2.49)
