@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glassgpu.errors import GlassGPUError
+from glassgpu.errors import GlassGPUError, InvalidInput
 
 # An experiment is a module of glassgpu.experiments with this dataclass of options and a function run.
 EXPERIMENTS = {
@@ -75,11 +78,45 @@ def _run(words: list[str]) -> None:
 
         print(status_table(chosen.folder))
         return
-    print(f"report: {sys.modules[type(chosen).__module__].run(chosen)}")
+    asked = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+    with _workers(asked.pop("workers"), asked.pop("dask")):
+        options = type(chosen).__mro__[1]
+        print(f"report: {sys.modules[options.__module__].run(options(**asked))}")
 
 
 def _options(name: str) -> type:
-    return getattr(importlib.import_module(f"glassgpu.experiments.{name}"), EXPERIMENTS[name])
+    """The options of an experiment, and by whom it is run."""
+    options = getattr(importlib.import_module(f"glassgpu.experiments.{name}"), EXPERIMENTS[name])
+    return dataclasses.make_dataclass(
+        options.__name__, [(name, kind, dataclasses.field(default=None)) for name, kind in _by_whom().items()], bases=(options,), frozen=True,
+        namespace={"__doc__": options.__doc__},
+    )  # fmt: skip
+
+
+def _by_whom() -> dict[str, Any]:
+    from typing import Annotated
+
+    from tyro.conf import arg
+
+    return {
+        "workers": Annotated[int | None, arg(help="processes of this machine that share runs, quenches and columns")],
+        "dask": Annotated[str | None, arg(help="address of a Dask scheduler whose workers share them, or 'local'")],
+    }
+
+
+@contextmanager
+def _workers(workers: int | None, dask: str | None) -> Iterator[None]:
+    """Inside the block, work is spread as the command line says."""
+    from glassgpu import executors
+
+    if workers is not None and dask is not None:
+        raise InvalidInput("--workers and --dask: give one of them")
+    if workers is not None:
+        with executors.Processes(workers) as processes, executors.using(processes):
+            yield
+    else:
+        with executors.using(None if dask is None else executors.dask_executor(dask)):
+            yield
 
 
 def _parse(commands: dict[str, type], words: list[str], program: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from glassgpu import __version__, validate
 from glassgpu.descriptors.descriptor import Descriptor
 from glassgpu.engines.checkpoint import differences, fingerprint, writable
-from glassgpu.errors import CheckpointMismatch, GlassGPUError, Interrupted, InvalidInput, OutputNotWritable
+from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, Interrupted, InvalidInput, OutputNotWritable
 from glassgpu.executors import Executor, chosen, spread
 from glassgpu.io.datasets import MARK
 from glassgpu.progress import Progress, bar
@@ -87,6 +87,24 @@ def write_columns(
     except KeyboardInterrupt:
         raise Interrupted(f"stopped after {done} of {len(snapshots)} configurations; the same call continues {target}") from None
     return target
+
+
+def opened_columns(path: str | os.PathLike) -> Any:
+    """The columns of a store that ``write_columns`` has finished, (configuration, particle, feature), read as they are sliced.
+
+    Raises:
+        FileFormatError: no such store, or configurations are not done.
+    """
+    import zarr
+
+    if _identity(Path(path)) is None:
+        raise FileFormatError(f"{path} is not there, or holds no columns that glassgpu.io.write_columns wrote; check the path")
+    group: Any = zarr.open_group(path, mode="r")
+    (name,) = set(group.attrs[MARK]) - {"feature", "snapshot"}
+    missing = np.flatnonzero(_keys_done(Path(path), group, name) == 0)
+    if len(missing):
+        raise FileFormatError(f"{path}: {len(missing)} configurations are not done, the first is {missing[0]}; call write_columns again")
+    return group[name]
 
 
 def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], places: np.ndarray, keys: np.ndarray) -> int:

@@ -12,6 +12,7 @@ from glassgpu.models.moments import Moments
 from glassgpu.models.principal_components import PrincipalComponentRegression
 from glassgpu.models.ridge import Ridge, ridge_path, ridge_paths
 from glassgpu.models.saved import load_network, save_network
+from glassgpu.models.stored import moments_of_columns
 from glassgpu.models.support_vectors import LinearSVC, LinearSVR
 from glassgpu.models.together import fit_together
 from glassgpu.names import explain_missing
@@ -38,6 +39,7 @@ __all__ = [
     "fit_together",
     "hidden_width",
     "load_network",
+    "moments_of_columns",
     "ridge_path",
     "ridge_paths",
     "save_network",

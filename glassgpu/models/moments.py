@@ -221,6 +221,25 @@ class Moments:
             mean[f:],
         )
 
+    def pearson(self, weights: ArrayLike) -> np.ndarray:
+        """How well weights predict these rows, which need not be there for it.
+
+        Args:
+            weights: (..., features, targets) of linear models, such as those of ``ridge_path`` of other rows [units of y over
+                those of each column].
+
+        Returns:
+            (..., targets) float64 Pearson coefficients of X w and y [1]; NaN where one of them does not vary.
+
+        Raises:
+            InvalidInput
+        """
+        f = self.features
+        w = validate.array("weights", weights, np.float64, (..., f, len(self.mean) - f))
+        of_x, with_y, of_y = self.scatter[:f, :f], self.scatter[:f, f:], np.diag(self.scatter)[f:]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (w * with_y).sum(axis=-2) / np.sqrt((w * (of_x @ w)).sum(axis=-2) * of_y)
+
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition: ``ridge_paths`` of one set.
 

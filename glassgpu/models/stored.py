@@ -1,0 +1,119 @@
+"""Sums of columns that stand on disk, for fits whose rows are never in memory together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from glassgpu import validate
+from glassgpu.errors import FileFormatError, InvalidInput
+from glassgpu.executors import Executor, chosen, spread
+from glassgpu.models.moments import Moments
+from glassgpu.progress import Progress, bar
+
+MOST_PARTS = 100  # unless asked otherwise: parts are kept in memory, each a matrix of columns by columns
+ROWS = 1 << 16  # in memory at a time
+
+
+def moments_of_columns(
+    columns: Any,
+    y: ArrayLike,
+    *,
+    rows: ArrayLike | None = None,
+    parts: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress = True,
+) -> list[Moments]:
+    """What linear fits need of columns on disk, read once, piece by piece.
+
+    ::
+
+        parts = gg.models.moments_of_columns("slo.zarr", propensity, rows=types == 0)
+        whole = functools.reduce(operator.add, parts)
+        weights, intercepts = whole.ridge_path([0.01, 0.1, 1])
+        folds = gg.models.Moments.resampled(parts, 1 - np.eye(len(parts)))  # each part left out once
+        [p.pearson(f.ridge_path(0.1)[0][0]) for p, f in zip(parts, folds)]  # and predicted
+
+    Args:
+        columns: path of the store that ``io.write_columns`` wrote; or an array, (configuration, particle, feature) or (row, feature),
+            in any units, that is read as it is sliced: of Zarr, a memory map.
+        y: what is to be predicted, in any units: the shape of ``columns`` without its last axis, with or without an axis of targets.
+        rows: bool, such as which particles are of one species: the shape of ``columns`` without its last axis, or (particle,). None: all.
+        parts: into how many parts of whole, consecutive configurations (or of rows) the sums are taken, of which folds are made: by
+            default one for each configuration, at most 100.
+        executor: workers that share the parts. An array travels to them, so give them a path or an array of Zarr. None: that of
+            ``executors.using``, else this process.
+        progress: a bar (True), nothing (False), or a function told the fraction done.
+
+    Returns:
+        Moments of each part, in order: the same bits whoever computes them.
+
+    Raises:
+        InvalidInput: shapes that do not belong together, NaN, more parts than configurations, a part without rows.
+        FileFormatError: no such store, damaged, or with configurations that are not done.
+
+    Source: Chan, Golub and LeVeque, Technical Report STAN-CS-79-773 (1979), for adding sums.
+    """
+    shape = _opened(columns).shape
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise InvalidInput(f"columns has shape {shape}; expected (configuration, particle, feature) or (row, feature), of at least one")
+    targets = validate.array("y", y, np.float64, (*shape[:-1], None) if np.ndim(y) == len(shape) else shape[:-1])
+    targets = targets.reshape(*shape[:-1], -1)
+    taken = np.ones(shape[:-1], bool) if rows is None else np.asarray(rows)
+    if taken.dtype != bool or (taken.shape != shape[:-1] and taken.shape != shape[-2:-1]):
+        raise InvalidInput(f"rows has dtype {taken.dtype} and shape {taken.shape}; expected bool, {shape[:-1]} or {shape[-2:-1]}")
+    taken = np.broadcast_to(taken, shape[:-1])
+    number = validate.whole("parts", min(shape[0], MOST_PARTS) if parts is None else parts, least=1, most=shape[0])
+    ends = [(shape[0] * k // number, shape[0] * (k + 1) // number) for k in range(number)]
+    for k, (first, last) in enumerate(ends):
+        if not taken[first:last].any():
+            raise InvalidInput(f"part {k} has no rows: rows= takes none of {first} to {last - 1}; give fewer parts")
+    tasks = ((columns, first, targets[first:last], taken[first:last]) for first, last in ends)
+    found: dict[int, Moments] = {}
+    with bar(shape[0], "configurations" if len(shape) == 3 else "rows", progress) as advance:
+        for k, moments in spread(_moments_of_part, tasks, chosen(executor)):
+            found[k] = moments
+            advance(ends[k][1] - ends[k][0])
+    return [found[k] for k in range(number)]
+
+
+def _moments_of_part(columns: Any, first: int, targets: np.ndarray, taken: np.ndarray) -> Moments:
+    """Of consecutive configurations or rows from number ``first`` on."""
+    array = _opened(columns)
+    total: Moments | None = None
+    for at in _pieces(targets.shape[:-1]):
+        mine = taken[at]
+        if mine.any():
+            piece = Moments.of(_read(array, (slice(at[0].start + first, at[0].stop + first), *at[1:]))[mine], targets[at][mine])
+            total = piece if total is None else total + piece
+    assert total is not None  # a part has rows
+    return total
+
+
+def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """At most ``ROWS`` rows each: of one configuration, or of a long array."""
+    if len(shape) == 1:
+        yield from ((slice(k, min(k + ROWS, shape[0])),) for k in range(0, shape[0], ROWS))
+        return
+    for c in range(shape[0]):
+        yield from ((slice(c, c + 1), *inside) for inside in _pieces(shape[1:]))
+
+
+def _opened(columns: Any) -> Any:
+    """An array that is read as it is sliced."""
+    if isinstance(columns, (str, os.PathLike)):
+        from glassgpu.io.columns import opened_columns  # which looks at descriptors
+
+        return opened_columns(columns)
+    return columns if hasattr(columns, "shape") else np.asarray(columns)
+
+
+def _read(array: Any, at: tuple[slice, ...]) -> np.ndarray:
+    try:
+        return np.asarray(array[at], np.float64)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise FileFormatError(f"columns {at[0].start} to {at[0].stop - 1} cannot be read ({error}); fetch or compute them again") from error
