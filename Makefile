@@ -10,7 +10,7 @@ GLASSGPU_DATA ?= $(abspath ../shared/data)
 export GLASSGPU_DATA
 endif
 
-.PHONY: demo test validate lint clean check-system
+.PHONY: demo test validate lint docs clean check-system
 
 demo: $(VENV)/.run
 	$(BIN)/glassgpu demo --out demo
@@ -27,8 +27,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The site, in docs/_build/html/index.html; every notebook is run for it.
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -b html -D nb_execution_mode=force docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) demo out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo out docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache
 
 check-system:
 	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: sudo apt install python3 python3-venv"; exit 1; }
@@ -42,5 +46,5 @@ $(VENV)/.run: pyproject.toml constraints.txt | check-system
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ci,peers]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ci,peers,docs]"
 	touch $@

@@ -71,6 +71,13 @@ def cycle(low: float, high: float, wait: float, ramps: float, stay: float, durat
         As ``Segment``.
 
     Source: TH section 4.2.2.
+
+    Example:
+        >>> protocol = gg.protocols.cycle(low=0.5, high=0.6, wait=10, ramps=5, stay=20, duration=30)
+        >>> gg.protocols.duration_of(protocol)
+        70.0
+        >>> gg.protocols.temperature_at(protocol, [0, 12.5, 20, 60]).round(3).tolist()
+        [0.5, 0.55, 0.6, 0.5]
     """
     return hold(low, wait) + ramp(low, high, ramps) + hold(high, stay) + ramp(high, low, ramps) + hold(low, duration)
 

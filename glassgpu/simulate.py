@@ -129,6 +129,13 @@ def md(
 
     Source: Martyna, Klein and Tuckerman, J. Chem. Phys. 97, 2635 (1992), for the chain; Leimkuhler and Matthews, Appl. Math. Res.
     Express 2013, 34, for BAOAB.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquid = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, accept=None, progress=False)
+        >>> run = gg.simulate.md(system, liquid, temperature=1.0, times=[0.1, 1.0], replicas=2, seed=2, keep_positions=True, progress=False)
+        >>> run.positions.shape  # (replica, time, particle, dim), unwrapped
+        (2, 2, 400, 3)
     """
     dt = validate.number("dt", dt, above=0, most=0.1)
     snapshots, many = as_snapshots(snapshot)
@@ -160,6 +167,14 @@ def protocol(
         As ``md`` and ``mc``.
 
     Source: TH section 4.2.2, for cycles.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquid = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, accept=None, progress=False)
+        >>> cooling = gg.protocols.hold(1.0, 0.5) + gg.protocols.ramp(1.0, 0.8, 0.5)
+        >>> run = gg.simulate.protocol(system, liquid, cooling, times=[0.5, 1.0], seed=2, progress=False)
+        >>> run.times.tolist()
+        [0.5, 1.0]
     """
     system = as_system(system)
     if system.law == "hard":
@@ -223,6 +238,13 @@ def edmd(
     Raises, Warns: as ``md``.
 
     Source: Alder and Wainwright, J. Chem. Phys. 31, 459 (1959); CMP section II.A.
+
+    Example:
+        >>> spheres = gg.systems.hard_spheres(n=300, packing=0.4)
+        >>> start = spheres.random_snapshot(seed=1)
+        >>> run = gg.simulate.edmd(spheres, start, temperature=1.0, duration=1.0, seed=2, progress=False)
+        >>> bool(run.collisions[0] > 1000)
+        True
     """
     dt = validate.number("dt", dt, above=0, most=1)
     snapshots, many = as_snapshots(snapshot)
@@ -282,6 +304,12 @@ def mc(
     Raises, Warns: as ``md``.
 
     Source: Metropolis et al., J. Chem. Phys. 21, 1087 (1953); II section II.A.
+
+    Example:
+        >>> film = gg.systems.ternary_2d(n=300)
+        >>> run = gg.simulate.mc(film, film.random_snapshot(seed=1), temperature=1.0, duration=50, seed=2, progress=False)
+        >>> run.final.n
+        300
     """
     return _monte_carlo(
         system, snapshot, duration, times,

@@ -53,6 +53,11 @@ class BehlerParrinello(Descriptor):
         InvalidInput
 
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); LIN equations 2, 3 and 5 (order), table I.
+
+    Example:
+        >>> film = gg.systems.ternary_2d(n=300).random_snapshot(seed=1)
+        >>> gg.descriptors.BehlerParrinello()(film).shape
+        (300, 276)
     """
 
     smaller = "a smaller cutoff or r_max"

@@ -48,6 +48,12 @@ def coarse_grain(
         BoxTooSmall, InvalidInput, UnknownSpecies, DeviceMissing, CompilerMissing
 
     Source: LIN equations 6 and 7 (Sharma, Liu, Ozawa 2024; Jung, Biroli, Berthier, Phys. Rev. Lett. 130, 238202 (2023)).
+
+    Example:
+        >>> film = gg.systems.ternary_2d(n=300).random_snapshot(seed=1)
+        >>> density, average = gg.descriptors.coarse_grain(np.ones((300, 1)), film, lengths=[1.0, 2.0], r_max=8.0)
+        >>> average.shape, bool(np.allclose(average, 1))  # of a field that is 1 everywhere
+        ((300, 1, 2, 1), True)
     """
     snapshots, many = as_snapshots(snapshot)
     x = validate.array("x", x, np.float64, (None,) * (3 if many else 2))

@@ -71,6 +71,12 @@ class ShellExpansion(Descriptor):
 
     Source: CMP section I.C, equations 2 to 6 (order: species-major radial, l-major angular, then
     generation). Tails are cut at c + 5 delta.
+
+    Example:
+        >>> liquid = gg.systems.kob_andersen(n=1200).random_snapshot(seed=1)  # the shells reach 5: N >= 1200
+        >>> X = gg.descriptors.ShellExpansion(generations=2)(liquid)
+        >>> X.dims, X.shape
+        (('particle', 'feature'), (1200, 708))
     """
 
     dimensions = (3,)

@@ -45,6 +45,12 @@ class SLO(Descriptor):
         InvalidInput: a system in another dimension, or a parameter out of range.
 
     Source: Sharma, Liu, Ozawa (2024), II section II.B, equations 5 to 10; LIN section III.D.
+
+    Example:
+        >>> film = gg.systems.ternary_2d(n=300)
+        >>> X = gg.descriptors.SLO(film, r_max=8.0)(film.random_snapshot(seed=1))
+        >>> X.shape, X.feature.values[0].item()
+        ((300, 60), 'rho(l=0.5)')
     """
 
     dimensions = (2,)

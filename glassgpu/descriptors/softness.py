@@ -51,6 +51,11 @@ class Softness(Descriptor):
         InvalidInput
 
     Source: TH equations 3.1 to 3.3 and 3.5 (2.1 for the radial columns alone); Schoenholz et al., Nat. Phys. 12, 469 (2016).
+
+    Example:
+        >>> liquid = gg.systems.kob_andersen(n=1972).random_snapshot(seed=1)  # the columns reach 5.9
+        >>> gg.descriptors.Softness(angular=False)(liquid).shape
+        (1972, 100)
     """
 
     dimensions = (3,)

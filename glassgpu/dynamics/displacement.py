@@ -52,6 +52,13 @@ def propensity(
         As ``displacements``; InvalidInput: fewer than two replicas.
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP equation 1.
+
+    Example:
+        >>> initial = np.zeros((2, 3))
+        >>> later = np.array([[[1.0, 0, 0], [-1, 0, 0]], [[3.0, 0, 0], [-3, 0, 0]]])  # two replicas
+        >>> mean, variance = gg.dynamics.propensity(initial, later)
+        >>> mean.tolist(), variance.tolist()
+        ([2.0, 2.0], [1.0, 1.0])
     """
     distance = np.linalg.norm(displacements(initial, positions, box, mass), axis=-1)
     return ensemble_moments(len(distance), distance.sum(axis=0), (distance**2).sum(axis=0))

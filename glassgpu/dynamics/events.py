@@ -28,6 +28,13 @@ def hop_events(p_hop: np.ndarray, threshold: float = 0.2) -> tuple[np.ndarray, n
         InvalidInput: p_hop of several runs, or no numbers.
 
     Source: TH section 2.2.3 (p_hop > 0.2). A stay of several frames is one event, so that events are independent.
+
+    Example:
+        >>> p_hop = np.zeros((8, 3))
+        >>> p_hop[2:5, 1] = 0.3, 0.7, 0.4  # one stay above the threshold
+        >>> frame, particle = gg.dynamics.hop_events(p_hop)
+        >>> frame.tolist(), particle.tolist()
+        ([3], [1])
     """
     p_hop = _of_one_run(p_hop)
     validate.number("threshold", threshold)

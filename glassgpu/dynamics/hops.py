@@ -70,6 +70,12 @@ def p_hop(positions: np.ndarray, window: int = 10, *, box: np.ndarray | None = N
         InvalidInput: fewer than window + 1 frames, an odd window, NaN.
 
     Source: Candelier et al., PRL 105, 135702 (2010); TH section 3.2.2.
+
+    Example:
+        >>> path = np.zeros((20, 2, 3))
+        >>> path[10:, 0, 0] = 1.0  # the first particle hops by one unit before frame 10
+        >>> gg.dynamics.p_hop(path, window=10, remove_drift=False)[10].round(4).tolist()
+        [0.7607, 0.0]
     """
     half, moved = _displaced(positions, window, box, remove_drift)
     out = np.full(moved.shape[:2], np.nan)

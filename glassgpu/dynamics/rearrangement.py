@@ -98,8 +98,8 @@ def structural_variance(count: ArrayLike, replicas: ArrayLike) -> np.ndarray:
     Returns:
         (...) float64 [1]. Where it is not positive, no structural variance is left. NaN for fewer than two particles.
         With few events a particle the 1/2 in ``logit`` pulls the logits together and v is too large: at logits of -6
-            +- 0.7 this is 0.94 of the true variance for 10 events a particle, 0.33 for 3, and negative for 0.5.
-            ``logit_normal`` is better there.
+        +- 0.7 this is 0.94 of the true variance for 10 events a particle, 0.33 for 3, and negative for 0.5.
+        ``logit_normal`` is better there.
 
     Raises:
         InvalidInput

@@ -56,6 +56,14 @@ def noise_ceiling(values: np.ndarray, variance_of_mean: np.ndarray, types: np.nd
         As ``reliability``.
 
     Source: project notes, section 2.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> truth = random.normal(size=5000)
+        >>> label = truth + 0.5 * random.normal(size=5000)  # a mean over runs, with the variance 0.25
+        >>> ceiling = gg.dynamics.noise_ceiling(label, np.full(5000, 0.25), np.zeros(5000, int))
+        >>> bool(abs(ceiling[0] - gg.evaluate.pearson(label, truth)) < 0.01)
+        True
     """
     return np.sqrt(np.maximum(reliability(values, variance_of_mean, types, species), 0.0))
 

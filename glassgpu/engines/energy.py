@@ -58,6 +58,13 @@ def energy(
         InvalidInput, BoxTooSmall, UnknownSpecies, ParticlesOverlap, DeviceMissing, CompilerMissing
 
     Source: project notes, sections 1 and 6.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquid = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, accept=None, progress=False)
+        >>> found = gg.energy(system, liquid)
+        >>> found.forces.shape, bool(np.isclose(found.per_particle.sum(), found.potential))
+        ((400, 3), True)
     """
     validate.choice("precision", precision, ("single", "double"))
     snapshots, many = as_snapshots(snapshot)

@@ -89,6 +89,14 @@ def equilibrate(
         As ``simulate.md``.
 
     Source: project notes, section 1 (a state is accepted by test, not by step count).
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquids = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, configurations=2, accept=None, progress=False)
+        >>> liquids[0].positions.shape, liquids[0].types.max()
+        ((400, 3), np.int32(1))
+
+        For research leave ``accept`` out: the liquid is then run until it passes the test.
     """
     system = as_system(system)
     validate.number("temperature", temperature, above=0)

@@ -123,6 +123,15 @@ def isoconfigurational(
         SuspiciousInput: density or composition unlike the system's (other units, other types).
 
     Source: Widmer-Cooper, Harrowell, Fynewever, PRL 93, 135701 (2004); CMP section I.B; II equations 2 to 4.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquid = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, accept=None, progress=False)
+        >>> runs = gg.isoconfigurational(system, liquid, temperature=1.0, times=[0.1, 1.0], replicas=8, seed=2, progress=False)
+        >>> runs.propensity.dims, runs.propensity.shape
+        (('time', 'particle'), (2, 400))
+        >>> runs.noise_ceiling.sel(time=1.0, species="A").item() < 1
+        True
     """
     labels = validate.names("labels", labels, LABELS)
     system = as_system(system)

@@ -105,6 +105,14 @@ def quench(
         NotConverged, SimulationFailed, Interrupted: with the checkpoint kept.
 
     Source: Liu and Nocedal, Math. Programming 45, 503 (1989).
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquid = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, accept=None, progress=False)
+        >>> quenched = gg.simulate.quench(system, liquid, progress=False)
+        >>> forces = gg.energy(system, quenched.final).forces
+        >>> bool(np.linalg.norm(forces, axis=1).max() < 1e-8)
+        True
     """
     validate.number("force_tolerance", force_tolerance, above=0)
     validate.whole("most_steps", most_steps, least=1)

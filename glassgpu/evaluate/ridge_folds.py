@@ -61,6 +61,14 @@ def ridge_over_parts(
         InvalidInput: parts of x and y that do not belong together, no alpha.
 
     Source: LIN equation 23; project notes, section 4 (honest splits).
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> x = [random.normal(size=(200, 5)) for _ in range(4)]  # of four liquids
+        >>> y = [part[:, 0] + 0.5 * random.normal(size=200) for part in x]
+        >>> folds = gg.evaluate.ridge_over_parts(x, y, alphas=[0.01, 0.1, 1.0])
+        >>> folds.pearson.shape, bool(folds.pearson.min() > 0.8)  # of each liquid by a model of the others
+        ((4, 1), True)
     """
     if len(x) < 3:
         raise LeakySplit(f"{len(x)} parts: alpha is chosen inside the training set, which takes at least 3")

@@ -48,6 +48,12 @@ def split(
         InvalidInput
 
     Source: project notes, section 4 (honest splits).
+
+    Example:
+        >>> folds = gg.evaluate.split(np.array([0, 0, 1, 1, 2, 2]), "by_configuration")
+        >>> train, test = folds[0]
+        >>> train.tolist(), test.tolist()
+        ([2, 3, 4, 5], [0, 1])
     """
     validate.choice("how", how, WAYS)
     configuration = validate.array("configuration", configuration, np.int64, (None,))

@@ -44,6 +44,12 @@ def save_dataset(path: str | os.PathLike, data: xarray.Dataset | xarray.DataArra
         InvalidInput: not one of these, or holding what Zarr cannot store exactly, such as Python
             objects or attributes with a meaning of their own in files (``_FillValue``).
         OutputNotWritable: no permission, no space, or something else at the path.
+
+    Example:
+        >>> X = gg.descriptors.BehlerParrinello()(gg.systems.ternary_2d(n=300).random_snapshot(seed=1))
+        >>> gg.io.save_dataset("columns.zarr", X)
+        >>> gg.io.open_dataset("columns.zarr")["BehlerParrinello"].equals(X)
+        True
     """
     import xarray
 

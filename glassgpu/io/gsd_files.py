@@ -59,6 +59,13 @@ def write_gsd(
         InvalidInput: steps, names or numbers that do not fit, or values beyond single precision.
         UnknownSpecies: a type without a name.
         OutputNotWritable: no permission, no space, or a folder of that name.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400)
+        >>> liquid = system.random_snapshot(seed=1)
+        >>> gg.io.write_gsd("liquid.gsd", liquid, system.species, log={"distance": np.linalg.norm(liquid.positions, axis=1)})
+        >>> bool((gg.io.read_gsd("liquid.gsd", species=system.species).positions == liquid.positions).all())
+        True
     """
     import gsd.fl
     import gsd.hoomd

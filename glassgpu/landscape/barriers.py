@@ -142,6 +142,20 @@ def fit_barriers(
         InvalidInput: an unknown form; fewer than two temperatures left; a single block at a temperature.
 
     Source: TH equations 1.5 and 2.4; project notes, section 4.
+
+    Example:
+        >>> traps = gg.landscape.TrapModel()  # barriers e0 - e1 S with e1 = 1, known
+        >>> parts = [gg.landscape.trap_ensemble(traps, t, configurations=10, particles=5000, replicas=10, seed=k) for k, t in enumerate((0.5, 0.6, 0.7))]
+        >>> edges = np.linspace(-2, 2, 9)
+        >>> counted = gg.landscape.joined(
+        ...     [
+        ...         gg.landscape.rearrangement_probability(p.score, p.count, edges, temperature=p.temperature, block=p.configuration, replicas=10)
+        ...         for p in parts
+        ...     ]
+        ... )
+        >>> line = gg.landscape.fit_barriers(counted).linear
+        >>> abs(line.e1 - 1.0) < 0.1
+        True
     """
     validate.choice("form", form, FORMS)
     used, error = usable(probability, below, least_events, errors)

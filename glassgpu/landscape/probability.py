@@ -153,6 +153,14 @@ def rearrangement_probability(
         InvalidInput: unequal lengths, NaN, temperatures not above 0, edges that do not rise.
 
     Source: TH section 1.6.2 and equation 1.5; project notes, section 4.
+
+    Example:
+        >>> traps = gg.landscape.trap_ensemble(gg.landscape.TrapModel(), 0.6, configurations=10, particles=2000, replicas=10, seed=1)
+        >>> found = gg.landscape.rearrangement_probability(
+        ...     traps.score, traps.count, np.linspace(-2, 2, 5), temperature=0.6, block=traps.configuration, replicas=10
+        ... )
+        >>> found.probability.shape, bool((np.diff(found.probability) > 0).all())  # the softer, the more
+        ((1, 4), True)
     """
     s = validate.array("score", score, np.float64, (None,))
     of = validate.whole("replicas", replicas, least=1)

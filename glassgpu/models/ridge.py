@@ -140,6 +140,13 @@ class Ridge(LinearModel):
         intercept_: () or (targets,), in units of y.
 
     Source: LIN equation 23; CMP section II.A.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> X = random.normal(size=(500, 4))
+        >>> y = 2 * X[:, 0] - X[:, 1] + 0.1 * random.normal(size=500)
+        >>> gg.models.Ridge(alpha=1e-3).fit(X, y).coef_.round(1).tolist()[:2]
+        [2.0, -1.0]
     """
 
     def __init__(self, alpha: float = 1.0, fit_intercept: bool = True):

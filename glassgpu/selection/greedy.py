@@ -69,6 +69,13 @@ def greedy_selection(
         DeviceMissing, CompilerMissing
 
     Source: II sections III.B and III.C, equation 16. See ``information_imbalance`` for Delta and its ties.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> X = random.normal(size=(500, 4))
+        >>> y = 2 * X[:, 0] - X[:, 1] + 0.1 * random.normal(size=500)
+        >>> gg.selection.greedy_selection(X, y, 2, progress=False).names
+        ('x0', 'x1')
     """
     names, columns = named_columns(X)
     many = columns.ndim == 3

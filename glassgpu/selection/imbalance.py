@@ -44,6 +44,12 @@ def information_imbalance(A: ArrayLike, B: ArrayLike, backend: str = "auto", thr
         InvalidInput, DeviceMissing, CompilerMissing
 
     Source: II equation 12; Glielmo, Zeni, Cheng, Csányi, Laio, PNAS Nexus 1, pgac039 (2022).
+
+    Example:
+        >>> x = np.linspace(-1, 1, 401)
+        >>> forward, backward = gg.selection.information_imbalance(x, x**2)  # x tells x^2; x^2 does not tell the sign of x
+        >>> forward < 0.1 < 0.4 < backward
+        True
     """
     a, b = (with_distances(name, checked_columns(name, value)) for name, value in (("A", A), ("B", B)))
     if len(a) != len(b):

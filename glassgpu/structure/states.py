@@ -29,6 +29,13 @@ def inherent_structure(system: System, snapshot: Snapshot | Sequence[Snapshot], 
         As ``simulate.quench``.
 
     Source: Stillinger and Weber, Phys. Rev. A 25, 978 (1982); project notes, section 2.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=400, cutoff="per_pair")
+        >>> liquids = gg.equilibrate(system, temperature=1.0, duration=1, seed=1, configurations=3, accept=None, progress=False)
+        >>> inherent = gg.structure.inherent_structure(system, liquids, progress=False)
+        >>> len(inherent), bool(gg.energy(system, inherent[0]).potential < gg.energy(system, liquids[0]).potential)
+        (3, True)
     """
     return quench(system, snapshot, **options).final
 

@@ -51,6 +51,14 @@ class Study:
     Raises:
         OutputNotWritable: at once, before anything is computed.
         InvalidInput: a name that cannot be that of a stage.
+
+    Example:
+        >>> from glassgpu.study import Study
+        >>> study = Study("squares", stages=("squared",))
+        >>> result = study.stage("squared", lambda x: {"y": x**2}, x=np.arange(4))  # doctest: +ELLIPSIS
+        squared: ran in ... s
+        >>> result["y"].tolist()
+        [0, 1, 4, 9]
     """
 
     def __init__(self, folder: str | Path, options: Any = None, stages: Sequence[str] = ()):

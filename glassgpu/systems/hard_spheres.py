@@ -28,6 +28,11 @@ def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85,
         InvalidInput
 
     Source: CMP section II.A; Marin-Aguilar et al., Phys. Rev. Lett. 124, 208005 (2020).
+
+    Example:
+        >>> spheres = gg.systems.hard_spheres(n=1000, packing=0.5)
+        >>> spheres.counts, round(spheres.density, 4), spheres.dynamics
+        ((300, 700), 1.3083, 'edmd')
     """
     n = validate.whole("n", n, least=2)
     packing = validate.number("packing", packing, above=0)

@@ -25,6 +25,11 @@ def kob_andersen(n: int = 4096, density: float = 1.2, cutoff: str = "sigma_AA", 
         InvalidInput
 
     Source: Kob and Andersen, Phys. Rev. E 51, 4626 (1995); TH for the cut-off.
+
+    Example:
+        >>> system = gg.systems.kob_andersen(n=1000)
+        >>> system.species, system.counts, system.box.round(2).tolist()
+        (('A', 'B'), (800, 200), [9.41, 9.41, 9.41])
     """
     n = validate.whole("n", n, least=2)
     validate.choice("cutoff", cutoff, ("sigma_AA", "per_pair"))

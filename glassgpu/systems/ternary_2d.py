@@ -27,6 +27,11 @@ def ternary_2d(n: int = 4000, density: float = 1.024, inner: float = 2.0) -> Sys
         InvalidInput
 
     Source: II section II.A; LIN section III; after Barbot et al., Phys. Rev. E 97, 033001 (2018).
+
+    Example:
+        >>> film = gg.systems.ternary_2d(n=1000)
+        >>> film.species, film.dimension, film.dynamics
+        (('S', 'M', 'L'), 2, 'mc')
     """
     n = validate.whole("n", n, least=3)
     validate.number("inner", inner, above=0, most=2.49)
