@@ -25,7 +25,8 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!glassgpu\.).*"), (r"py:.*", r"glassgpu\.
 
 html_theme = "furo"
 html_title = f"glassgpu {release}"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_copy_source = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
@@ -40,9 +41,9 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 110
 napoleon_numpy_docstring = False
+napoleon_use_param = False  # one line may explain several arguments
 napoleon_use_rtype = False
-napoleon_use_ivar = True
-napoleon_custom_sections = ["Source", "Warns", ("Raises, Warns", "Raises")]
+napoleon_custom_sections = [("Attributes", "params_style")]
 copybutton_exclude = ".linenos, .gp, .go"
 
 
@@ -72,8 +73,8 @@ def plain(app, what, name, thing, options, lines: list[str]) -> None:
 
 
 def inherited(app, what, name, thing, skip: bool, options) -> bool | None:
-    """Leave out the methods that scikit-learn gives its estimators for the routing of metadata."""
-    return True if re.fullmatch(r"set_\w+_request|get_metadata_routing", name) else None
+    """Leave out the methods that scikit-learn gives its estimators for the routing of metadata, and fields of tuples."""
+    return True if re.fullmatch(r"set_\w+_request|get_metadata_routing", name) or type(thing).__name__ == "_tuplegetter" else None
 
 
 def setup(app) -> None:

@@ -34,7 +34,7 @@ CHOSEN = {
     "model_comparison": ("comparison", "states", "map"),
     "model_comparison_public": ("public",),
     "public_data": ("configurations", "learning_curve", "map"),
-    "softness": ("distributions", "controls", "map"),
+    "softness": ("kramers", "controls", "map"),
     "ternary_relaxation": ("self_intermediate_scattering", "relaxation_time", "maps"),
 }
 

@@ -15,8 +15,9 @@ class Arrhenius:
     """tau = tau_0 exp(E / T).
 
     Attributes:
-        tau_0: [time]. energy: E [energy, k_B = 1]. errors: standard errors of (ln tau_0, E), NaN
-        when two points leave nothing over.
+        tau_0: [time].
+        energy: E [energy, k_B = 1].
+        errors: standard errors of (ln tau_0, E), NaN when two points leave nothing over.
     """
 
     tau_0: float
@@ -33,8 +34,10 @@ class VogelFulcherTammann:
     """tau = tau_0 exp(B / (T - T_0)).
 
     Attributes:
-        tau_0: [time]. b: B [energy]. t_0: T_0 [temperature]. errors: standard errors of
-        (ln tau_0, B, T_0), NaN when three points leave nothing over.
+        tau_0: [time].
+        b: B [energy].
+        t_0: T_0 [temperature].
+        errors: standard errors of (ln tau_0, B, T_0), NaN when three points leave nothing over.
     """
 
     tau_0: float
