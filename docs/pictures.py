@@ -25,7 +25,7 @@ WIDEST = 1200  # pixels
 # Experiment -> pictures of its report. Of model_comparison on public data: the same experiment, another system.
 CHOSEN = {
     "demo": ("maps", "pearson"),
-    "energy_barriers": ("explained", "means", "counts"),
+    "energy_barriers": ("counts", "explained", "calibration"),
     "hard_sphere_relaxation": ("propensity", "relaxation_time", "pressure"),
     "information_imbalance": ("supervised", "singles", "maps"),
     "interpretability": ("behler_parrinello", "reduction", "maps"),
