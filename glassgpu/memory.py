@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +97,44 @@ def smaller(size: int, what: str, error: BaseException) -> int:
         raise OutOfMemory(f"memory does not suffice for a single one of {what}: {error}; free some, or take a larger machine") from error
     warn_user(f"memory did not suffice for {size} {what} at a time; going on with {size // 2}", SmallerBatch)
     return size // 2
+
+
+def pieces(work: Callable[[slice], None], total: int, some: int, what: str) -> None:
+    """Call ``work`` for consecutive slices of ``total``, ``some`` at a time, and fewer once memory does not suffice.
+
+    Raises:
+        OutOfMemory: not even for one.
+    """
+    first = 0
+    while first < total:
+        try:
+            work(slice(first, min(first + some, total)))
+        except (MemoryError, RuntimeError) as error:
+            some = smaller(min(some, total - first), what, error)
+            continue
+        first += some
+
+
+@contextmanager
+def explained(advice: str) -> Iterator[None]:
+    """Inside the block, exhausted memory is ``OutOfMemory`` with advice.
+
+    Raises:
+        OutOfMemory
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, OutOfMemory) or not is_exhausted(error):
+            raise
+        raise OutOfMemory(f"{advice} ({str(error).splitlines()[0] if str(error) else 'out of memory'})") from error
+
+
+def require_room(size: int, what: str, advice: str) -> None:
+    """Raise unless so many bytes of this machine's memory could be had.
+
+    Raises:
+        OutOfMemory
+    """
+    if size > (there := _available()):
+        raise OutOfMemory(f"{what} take {size / 2**30:.3g} GiB, and {there / 2**30:.3g} GiB are free: {advice}")

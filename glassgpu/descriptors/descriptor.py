@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassgpu import validate
+from glassgpu import memory, validate
 from glassgpu.errors import InvalidInput, UnknownSpecies
 from glassgpu.executors import Executor, blocks, chosen, spread
 from glassgpu.launch import Cpu, Cuda, target
@@ -18,13 +18,13 @@ from glassgpu.types import Snapshot, as_snapshots
 if TYPE_CHECKING:
     import xarray
 
-CHUNK_BYTES = 512 << 20  # at work at once
+CHUNK_BYTES, SHARE = 512 << 20, 1 / 4  # at work at once, at most, and of the memory budget
 WORKING = 7  # bytes at work for each byte of columns, at most, as measured for SLO
 
 
-def at_once(size: int) -> int:
+def at_once(size: int, place: Cpu | Cuda) -> int:
     """How many snapshots, each of columns of so many bytes, memory should hold."""
-    return max(1, CHUNK_BYTES // (WORKING * size))
+    return max(1, int(min(CHUNK_BYTES, SHARE * memory.budget(place))) // (WORKING * size))
 
 
 class Descriptor(ABC):
@@ -93,9 +93,11 @@ class Descriptor(ABC):
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
         out = np.empty((len(snapshots), snapshots[0].n, len(self.columns)))
-        some = at_once(out[0].nbytes)
-        for first in range(0, len(snapshots), some):
-            out[first : first + some] = place.to_numpy(self.compute_on(place, snapshots[first : first + some]))
+
+        def work(part: slice) -> None:
+            out[part] = place.to_numpy(self.compute_on(place, snapshots[part]))
+
+        memory.pieces(work, len(snapshots), at_once(out[0].nbytes, place), "configurations")
         return out
 
     def _spread(self, snapshots: Sequence[Snapshot], executor: Executor | None) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import validate
+from glassgpu import memory, validate
 from glassgpu.descriptors.descriptor import Descriptor, at_once
 from glassgpu.descriptors.shell_average import add_generations
 from glassgpu.descriptors.shells import shell_group
@@ -104,15 +104,18 @@ class Softness(Descriptor):
         self.check_all(snapshots)
         place = target(self.backend, self.threads)
         rows = np.empty((len(particle), len(self.columns)))
-        some = at_once(snapshots[0].n * rows[:1].nbytes) if len(rows) else 1
-        for first in range(0, len(snapshots), some):
-            part = snapshots[first : first + some]
-            here = np.flatnonzero((configuration >= first) & (configuration < first + some))
-            where = configuration[here] - first, particle[here]
+
+        def work(which: slice) -> None:
+            part = snapshots[which]
+            here = np.flatnonzero((configuration >= which.start) & (configuration < which.stop))
+            where = configuration[here] - which.start, particle[here]
             wanted = np.zeros((len(part), part[0].n), np.int32)
             wanted[where] = 1
             out = self._first_generation(place, part, wanted)
             rows[here] = place.to_numpy(out[tuple(place.xp.asarray(x) for x in where)])
+
+        if len(rows):
+            memory.pieces(work, len(snapshots), at_once(snapshots[0].n * rows[:1].nbytes, place), "configurations")
         return rows
 
     def compute_on(self, place: Cpu | Cuda, snapshots: Sequence[Snapshot]) -> Any:

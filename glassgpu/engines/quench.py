@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import __version__, validate
+from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hoomd import Hoomd, place_of
 from glassgpu.engines.parts import Elsewhere, quench_parts, remove_parts
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
-from glassgpu.errors import Interrupted, InvalidInput, NotConverged, SimulationFailed
+from glassgpu.errors import Interrupted, InvalidInput, NotConverged, OutOfMemory, SimulationFailed
 from glassgpu.executors import Executor
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -34,7 +34,7 @@ ENERGY, STEPS, DONE, WALK_STEPS = 0, 1, 2, 5  # of a row of the state
 SKIN = 0.3  # particles hardly leave their cages
 STEPS_PER_CHUNK = 200  # each begins with new lists
 BATCH_PER_PROCESSOR = 32  # of the last ones of a batch only few processors are busy
-BATCH_BYTES = 1 << 30
+BATCH_SHARE = 1 / 4  # of the memory budget
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,7 +192,9 @@ class QuenchRun:
         self.precision = precision
         n, d = snapshots[0].positions.shape
         bytes_each = n * d * 2 * (8 * PAIRS + 48)  # the state and its copy
-        self.batch = batch or max(1, min(BATCH_PER_PROCESSOR * target.multiprocessors(), BATCH_BYTES // bytes_each))
+        self.batch = batch or max(
+            1, min(BATCH_PER_PROCESSOR * target.multiprocessors(), int(BATCH_SHARE * memory.budget(target)) // bytes_each)
+        )
         self.chunk = chunk or STEPS_PER_CHUNK
         self.capacity = capacity
         self.progress = progress
@@ -317,6 +319,19 @@ class QuenchRun:
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
         return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
 
+    def _spare_memory(self, error: MemoryError, tried: int) -> None:
+        """After memory did not suffice: fewer replicas in work; of a batch that has hardly begun, fewer configurations.
+
+        Raises:
+            OutOfMemory: it is one already.
+        """
+        if tried:
+            slots = self.problem.slots(len(self._rows()), "run_quench")
+            self.problem.limit_slots(memory.smaller(slots, "quenches in work", error))
+        else:
+            self.batch, self.state = memory.smaller(len(self._rows()), "quenches in a batch", error), {}
+            self.target.free()
+
     def _steps(self) -> np.ndarray:
         """Accepted so far by each configuration of the batch."""
         steps = self.target.to_numpy(self.state["descent"])[:, STEPS]
@@ -352,12 +367,16 @@ class QuenchRun:
         try:
             with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
                 while self.first < len(self.snapshots):
-                    if not self.state:
-                        self._start_batch()
                     tried, done_before = 0, 0
                     while True:
                         most = min(self.chunk, self.most_steps - tried)
-                        done, steps = self._run_chunk(most)
+                        try:
+                            if not self.state:
+                                self._start_batch()
+                            done, steps = self._run_chunk(most)
+                        except MemoryError as error:
+                            self._spare_memory(error, tried)
+                            continue
                         tried += most
                         advance(int(done.sum()) - done_before)
                         done_before = int(done.sum())
@@ -379,6 +398,6 @@ class QuenchRun:
             self._save()
             kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
             raise Interrupted(f"stopped with {self.first} of {len(self.snapshots)} batches' configurations done; {kept}") from None
-        except SimulationFailed:
+        except (SimulationFailed, OutOfMemory):
             self._save()
             raise

@@ -32,6 +32,7 @@ from glassgpu.types import Snapshot
 
 SECONDS_PER_CHUNK = 0.3
 SECONDS_PER_CHECKPOINT = 30.0
+LESS = "ask for fewer times or replicas, or positions as frames= on disk instead of keep_positions="
 # Shares of the memory budget: the state of one batch and its copy; labels and positions of one chunk, and at most so many bytes.
 BATCH_SHARE, CHUNK_SHARE, CHUNK_BYTES = 1 / 4, 1 / 16, 256 << 20
 
@@ -114,13 +115,15 @@ class Run(ABC):
             **({"part": part} if part else {}),
             **self.more_inputs(),
         )
-        self.records = Records(
-            self.problem, snapshots, plan.samples, plan.replicas, labels=plan.labels, mean_displacements=plan.mean_displacements,
-            bond_breaking=plan.bond_breaking, cage_relative=plan.cage_relative, observe=plan.observe, keep_positions=plan.keep_positions,
-            keep_species=self.problem.lists == "blind", watched=plan.hops is not None, score=plan.score,
-        )  # fmt: skip
-        self.final = self.empty_final() if plan.keep_final else {}
-        self.counts = self.empty_counts()
+        with memory.explained(LESS):
+            self.records = Records(
+                self.problem, snapshots, plan.samples, plan.replicas, labels=plan.labels, mean_displacements=plan.mean_displacements,
+                bond_breaking=plan.bond_breaking, cage_relative=plan.cage_relative, observe=plan.observe, keep_positions=plan.keep_positions,
+                keep_species=self.problem.lists == "blind", watched=plan.hops is not None, score=plan.score,
+            )  # fmt: skip
+            self.final = self.empty_final() if plan.keep_final else {}
+            self.counts = self.empty_counts()
+        memory.require_room(sum(values.nbytes for values in self.results().values()), f"the results of {self.rows} runs", LESS)
         self.rebuilds = 0
         self.first_row = self.mine.start
         self.step = 0

@@ -15,6 +15,7 @@ from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as files
 from glassgpu.errors import InvalidInput, NotConverged
+from glassgpu.memory import explained
 from glassgpu.progress import Progress, bar, uninterrupted
 
 SAVE_EVERY = 20.0  # seconds
@@ -182,6 +183,7 @@ def train(
 
     Raises:
         NotConverged: an error ceased to be a number.
+        OutOfMemory: for one batch; what was learned so far is kept in ``checkpoint``.
         CheckpointMismatch: ``checkpoint`` belongs to another training.
     """
     import jax
@@ -234,8 +236,11 @@ def train(
                 k, begun = len(losses), time.monotonic()
                 order = _order(len(task.target), plan.batch, np.random.default_rng([plan.seed, k]), task.accumulate)
                 given = (column, task.shared, task.own, task.target, order, jax.random.fold_in(jax.random.key(0), k), own_seeds)
-                new, memory, loss = epoch(state["networks"], state["memory"], *given)
-                loss = np.asarray(loss)
+                with explained(
+                    f"memory does not suffice to train {many} networks side by side: take fewer, narrower ones or batch= smaller"
+                ):
+                    new, memory, loss = epoch(state["networks"], state["memory"], *given)
+                    loss = np.asarray(loss)
                 check(loss, "of the batches")
                 judged = {name: [np.asarray(a) for a in judge(new, rows.shared, task.own, rows.target)] for name, rows in watched.items()}
                 for name, (error, _) in judged.items():
