@@ -25,7 +25,7 @@ STOPS = 65  # colours of a map that are handed over; between them plotly interpo
 # Of plotly's three-dimensional markers, measured: pixels across one of size 1; and, without perspective, the length that an
 # aspect ratio of 1 takes of the picture's height.
 MARKER, HEIGHT = 1.7, 0.5
-WHOLE, FACE = 1.15, 1.65  # aspect ratios with which a box seen from a corner, or from one side, fills the picture
+WHOLE, FACE = 1.15, 1.55  # aspect ratios with which a box seen from a corner, or from one side, fills the picture
 LEFT, RIGHT, TOP, BOTTOM = 60, 130, 60, 50  # margins [pixels]
 CORNER = {"eye": {"x": 1.5, "y": 1.15, "z": 0.75}, "up": {"x": 0, "y": 0, "z": 1}}
 SIDES = {
