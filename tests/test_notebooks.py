@@ -46,7 +46,7 @@ def test_it_runs(name, tmp_path, monkeypatch):
     here, own = tmp_path / "here", tmp_path / "own"
     here.mkdir()
     for variable, value in {
-        "GLASSGPU_NOTEBOOK_SCALE": "smoke", "IPYTHONDIR": own, "JUPYTER_RUNTIME_DIR": own,
+        "GLASSGPU_NOTEBOOK_SCALE": "smoke", "PLOTLY_RENDERER": "plotly_mimetype", "IPYTHONDIR": own, "JUPYTER_RUNTIME_DIR": own,
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]),
     }.items():  # fmt: skip
         monkeypatch.setenv(variable, str(value))

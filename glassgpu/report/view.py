@@ -52,8 +52,8 @@ def view(
 ) -> Figure:
     """Particles in their box, to turn, zoom and point at; one that is pointed at tells its number, species and value.
 
-    Shown where it is the last line of a cell (Jupyter, Colab); ``.show()`` shows it elsewhere, ``.write_html("view.html")`` writes a
-    file that needs no network. Clicking a species in the legend hides it. Markers have the particles' diameters at the zoom
+    Shown where it is the last line of a cell (Colab; Jupyter, whose server needs plotly too, else by ``.show("notebook")``); ``.show()``
+    shows it elsewhere, ``.write_html("view.html")`` writes a file that needs no network. Clicking a species in the legend hides it. Markers have the particles' diameters at the zoom
     that a view begins with, and keep their size on the screen when it changes.
 
     Args:
