@@ -66,6 +66,10 @@ def test_positions_are_wrapped_and_the_box_is_drawn():
     figure = gg.report.view(snapshot)
     _, positions, _, _ = particles(figure)
     assert positions.tolist() == [[-2.0, 0, 0], [-1.0, -2.5, 1.0], [0, 0, 0]]
+    assert particles(gg.report.view(snapshot, slab=("z", 0, 1)))[0].tolist() == [
+        0,
+        2,
+    ]  # the lower end belongs to a slab, the upper does not
     box = np.column_stack([figure.data[-1][a] for a in "xyz"]).reshape(-1, 3, 3)
     assert len(box) == 12 and np.isnan(box[:, 2]).all()
     assert {tuple(p) for p in box[:, :2].reshape(-1, 3)} == {(x, y, z) for x in (-3.0, 3.0) for y in (-2.5, 2.5) for z in (-2.0, 2.0)}
