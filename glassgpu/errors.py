@@ -75,6 +75,10 @@ class DeviceMissing(GlassGPUError):
     """The backend asked for is not available here."""
 
 
+class PackageMissing(GlassGPUError, ImportError):
+    """A package that only this function needs is not installed; the message says how to install it."""
+
+
 class SimulationFailed(GlassGPUError):
     """A run stopped because its numbers ceased to make sense (runaway, overlap, NaN)."""
 

@@ -1,4 +1,4 @@
-"""Pictures that several reports share. No picture is made before matplotlib's Agg is chosen."""
+"""Pictures that several reports share. None of them needs a display, or touches the state of pyplot."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from glassgpu.errors import InvalidInput
 from glassgpu.types import Snapshot
 
 COLOURS = ("#0b6fa4", "#d1495b", "#3a7d44", "#8f5fbf", "#b07d12", "#444444")
 
 
 def new_figure(columns: int = 1, width: float = 5.0, height: float = 4.0, **more: Any):
-    """A figure with axes side by side, drawn without a display."""
-    import matplotlib
+    """A figure with axes side by side, drawn without a display; a notebook shows it where it is the last line of a cell."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg", force=False)
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), layout="constrained", squeeze=False, **more)
+    figure = Figure(figsize=(width * columns, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, **more)
     for axis in axes[0]:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, list(axes[0])
@@ -47,7 +46,7 @@ def against_inverse_temperature(temperature: np.ndarray, tau: np.ndarray, error:
 
 
 def maps(
-    snapshot: Snapshot, fields: Mapping[str, np.ndarray], label: str | None, slab: float = 1.0, diameters: Sequence[float] = (1.0, 0.88)
+    snapshot: Snapshot, fields: Mapping[str, ArrayLike], label: str | None, slab: float = 1.0, diameters: Sequence[float] = (1.0, 0.88)
 ):
     """The same particles coloured by several fields, on one scale, or without a label each on its own.
 
@@ -57,17 +56,34 @@ def maps(
         snapshot: N particles.
         fields: title -> (N,) values; NaN is grey.
         label: of the colour bar, with units; None: one bar for each field.
+        slab: its thickness [length].
         diameters: of the circles by type [length].
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        InvalidInput: fields of another shape, no field, a type without a diameter.
     """
     from matplotlib.collections import EllipseCollection
 
-    figure, axes = new_figure(len(fields), 4.6, 4.3 if len(fields) < 4 else 4.9)  # one bar takes less of the width of many
+    given = {title: np.asarray(values) for title, values in fields.items()}
+    for title, values in given.items():
+        if values.shape != (snapshot.n,) or values.dtype.kind not in "biuf":
+            raise InvalidInput(
+                f"the field {title!r} has shape {values.shape}, dtype {values.dtype}; expected {snapshot.n} numbers, one per particle"
+            )
+    if not given or len(diameters) <= snapshot.types.max():
+        raise InvalidInput(
+            f"{len(given)} fields and {len(diameters)} diameters were given; give at least one, and diameters of types 0 to {snapshot.types.max()}"
+        )
+    figure, axes = new_figure(len(given), 4.6, 4.3 if len(given) < 4 else 4.9)  # one bar takes less of the width of many
     x = snapshot.positions
     shown = np.ones(snapshot.n, bool) if snapshot.dimension == 2 else np.abs(x[:, 2]) < slab / 2
-    every = np.concatenate([v[shown] for v in fields.values()])
+    every = np.concatenate([v[shown] for v in given.values()])
     width = np.asarray(diameters)[snapshot.types[shown]]
     marks = None
-    for axis, (title, values) in zip(axes, fields.items(), strict=True):
+    for axis, (title, values) in zip(axes, given.items(), strict=True):
         marks = EllipseCollection(
             width, width, np.zeros(shown.sum()), units="xy", offsets=x[shown, :2], offset_transform=axis.transData, cmap="viridis", linewidths=0.3,
             edgecolors="white", array=np.ma.masked_invalid(values[shown]),

@@ -56,14 +56,11 @@ class Page:
 
     def figure(self, figure: Any, name: str, caption: str) -> None:
         """A matplotlib figure: embedded as PNG, and written as PNG and SVG."""
-        import matplotlib.pyplot as plt
-
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=130)
         (self.folder / f"{name}.png").write_bytes(picture.getvalue())
         figure.set_layout_engine("none")  # found for the PNG; it takes as long as the drawing
         figure.savefig(self.folder / f"{name}.svg")
-        plt.close(figure)
         data = base64.b64encode(picture.getvalue()).decode()
         text = html.escape(caption)
         self._parts.append(f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>')
