@@ -207,8 +207,8 @@ def test_results_that_are_too_large(liquids, monkeypatch):
     how = {"temperature": 1.2, "seed": 1, "keep_positions": True, "progress": False}
     with pytest.raises(OutOfMemory, match="frames= on disk"):
         gg.simulate.md(*liquids, times=0.005 * np.arange(1, 2**18), replicas=2**18, **how)
-    monkeypatch.setattr(memory, "_available", lambda: 1 << 20)
-    with pytest.raises(OutOfMemory, match=r"the results of 16 runs take 0\.\d* GiB, and 0.000977 GiB are free: ask for fewer times"):
+    monkeypatch.setattr(memory, "_available", lambda: 1 << 18)
+    with pytest.raises(OutOfMemory, match=r"the results of 16 runs take 0\.\d* GiB, and 0.000244 GiB are free: ask for fewer times"):
         gg.simulate.md(*liquids, times=[0.05, 0.1, 0.2], replicas=8, **how)
 
 
