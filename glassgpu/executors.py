@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from glassgpu import validate
-from glassgpu.errors import DeviceMissing, InvalidInput, WorkerLost
+from glassgpu.errors import DeviceMissing, InvalidInput, PackageMissing, WorkerLost
 from glassgpu.names import explain_missing
 
 __all__ = ["Executor", "Processes", "dask_executor", "slurm_executor", "spread", "using"]
@@ -347,14 +347,15 @@ def dask_executor(address: str) -> Executor:
 
     Raises:
         InvalidInput: no address.
-        DeviceMissing: Dask is not installed, or nobody answers.
+        PackageMissing: Dask is not installed.
+        DeviceMissing: nobody answers.
     """
     if not isinstance(address, str) or not address:
         raise InvalidInput(f"address={address!r}: give that of a Dask scheduler, such as 'tcp://node1:8786', or 'local'")
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise DeviceMissing(f"Dask is not installed ({error}): pip install 'glassgpu[cluster]'") from error
+        raise PackageMissing(f"Dask is not installed ({error}): pip install 'glassgpu[cluster]'") from error
     from glassgpu.launch import threads_available
 
     try:
@@ -375,12 +376,12 @@ def slurm_executor(folder: str | os.PathLike, **parameters: Any) -> Executor:
         parameters: of submitit's ``update_parameters``, such as ``timeout_min=60, slurm_partition="gpu", gpus_per_node=1``.
 
     Raises:
-        DeviceMissing: submitit is not installed.
+        PackageMissing: submitit is not installed.
     """
     try:
         import submitit
     except ImportError as error:
-        raise DeviceMissing(f"submitit is not installed ({error}): pip install 'glassgpu[cluster]'") from error
+        raise PackageMissing(f"submitit is not installed ({error}): pip install 'glassgpu[cluster]'") from error
     jobs = submitit.AutoExecutor(folder=os.fspath(folder))
     jobs.update_parameters(**parameters)
     return _Jobs(jobs)

@@ -54,10 +54,10 @@ def maps(
 
     Args:
         snapshot: N particles.
-        fields: title -> (N,) values; NaN is grey.
+        fields: title -> (N,) float64 values in any units; NaN is grey.
         label: of the colour bar, with units; None: one bar for each field.
         slab: its thickness [length].
-        diameters: of the circles by type [length].
+        diameters: (species,) of the circles by type [length].
 
     Returns:
         A matplotlib Figure.

@@ -53,12 +53,12 @@ def view(
     """Particles in their box, to turn, zoom and point at; one that is pointed at tells its number, species and value.
 
     Shown where it is the last line of a cell (Colab; Jupyter, whose server needs plotly too, else by ``.show("notebook")``); ``.show()``
-    shows it elsewhere, ``.write_html("view.html")`` writes a file that needs no network. Clicking a species in the legend hides it. Markers have the particles' diameters at the zoom
-    that a view begins with, and keep their size on the screen when it changes.
+    shows it elsewhere, ``.write_html("view.html")`` writes a file that needs no network. Clicking a species in the legend hides it.
+    Markers have the particles' diameters at the zoom that a view begins with, and keep their size on the screen when it changes.
 
     Args:
         snapshot: N particles in two or three dimensions.
-        color: (N,) numbers, such as ``ensemble.propensity.sel(time=10)``; None colours by species. What is not shown may be NaN.
+        color: (N,) numbers in any units, such as ``ensemble.propensity.sel(time=10)``; None colours by species. What is not shown may be NaN.
         system: gives names and diameters of the species, sigma_aa; without it all diameters are density^(-1/d).
         particles: (N,) bool, or numbers of particles, which ones are shown, such as ``p > np.quantile(p, 0.95)``; all by default.
         slab: (axis, low, high), such as ("z", -1, 1): only particles with low <= z < high, seen from that side [length].
