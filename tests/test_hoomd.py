@@ -67,6 +67,17 @@ def test_what_it_does_not_run(lattice):
         gg.descriptors.Softness(backend="hoomd")
 
 
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SuspiciousInput")
+def test_workers(hoomd, lattice):
+    """Replicas in other processes: the same bits."""
+    how = {"temperature": 1.5, "times": [0.1, 0.2], "replicas": 2, "seed": 3, "backend": "hoomd", "progress": False}
+    given = gg.systems.kob_andersen(n=512), [lattice(8, 7.5)] * 2
+    here = gg.isoconfigurational(*given, **how)
+    with gg.executors.Processes(2) as workers:
+        there = gg.isoconfigurational(*given, **how, executor=workers)
+    assert np.array_equal(here.propensity, there.propensity) and here.attrs == there.attrs
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
