@@ -207,8 +207,9 @@ def test_quenches_equilibration_columns_and_selection(liquids, two):
 # ---------------------------------------------------------------- interruption
 
 
-def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch):
-    """What was done before an interruption is not run again, also by workers of another kind and number."""
+@pytest.mark.parametrize("later", ["workers", "here"])
+def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch, later):
+    """What was done before an interruption is not run again, also by workers of another kind and number, or by none."""
     path = tmp_path / "run.npz"
 
     class Stops(InThisProcess):
@@ -223,7 +224,7 @@ def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch):
     steps = []
     whole = Run._run_chunk
     monkeypatch.setattr(Run, "_run_chunk", lambda self, n: (steps.append(self.before + self.first_row), whole(self, n))[1])
-    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), checkpoint=path), ensemble)
+    same(gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess() if later == "workers" else None, checkpoint=path), ensemble)
     assert min(steps) == 10  # five parts of two replicas were there
     assert not (tmp_path / "run.npz.parts").exists()
     steps.clear()

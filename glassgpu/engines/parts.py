@@ -27,13 +27,13 @@ class Elsewhere:
     """Who does the parts, and by what they run them.
 
     Attributes:
-        executor: that tasks are given to.
+        executor: that tasks are given to; None: this process, one after another.
         backend, threads: as for ``simulate.md``; a worker finds out for itself what ``"auto"`` means there.
     """
 
-    executor: Executor
+    executor: Executor | None
     backend: str
-    threads: int | None
+    threads: int | None = None
 
     @classmethod
     def of(cls, executor: Any, backend: str, threads: int | None) -> Elsewhere | None:
@@ -62,6 +62,12 @@ def rows_of_parts(configurations: int, replicas: int, size: int | None) -> list[
 def folder_of_parts(checkpoint: Path) -> Path:
     """Where the parts of a run with this checkpoint keep their own."""
     return checkpoint.with_name(f"{checkpoint.name}.parts")
+
+
+def in_parts(run: Run | QuenchRun) -> Elsewhere | None:
+    """Who does a run that has not begun in parts: whom the call names, or this process where parts have been done before."""
+    begun = run.checkpoint is not None and folder_of_parts(run.checkpoint).exists()
+    return run.elsewhere or (Elsewhere(None, run.target.name) if begun else None)
 
 
 def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:

@@ -15,7 +15,7 @@ from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hoomd import Hoomd, place_of
-from glassgpu.engines.parts import Elsewhere, quench_parts, remove_parts
+from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged, OutOfMemory, SimulationFailed
@@ -354,8 +354,8 @@ class QuenchRun:
     def run(self) -> None:
         """Run to the end, or continue from the checkpoint."""
         self._restore()
-        if self.elsewhere and not self.first and not self.state:
-            quench_parts(self, self.elsewhere, self.configurations_of_a_part)
+        if not self.first and not self.state and (elsewhere := in_parts(self)):
+            quench_parts(self, elsewhere, self.configurations_of_a_part)
             for name in ("potential", "largest_force", "steps"):
                 setattr(self, name, np.array(getattr(self, name)))
             self.first = len(self.snapshots)

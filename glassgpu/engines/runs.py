@@ -20,7 +20,7 @@ from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
-from glassgpu.engines.parts import Elsewhere, remove_parts, run_parts
+from glassgpu.engines.parts import Elsewhere, in_parts, remove_parts, run_parts
 from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
@@ -340,8 +340,8 @@ class Run(ABC):
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()
-        if self.elsewhere and self.first_row == 0 and not self.state:
-            run_parts(self, self.elsewhere, self.rows_of_a_part)
+        if self.first_row == 0 and not self.state and (elsewhere := in_parts(self)):
+            run_parts(self, elsewhere, self.rows_of_a_part)
             self.first_row = self.rows
             self._save()
             if self.checkpoint:

@@ -71,7 +71,7 @@ def cage_state(
         seed: equal seeds give equal states.
         samples: times averaged over.
         dt: time step; for hard spheres what times are counted in.
-        options: ``precision``, ``checkpoint``, ``progress``, ``backend``, ``threads`` of ``simulate.md``.
+        options: ``precision``, ``checkpoint``, ``progress``, ``backend``, ``threads``, ``executor`` of ``simulate.md``.
 
     Returns:
         Snapshot, or a list of them for a sequence. The centre of mass stays where it was.
