@@ -423,3 +423,38 @@ def test_ctrl_c_while_processes_work(liquids, ensemble, tmp_path):
     with Processes(2) as workers:
         found = gg.isoconfigurational(*liquids, **longer, executor=workers, checkpoint=path)
     same(found, gg.isoconfigurational(*liquids, **longer))
+
+
+def test_experiments_on_workers(tmp_path, monkeypatch):
+    """``--workers`` reaches the runs of a study and none of its numbers."""
+    import json
+
+    from glassgpu.cli import main
+
+    given = []
+    monkeypatch.setattr(executors, "Processes", lambda n: _Within(n, given))
+    numbers = {}
+    for name, words in (("here", []), ("there", ["--workers", "2"])):
+        command = ["experiment", "hard_sphere_relaxation", "--scale", "smoke", "--backend", "cpu", "--out", str(tmp_path / name), *words]
+        monkeypatch.setattr(sys, "argv", ["glassgpu", *command])
+        main.main()
+        numbers[name] = json.loads((tmp_path / name / "numbers.json").read_text())
+        numbers[name].pop("provenance")
+    assert numbers["here"] == numbers["there"] and len(given) > 10
+    monkeypatch.setattr(sys, "argv", ["glassgpu", "demo", "--workers", "2", "--dask", "local"])
+    with pytest.raises(SystemExit, match="--workers and --dask: give one of them"):
+        main.main()
+
+
+class _Within(InThisProcess):
+    """In the place of ``Processes``."""
+
+    def __init__(self, workers, given):
+        super().__init__()
+        self.given, self.workers = given, workers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
