@@ -46,5 +46,5 @@ $(VENV)/.run: pyproject.toml constraints.txt | check-system
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ci,peers,docs,notebooks]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ci,cluster,peers,docs,notebooks]"
 	touch $@
