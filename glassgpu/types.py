@@ -50,6 +50,8 @@ class Snapshot:
         if types.min() < 0:
             raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
         wrapped, subtracted = _wrap(positions, box)
+        if not np.isfinite(wrapped).all():
+            raise InvalidInput(f"positions of up to {np.abs(positions).max():g} cannot be wrapped into a box of sides {box.tolist()}")
         wrapped.setflags(write=False)
         for name, value in (("positions", wrapped), ("types", types), ("box", box)):
             object.__setattr__(self, name, value)
@@ -82,6 +84,11 @@ class Snapshot:
 def _wrap(positions: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions in [-L/2, L/2), and how many boxes were subtracted (float64). What is inside keeps every bit."""
     inside = (positions >= -box / 2) & (positions < box / 2)
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at what comes out
+        return _wrapped(positions, box, inside)
+
+
+def _wrapped(positions: np.ndarray, box: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     subtracted = np.where(inside, 0.0, np.floor(positions / box + 0.5))
     wrapped = np.where(inside, positions, positions - box * subtracted)
     for beyond, boxes in ((wrapped < -box / 2, -1.0), (wrapped >= box / 2, 1.0)):  # what rounding left outside

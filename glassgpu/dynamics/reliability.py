@@ -37,8 +37,8 @@ def reliability(values: np.ndarray, variance_of_mean: np.ndarray, types: np.ndar
     for s in range(out.shape[-1]):
         of = types == s
         if of.sum() > 1:
-            spread = values[..., of].var(axis=-1, ddof=1)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                spread = values[..., of].var(axis=-1, ddof=1)
                 out[..., s] = 1 - variance_of_mean[..., of].mean(axis=-1) / spread
     return out
 
