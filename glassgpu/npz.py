@@ -7,7 +7,8 @@ import math
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,19 @@ def load_npz(path: str | os.PathLike, keys: Iterable[str] | None = None) -> dict
         ForbiddenPickle: one of the arrays asked for holds Python objects.
         FileFormatError: missing, truncated, damaged, no npz file, or without one of the keys; the message begins with the path.
     """
+    with _opened(path) as (file, size):
+        return _arrays(file, size, keys)
+
+
+def names_in(path: str | os.PathLike) -> list[str]:
+    """Names of the arrays of an npz file. Raises FileFormatError as ``load_npz``."""
+    with _opened(path) as (file, _):
+        return [_name(member) for member in file.infolist()]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[tuple[zipfile.ZipFile, int]]:
+    """The archive and its size in bytes; whatever is wrong with it, then or in the block, is told with its path."""
     try:
         with open(path, "rb") as raw:
             size = os.fstat(raw.fileno()).st_size
@@ -38,23 +52,12 @@ def load_npz(path: str | os.PathLike, keys: Iterable[str] | None = None) -> dict
             raw.seek(0)
             with zipfile.ZipFile(raw) as file, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of NumPy, about headers as Python 2 wrote them
-                return _arrays(file, size, keys)
+                yield file, size
     except FileFormatError as error:
         raise type(error)(f"{path}: {error}") from error.__cause__
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a damaged archive can raise nearly anything
-        raise FileFormatError(f"{path} is damaged or truncated ({type(error).__name__}: {error}); fetch or write it again") from error
-
-
-def names_in(path: str | os.PathLike) -> list[str]:
-    """Names of the arrays of an npz file. Raises FileFormatError as ``load_npz``."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            return [_name(member) for member in file.infolist()]
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror or error})") from error
-    except Exception as error:
         raise FileFormatError(f"{path} is damaged or truncated ({type(error).__name__}: {error}); fetch or write it again") from error
 
 

@@ -81,7 +81,7 @@ def test_the_other_format_is_named(tmp_path):
     pickled.write_bytes(pickle.dumps({"positions": np.zeros((3, 3))}))
     np.save(array, np.zeros(3))
     for path in (pickled, array):
-        with pytest.raises(gg.errors.FileFormatError, match="not an npz file; glassgpu.io.read finds out"):
+        with pytest.raises(gg.errors.FileFormatError, match="not an npz file; glassgpu"):
             gg.io.read_botan(path)
     with pytest.raises(gg.errors.FileFormatError, match="is an npz file, not a pickle; read_botan reads"):
         gg.io.read_bapst(botan_file(tmp_path / "isoconfig_N4096T0.44_9_tc07.npz"))

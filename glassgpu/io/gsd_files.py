@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike
 from glassgpu import __version__, validate
 from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput, UnknownSpecies
 from glassgpu.io.replaced import replaced
+from glassgpu.io.text_frames import chosen
 from glassgpu.types import Snapshot, as_snapshots
 
 PARTICLES, BOX, GIVEN = "particles/glassgpu", "glassgpu/box", "glassgpu/given"
@@ -122,7 +123,7 @@ def read_gsd(
                 raise FileFormatError(f"schema {file.schema!r} {file.schema_version}; only hoomd 1 and 2 are known here")
             if not 0 < file.nframes <= os.path.getsize(path):
                 raise FileFormatError(f"the file holds {file.nframes} frames")
-            numbers, many = _numbers(frames, file.nframes)
+            numbers, many = chosen(frames, file.nframes)
             snapshots = [_snapshot(file, number, names) for number in numbers]
     except GlassGPUError as error:
         raise type(error)(f"{path!s}: {error}") from error
@@ -158,19 +159,6 @@ def _logged(name: str, values: ArrayLike, snapshots: Sequence[Snapshot], many: b
             f"log={{{name!r}: ...}} has shape {np.shape(values)} of {array.dtype}; give numbers of shape {wanted},) or {wanted}, k)"
         )
     return np.ascontiguousarray(array)
-
-
-def _numbers(frames: Any, count: int) -> tuple[list[int], bool]:
-    """Frame numbers from 0, and whether a list was asked for."""
-    if frames is None:
-        return list(range(count)), count > 1
-    if isinstance(frames, slice):
-        asked = list(range(count)[frames])
-    else:
-        asked = [validate.whole("frames", f, least=-count, most=count - 1) % count for f in np.atleast_1d(np.asarray(frames, object))]
-    if not asked:
-        raise InvalidInput(f"frames={frames!r} names none of the {count} frames")
-    return asked, not isinstance(frames, (int, np.integer))
 
 
 def _frame(snapshot: Snapshot, names: list[str], step: int, velocities: bool) -> Any:

@@ -169,7 +169,9 @@ def _put(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
 
 def _understood(asked: str) -> _Name:
     if asked not in _NAMES:
-        raise ForbiddenPickle(f"the pickle asks for {'.'.join(asked.split(' '))[:200]}; only NumPy arrays are allowed, so it was not loaded")
+        raise ForbiddenPickle(
+            f"the pickle asks for {'.'.join(asked.split(' '))[:200]}; only NumPy arrays are allowed, so it was not loaded"
+        )
     return _Name(_NAMES[asked])
 
 
