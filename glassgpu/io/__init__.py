@@ -4,6 +4,7 @@ from glassgpu.io.bapst import read_bapst
 from glassgpu.io.botan import read_botan
 from glassgpu.io.columns import write_columns
 from glassgpu.io.datasets import load_ensemble, open_dataset, save_dataset
+from glassgpu.io.detection import read
 from glassgpu.io.ensembles import ensemble_dataset, ensemble_from
 from glassgpu.io.extended_xyz import read_extxyz
 from glassgpu.io.frames import Frames, open_frames
@@ -19,6 +20,7 @@ __all__ = [
     "load_ensemble",
     "open_dataset",
     "open_frames",
+    "read",
     "read_bapst",
     "read_botan",
     "read_extxyz",

@@ -184,15 +184,10 @@ def _start(arrays: dict[str, np.ndarray]) -> Snapshot:
     n, d = positions.shape
     if d not in (2, 3) or n < 2:
         raise FileFormatError(f"initial_positions has shape {positions.shape}; expected (4096, 3) or (1290, 2)")
-    box = np.full(d, (n / DENSITY[d]) ** (1 / d))
-    if "box" in arrays:
-        box = (
-            np.broadcast_to(validate.array("box", np.ravel(arrays["box"]), np.float64, (None,)), d)
-            if arrays["box"].size in (1, d)
-            else None
-        )
-        if box is None:
-            raise FileFormatError(f"box has shape {arrays['box'].shape}; expected one number, or {d}")
+    sides = np.ravel(arrays.get("box", (n / DENSITY[d]) ** (1 / d)))
+    if len(sides) not in (1, d):
+        raise FileFormatError(f"box has shape {arrays['box'].shape}; expected one number, or {d}")
+    box = np.broadcast_to(validate.array("box", sides, np.float64, (None,)), d)
     return Snapshot(positions, _from_zero(arrays["types"], n, len(SPECIES[d])), box)
 
 

@@ -101,6 +101,7 @@ def _run(data: bytes) -> Any:
     """What the machine is left with."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    argument: Any
     for opcode, argument, _ in pickletools.genops(data):
         name = opcode.name
         if name in _VALUES:
