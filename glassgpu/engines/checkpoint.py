@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+from glassgpu.npz import load_npz
 
 READABLE = 60  # a longer value is told by its hash
 
@@ -124,12 +124,9 @@ def load(path: Path, key: str) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error})") from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise FileFormatError(f"the checkpoint {path} is damaged ({error}); delete it to start anew") from error
+        found = load_npz(path)
+    except FileFormatError as error:
+        raise FileFormatError(f"the checkpoint is damaged: {error}; delete it to start anew") from error
     written = str(found.pop("key", ""))
     if written != key:
         raise CheckpointMismatch(

@@ -61,7 +61,7 @@ def read_claims(experiment: str, path: str | Path | None = None) -> dict[str, Cl
     file = Path(path) if path else importlib.resources.files("glassgpu.experiments") / "claims.toml"
     try:
         entries = tomllib.loads(file.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileFormatError(f"the claims in {file} cannot be read ({error})") from error
     if not isinstance(entries.get(experiment), dict):
         raise InvalidInput(f"{file} holds no claims for {experiment!r}; it has {', '.join(entries)}")
@@ -69,7 +69,7 @@ def read_claims(experiment: str, path: str | Path | None = None) -> dict[str, Cl
     for name, entry in entries[experiment].items():
         try:
             out[name] = _claim(name, entry)
-        except (GlassGPUError, KeyError, TypeError, ValueError) as error:
+        except (GlassGPUError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise FileFormatError(f"claim {experiment}.{name} in {file}: {error}") from error
     return out
 

@@ -19,6 +19,7 @@ from glassgpu.engines.checkpoint import differences, fingerprint, writable
 from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, Interrupted, InvalidInput, OutputNotWritable
 from glassgpu.executors import Executor, chosen, spread
 from glassgpu.io.datasets import MARK
+from glassgpu.io.zarr_stores import open_store
 from glassgpu.progress import Progress, bar
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -60,6 +61,7 @@ def write_columns(
         CheckpointMismatch: the store holds columns of another descriptor or system, of another number of
             configurations or particles, in another precision, or by another version of this package.
         OutputNotWritable: something else stands at the path, or it cannot be written.
+        FileFormatError: the store is damaged in what it says of itself; a damaged chunk is computed again.
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap: before anything is computed.
         Interrupted: the user stopped it; what is done is kept.
     """
@@ -153,7 +155,23 @@ def _store(path: Path, descriptor: Descriptor, configurations: int, n: int, prec
         raise CheckpointMismatch(
             f"{path} holds other columns than asked for ({differences(found, identity)}); choose another name, or remove it first"
         )
+    _check_store(path, type(descriptor).__name__, (configurations, n, len(descriptor.columns)), precision)
     return zarr.open_group(path, mode="r+")
+
+
+def _check_store(path: Path, name: str, shape: tuple[int, int, int], precision: str) -> None:
+    """That the arrays of an existing store are what ``_make_store`` makes."""
+    try:
+        group = open_store(path)
+        wanted = {"snapshot": (shape[:1], (1,), "u8"), name: (shape, (1, *shape[1:]), "f8" if precision == "double" else "f4")}
+        for key, (whole, chunk, kind) in wanted.items():
+            found = group[key]
+            if (found.shape, found.chunks, found.dtype) != (whole, chunk, np.dtype(kind)):
+                raise FileFormatError(
+                    f"{key} is {found.shape} of {found.dtype}, chunks {found.chunks}; expected {whole} of {kind}, chunks {chunk}"
+                )
+    except (GlassGPUError, KeyError, AttributeError) as error:
+        raise FileFormatError(f"{path} is damaged: {error}; remove it to compute the columns again") from error
 
 
 def _make_store(path: Path, descriptor: Descriptor, shape: tuple[int, int, int], precision: str, identity: str) -> None:
@@ -189,7 +207,7 @@ def _keys_done(path: Path, group: Any, name: str) -> np.ndarray:
     keys = np.zeros(group["snapshot"].shape, np.uint64)
     for c in range(len(keys)):
         if (path / name / "c" / str(c) / "0" / "0").exists():
-            with contextlib.suppress(RuntimeError, ValueError, OSError):  # a damaged chunk of hashes
+            with contextlib.suppress(Exception):  # a damaged chunk of hashes can raise nearly anything
                 keys[c] = group["snapshot"][c]
     return keys
 
@@ -203,7 +221,7 @@ def _identity(path: Path) -> str | None:
     """What an existing store says it holds."""
     try:
         return str(json.loads((path / "zarr.json").read_text())["attributes"][IDENTITY])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassgpu.errors import FileFormatError, ForbiddenPickle, GlassGPUError, InvalidInput
+from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput
 from glassgpu.io.ensembles import ensemble_dataset, ensemble_from
 from glassgpu.io.replaced import replaced
+from glassgpu.io.zarr_stores import damaged, open_store
 from glassgpu.types import Ensemble
 
 if TYPE_CHECKING:
@@ -88,17 +89,14 @@ def open_dataset(path: str | os.PathLike) -> xarray.Dataset:
     import xarray
 
     try:
-        _forbid_pickles(Path(path))
-        _check_complete(path)
+        _check_complete(open_store(path))
         data = xarray.open_zarr(os.fspath(path), consolidated=False, chunks=None).load()
+        data.attrs.pop(MARK, None)
+        return _with_strings(data.drop_encoding(), str)
     except GlassGPUError as error:
         raise type(error)(f"{path!s}: {error}") from error
-    except FileNotFoundError as error:
-        raise FileFormatError(f"{path!s} is not there, or is no Zarr store; check the path") from error
     except Exception as error:  # a damaged store can raise nearly anything
-        raise FileFormatError(f"{path!s} is damaged or no Zarr store ({type(error).__name__}: {error}); fetch or write it again") from error
-    data.attrs.pop(MARK, None)
-    return _with_strings(data.drop_encoding(), str)
+        raise FileFormatError(f"{path!s}: {damaged(error)}") from error
 
 
 def load_ensemble(path: str | os.PathLike) -> Ensemble:
@@ -110,7 +108,7 @@ def load_ensemble(path: str | os.PathLike) -> Ensemble:
     data = open_dataset(path)
     try:
         return ensemble_from(data)
-    except GlassGPUError as error:
+    except (GlassGPUError, ValueError, TypeError, KeyError) as error:
         raise FileFormatError(f"{path!s} holds no Ensemble: {error}") from error
 
 
@@ -160,11 +158,10 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _check_complete(path: str | os.PathLike) -> None:
+def _check_complete(group: Any) -> None:
     import zarr
 
-    group = zarr.open_group(os.fspath(path), mode="r")
-    expected: Any = group.attrs.get(MARK)
+    expected = group.attrs.get(MARK)
     if expected is None and not list(group.array_keys()):
         raise FileFormatError("no arrays at the top of this store; name one of the groups in it")
     for name in expected or ():
@@ -173,12 +170,3 @@ def _check_complete(path: str | os.PathLike) -> None:
             raise FileFormatError(f"the variable {name!r} is lost; fetch or write the store again")
         if array.nchunks_initialized < array.nchunks:
             raise FileFormatError(f"chunks of the variable {name!r} are lost, or not yet written; fetch or write the store again")
-
-
-def _forbid_pickles(path: Path) -> None:
-    """Format 2 knows a codec that runs what it reads; format 3 has none."""
-    for file in path.glob("*/.zarray"):
-        metadata = json.loads(file.read_text())
-        codecs = [metadata.get("compressor"), *(metadata.get("filters") or [])]
-        if any(codec and codec.get("id") == "pickle" for codec in codecs):
-            raise ForbiddenPickle(f"the variable {file.parent.name!r} is stored as a pickle; only numbers and strings are read")

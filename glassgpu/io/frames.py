@@ -17,8 +17,9 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.engines.checkpoint import differences, writable
-from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, InvalidInput, OutputNotWritable
 from glassgpu.io.datasets import MARK
+from glassgpu.io.zarr_stores import open_store
 from glassgpu.types import Snapshot
 
 if TYPE_CHECKING:
@@ -54,20 +55,39 @@ class Frames:
     """
 
     def __init__(self, path: str | os.PathLike):
-        import zarr
-
         self.path = Path(path)
         try:
-            group: Any = zarr.open_group(self.path, mode="r")
+            group = open_store(path)
             about = json.loads(group.attrs[IDENTITY])
-            box: np.ndarray = group["box"][:]
-            types: np.ndarray = group["types"][:]
             self.runs, self.frames, self.n, self.dimension = (int(k) for k in group["position"].shape)
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise FileFormatError(f"{path} holds no frames of trajectories, or is damaged ({error})") from error
-        self._group, self.box, self.types = group, box, types
+            self._check(group, about)
+        except GlassGPUError as error:
+            raise FileFormatError(f"{path} holds no frames of trajectories, or is damaged: {error}") from error
+        except Exception as error:  # a damaged store can raise nearly anything
+            raise FileFormatError(f"{path} holds no frames of trajectories, or is damaged ({type(error).__name__}: {error})") from error
+        self._group = group
         self.interval, self.window, self.attrs, self.identity = about["interval"], about["window"], about["attrs"], about["identity"]
         self.times = self.interval * np.arange(self.frames)
+
+    def _check(self, group: Any, about: Any) -> None:
+        """That its parts are what ``_make_store`` makes."""
+        validate.number("interval", about["interval"], above=0, most=1e100)
+        validate.whole("window", about["window"], least=0)
+        if not isinstance(about["attrs"], dict) or not isinstance(about["identity"], str):
+            raise FileFormatError("it does not tell of which run it is")
+        each = (self.runs, self.frames, self.n)
+        wanted = {
+            "position": ("i4", (*each, self.dimension)), "p_hop": ("f4", each), "csd": ("f4", each), "bonds": ("i2", each),
+            "box": ("f8", (self.runs, self.dimension)), "types": ("i4", (self.runs, self.n)), "done": ("i8", (self.runs,)),
+        }  # fmt: skip
+        for name, (kind, shape) in wanted.items():
+            if group[name].shape != shape or group[name].dtype != np.dtype(kind):
+                raise FileFormatError(f"{name} is {group[name].shape} of {group[name].dtype}; expected {shape} of {np.dtype(kind)}")
+        self.box, self.types = group["box"][:], group["types"][:]
+        for run in range(self.runs):
+            Snapshot(np.zeros((self.n, self.dimension)), self.types[run], self.box[run])
+        if self.types.max() >= self.n:
+            raise FileFormatError(f"type {self.types.max()} among {self.n} particles")
 
     def __repr__(self) -> str:
         return f"Frames({self.attrs.get('system')}, {self.attrs.get('state')}, runs={self.runs}, frames={self.frames}, N={self.n}, interval={self.interval:g})"
@@ -175,8 +195,8 @@ class Frames:
         try:
             values = self._group[name]
             return values.oindex[where] if isinstance(where, tuple) else values[where]
-        except (OSError, RuntimeError, ValueError) as error:
-            raise FileFormatError(f"{self.path}: {name} is damaged ({error})") from error
+        except Exception as error:  # a damaged chunk can raise nearly anything
+            raise FileFormatError(f"{self.path}: {name} is damaged ({type(error).__name__}: {error})") from error
 
 
 class FrameWriter(Frames):

@@ -208,17 +208,24 @@ class GraphNetwork(BaseEstimator):
         types = graphs.types[0]
         return slope / self._scale[types].astype(np.float32) * self._target_scale[types[chosen], target, None, None].astype(np.float32)
 
-    def _new_network(self, seed: int) -> Any:
-        from glassgpu.models.networks import new_graph_layers
-
+    def _sizes(self) -> dict[str, Any]:
+        """What a network of these settings is made of."""
         sizes = {name: tuple(validate.whole(name, w, least=1) for w in getattr(self, name)) for name in WIDTHS}
         if len(sizes["edge_hidden"]) != 2 or not sizes["edge_encoder"]:
             raise InvalidInput(f"edge_hidden={self.edge_hidden!r}: give two widths, and edge_encoder={self.edge_encoder!r}: at least one")
-        return new_graph_layers(
-            self._kinds + self._features, self._dimension if self.edges == "vector" else 1, self.targets_,
-            layers=validate.whole("layers", self.layers, least=0), latent=validate.whole("latent", self.latent, least=1),
-            random=np.random.default_rng(seed), **sizes,
-        )  # fmt: skip
+        return {
+            "inputs": self._kinds + self._features,
+            "edge_inputs": self._dimension if self.edges == "vector" else 1,
+            "outputs": self.targets_,
+            "layers": validate.whole("layers", self.layers, least=0),
+            "latent": validate.whole("latent", self.latent, least=1),
+            **sizes,
+        }
+
+    def _new_network(self, seed: int) -> Any:
+        from glassgpu.models.networks import new_graph_layers
+
+        return new_graph_layers(**self._sizes(), random=np.random.default_rng(seed))
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """What ``save_network`` keeps."""
@@ -232,13 +239,18 @@ class GraphNetwork(BaseEstimator):
         import jax
         import jax.numpy as jnp
 
+        from glassgpu.models.networks import graph_layers_size
+
         for name in FACTS:
             setattr(self, name, facts[name])
         for name in SCALES:
             outputs = self.targets_ if name.startswith("target") else self._features
-            setattr(self, f"_{name}", arrays[name].reshape(self._kinds, outputs))
+            setattr(self, f"_{name}", np.asarray(arrays[name], np.float64).reshape(self._kinds, outputs))
+        known = sum(a.size for name, a in arrays.items() if name.startswith("leaf "))
+        if (wanted := graph_layers_size(**self._sizes())) != known:  # before any of it is made
+            raise ValueError(f"{known} weights, but the settings ask for {wanted}")
         leaves, shape = jax.tree.flatten(self._new_network(0))
-        found = [jnp.asarray(arrays[f"leaf {k}"]) for k in range(len(leaves))]
+        found = [jnp.asarray(arrays[f"leaf {k}"], jnp.float32) for k in range(len(leaves))]
         if [a.shape for a in found] != [a.shape for a in leaves]:
             raise ValueError("the weights are not of the shapes that the settings ask for")
         self.network_ = jax.tree.unflatten(shape, found)

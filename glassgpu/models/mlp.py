@@ -219,11 +219,15 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return layers, {"layers": len(self.coefs_), "one_target": bool(self._one_target)}
 
     def _restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        number = int(facts["layers"])
+        number = validate.whole("layers", facts["layers"], least=1, most=len(arrays) // 2)
         self.coefs_ = [np.asarray(arrays[f"weights {k}"], np.float64) for k in range(number)]
         self.intercepts_ = [np.asarray(arrays[f"biases {k}"], np.float64) for k in range(number)]
         widths = [w.shape for w in self.coefs_]
+        if any(len(shape) != 2 for shape in widths):
+            raise ValueError(f"weights of shapes {widths}")
         if any(a[1] != b[0] for a, b in itertools.pairwise(widths)) or [(w[1],) for w in widths] != [b.shape for b in self.intercepts_]:
             raise ValueError(f"layers of shapes {widths} do not follow one another")
+        if (facts["one_target"] is True) > (widths[-1][1] == 1) or type(facts["one_target"]) is not bool:
+            raise ValueError(f"one_target={facts['one_target']!r} of {widths[-1][1]} targets")
         self.n_features_in_, self._one_target = widths[0][0], bool(facts["one_target"])
         self.n_parameters_ = sum(a.size for a in (*self.coefs_, *self.intercepts_))

@@ -104,6 +104,24 @@ def new_graph_layers(
     )
 
 
+def graph_layers_size(
+    inputs: int, edge_inputs: int, outputs: int, *, layers: int, latent: int, node_encoder: Sequence[int], edge_encoder: Sequence[int],
+    node_hidden: Sequence[int], edge_hidden: Sequence[int], decoder: Sequence[int],
+) -> int:  # fmt: skip
+    """How many weights and biases ``new_graph_layers`` would make."""
+
+    def size(widths: Sequence[int]) -> int:
+        return sum((a + 1) * b for a, b in itertools.pairwise(widths))
+
+    return (
+        size([inputs, *node_encoder, latent])
+        + size([edge_inputs, *edge_encoder, latent])
+        + layers * size([3 * latent, *node_hidden, latent])
+        + max(0, layers - 1) * size([3 * latent, *edge_hidden, latent])
+        + size([latent, *decoder, outputs])
+    )
+
+
 def side_by_side(networks: Sequence[Any]) -> Any:
     """Networks of one shape as one."""
     return jax.tree.map(lambda *a: jnp.stack(a, axis=NETWORKS), *networks)

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from glassgpu.errors import FileFormatError, InvalidInput
+from glassgpu.npz import load_npz
 from glassgpu.types import Ensemble, Snapshot
 
 FORMAT = 1
+FIELDS = {"name": str, "key": str, "seconds": (int, float), "provenance": dict, "values": dict}  # of a record, that are read
 RECORD, ARRAYS, FILES = "stage.json", "arrays.npz", "files"
 CLASSES = {"Snapshot": Snapshot, "Ensemble": Ensemble}
 
@@ -32,8 +34,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray]:
     """What ``write_arrays`` wrote; each array is checked against its checksum (CRC-32 of zip)."""
-    with open(folder / ARRAYS, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    return load_npz(folder / ARRAYS)
 
 
 def write_result(folder: Path, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -57,6 +58,9 @@ def read_record(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{RECORD} does not match its checksum")
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}, this version reads {FORMAT}")
+        wrong = [name for name, kind in FIELDS.items() if not isinstance(record[name], kind)]
+        if wrong:
+            raise ValueError(f"{wrong} are not what a stage writes")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(folder, error) from error
     return record
