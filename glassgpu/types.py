@@ -29,7 +29,8 @@ class Snapshot:
             None stays None: only the configuration in the periodic box is meant.
 
     Raises:
-        InvalidInput: wrong shape or dtype, NaN, a negative type, a side that is not positive.
+        InvalidInput: wrong shape or dtype, NaN, a negative type, a side that is not positive, positions so far out that
+            their place in the box is lost to rounding.
     """
 
     positions: np.ndarray
@@ -50,7 +51,7 @@ class Snapshot:
         if types.min() < 0:
             raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
         wrapped, subtracted = _wrap(positions, box)
-        if not np.isfinite(wrapped).all():
+        if not ((wrapped >= -box / 2) & (wrapped < box / 2)).all():  # nor where they are NaN
             raise InvalidInput(f"positions of up to {np.abs(positions).max():g} cannot be wrapped into a box of sides {box.tolist()}")
         wrapped.setflags(write=False)
         for name, value in (("positions", wrapped), ("types", types), ("box", box)):

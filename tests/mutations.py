@@ -297,12 +297,13 @@ def _json_in_text(array: bytes, random: chance.Random) -> bytes:
 
 def _sound_again(files: dict[str, bytes], random: chance.Random) -> dict[str, bytes]:
     """The checksum that a stage of a study carries."""
-    if "stage.json" not in files or random.random() < 0.2:
+    name = next((name for name in files if name.endswith("stage.json")), None)
+    if name is None or random.random() < 0.2:
         return files
     try:
-        record = json.loads(files["stage.json"])
+        record = json.loads(files[name])
         record.pop("checksum", None)
         checksum = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-        return {**files, "stage.json": json.dumps({**record, "checksum": checksum}).encode()}
+        return {**files, name: json.dumps({**record, "checksum": checksum}).encode()}
     except (ValueError, AttributeError, TypeError, RecursionError):
         return files

@@ -102,7 +102,7 @@ def load_network(path: str | Path, descriptor: Any = None) -> Any:
     arrays = load_npz(path)
     try:
         about = _told(arrays.pop("about"))
-        kind = {"MLPRegressor": MLPRegressor, "GraphNetwork": GraphNetwork}[about["model"]]
+        kind: Any = {"MLPRegressor": MLPRegressor, "GraphNetwork": GraphNetwork}[about["model"]]
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}, this version reads {FORMAT}")
         strange = [name for name, array in arrays.items() if array.dtype.kind not in "fiu" or not np.isfinite(array).all()]

@@ -21,7 +21,13 @@ from glassgpu.npz import load_npz
 from glassgpu.types import Ensemble, Snapshot
 
 FORMAT = 1
-FIELDS = {"name": str, "key": str, "seconds": (int, float), "provenance": dict, "values": dict}  # of a record, that are read
+FIELDS: dict[str, Any] = {
+    "name": str,
+    "key": str,
+    "seconds": (int, float),
+    "provenance": dict,
+    "values": dict,
+}  # of a record, that are read
 RECORD, ARRAYS, FILES = "stage.json", "arrays.npz", "files"
 CLASSES = {"Snapshot": Snapshot, "Ensemble": Ensemble}
 
