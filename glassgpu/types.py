@@ -14,6 +14,8 @@ from glassgpu.errors import InvalidInput
 if TYPE_CHECKING:
     import xarray
 
+FARTHEST = 2.0**52  # boxes away, where float64 knows no fractions of one
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -51,7 +53,7 @@ class Snapshot:
         if types.min() < 0:
             raise InvalidInput(f"types holds {types.min()}; species are numbered from 0")
         wrapped, subtracted = _wrap(positions, box)
-        if not ((wrapped >= -box / 2) & (wrapped < box / 2)).all():  # nor where they are NaN
+        if not ((wrapped >= -box / 2) & (wrapped < box / 2) & (np.abs(subtracted) < FARTHEST)).all():  # nor where they are NaN
             raise InvalidInput(f"positions of up to {np.abs(positions).max():g} cannot be wrapped into a box of sides {box.tolist()}")
         wrapped.setflags(write=False)
         for name, value in (("positions", wrapped), ("types", types), ("box", box)):
