@@ -22,6 +22,7 @@ from glassgpu.npz import ZIP
 
 DEPTH = 12  # of lists in lists
 LARGEST = 10**6  # values in all, however often lists are shared
+INSTRUCTIONS = 200_000  # a file of that data set takes some thousand
 _ARRAY, _DTYPE, _MAKE = "numpy ndarray", "numpy dtype", "_reconstruct"
 _NAMES = {"numpy ndarray": _ARRAY, "numpy dtype": _DTYPE} | {f"numpy.{c}.multiarray _reconstruct": _MAKE for c in ("core", "_core")}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -102,8 +103,10 @@ def _run(data: bytes) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     argument: Any
-    for opcode, argument, _ in pickletools.genops(data):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         name = opcode.name
+        if count > INSTRUCTIONS:
+            raise FileFormatError(f"the pickle has more than {INSTRUCTIONS:,} instructions, which arrays do not need")
         if name in _VALUES:
             stack.append(argument)
         elif name in _CONSTANTS:
