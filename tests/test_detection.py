@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import xarray
-from fuzzed_readers import FORMATS, put
+from fuzzed_readers import FORMATS
+from sound_files import put
 
 import glassgpu as gg
 from glassgpu.errors import FileFormatError, InvalidInput
@@ -23,6 +24,13 @@ RESULTS = {
     "xyz": gg.Snapshot,
     "zarr": xarray.Dataset,
 }
+
+
+def remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 @pytest.mark.parametrize("kind", RESULTS)

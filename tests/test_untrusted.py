@@ -16,7 +16,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from fuzzed_readers import KEY, limited, networks, pickles, put, stages
+from fuzzed_readers import limited
+from sound_files import KEY, networks, pickles, put, stages
 
 import glassgpu as gg
 from glassgpu.engines import checkpoint
