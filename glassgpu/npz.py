@@ -16,6 +16,7 @@ import numpy as np
 from glassgpu.errors import FileFormatError, ForbiddenPickle
 
 ZIP = b"PK\x03\x04"  # how an npz file begins
+EMPTY = b"PK\x05\x06"  # and one without arrays
 DEFLATE = 1032  # no stream of that method grows by more
 LARGEST_HEADER = 10_000  # of one array: what NumPy itself accepts
 
@@ -47,7 +48,7 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[zipfile.ZipFile, int]]:
         with open(path, "rb") as raw:
             size = os.fstat(raw.fileno()).st_size
             start = raw.read(len(ZIP))
-            if start and not start.startswith(ZIP[: len(start)]):
+            if start and not ZIP.startswith(start) and start != EMPTY:
                 raise FileFormatError("it is not an npz file; glassgpu.io.read finds out what a file is")
             raw.seek(0)
             with zipfile.ZipFile(raw) as file, warnings.catch_warnings():

@@ -24,6 +24,7 @@ from glassgpu.engines import checkpoint
 from glassgpu.errors import FileFormatError, ForbiddenPickle, GlassGPUError
 from glassgpu.io.pickles import load_pickle
 from glassgpu.models import load_network
+from glassgpu.npz import load_npz
 from glassgpu.study.result import Result
 
 
@@ -220,6 +221,26 @@ def test_heads_of_arrays_that_lie(tmp_path, array):
     for read in readers_of_npz(tmp_path):
         with limited(), pytest.raises(GlassGPUError):
             read(path)
+
+
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
+def test_sound_archives(tmp_path):
+    """Whatever NumPy writes without pickles comes back, nothing at all too."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "none": np.zeros((5, 0)), "number": np.array(2.5), "text": np.array(["a", "σ"]), "empty text": np.array(""), "fortran": np.asfortranarray(random.random((3, 4))),
+        "flags": np.array([True, False]), "big": np.arange(4, dtype=">i8"), "times": np.array(["2020-01-01"], "M8[s]"), "wave": np.array([1j]),
+        "fields": np.array([(1, 2.0)], [("a", "i4"), ("σ", "f8")]),
+    }  # fmt: skip
+    for save in (np.savez, np.savez_compressed):
+        for some in (arrays, {}):
+            save(tmp_path / "a.npz", **some)
+            found = load_npz(tmp_path / "a.npz")
+            assert found.keys() == some.keys()
+            for name, array in some.items():
+                assert found[name].dtype == array.dtype and found[name].shape == array.shape and found[name].tobytes() == array.tobytes()
+    with pytest.raises(FileFormatError, match=r"lacks \['x'\]"):
+        load_npz(tmp_path / "a.npz", ["x"])
 
 
 def test_archives_that_unpack_to_too_much(tmp_path):

@@ -99,8 +99,8 @@ def load_network(path: str | Path, descriptor: Any = None) -> Any:
     from glassgpu.models.graph_network import GraphNetwork
     from glassgpu.models.mlp import MLPRegressor
 
-    arrays = load_npz(path)
     try:
+        arrays = load_npz(path)
         about = _told(arrays.pop("about"))
         kind: Any = {"MLPRegressor": MLPRegressor, "GraphNetwork": GraphNetwork}[about["model"]]
         if about["format"] != FORMAT:
