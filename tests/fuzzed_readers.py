@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -233,9 +234,15 @@ def guided(kind: str, count: int, seed: int) -> None:
             found = unpack(data)
             name = found.pop("name").decode()
         except Exception:
-            return  # what libFuzzer tries before it knows the corpus
+            return
         begun = time.perf_counter()
-        tally[check(kind, name, {n[1:]: d for n, d in found.items()}, folder)] += 1
+        try:
+            tally[check(kind, name, {n[1:]: d for n, d in found.items()}, folder)] += 1
+        except BaseException:  # at interpreter exit the fuzzer would wait for threads of libraries that wait for it
+            traceback.print_exc()
+            Path(f"broken-{kind}.json").write_bytes(data)
+            print(f"{kind}: after {tally}, the file is kept as broken-{kind}.json", flush=True)
+            os._exit(1)
         tally["slowest"] = max(tally["slowest"], time.perf_counter() - begun)
         done = tally["read"] + tally["refused"]
         if done == count:
@@ -251,8 +258,12 @@ def guided(kind: str, count: int, seed: int) -> None:
             found = unpack(random.choice(sound) if random.random() < 0.5 else data)  # damage upon damage is refused too early
             name = found.pop("name")
         except Exception:
-            return data
-        return pack({"name": name, **mutated(found, random)})
+            return data  # what libFuzzer tries before it knows the corpus
+        try:
+            return pack({"name": name, **mutated(found, random)})
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
 
     watched = (
         "glassgpu.io",

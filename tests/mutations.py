@@ -179,7 +179,7 @@ def _text(data: bytes, random: chance.Random) -> bytes:
         for word in sorted(random.sample(found, min(len(found), random.choice((1, 1, 2, 5)))), key=lambda w: -w.start()):
             data = data[: word.start()] + random.choice([*WORDS, str(random.choice(EXTREMES)).encode()]) + data[word.end() :]
         return data
-    lines = data.splitlines(keepends=True)
+    lines = data.splitlines(keepends=True) or [b""]
     for _ in range(random.choice((1, 1, 3))):
         k, j = random.randrange(len(lines)), random.randrange(len(lines))
         lines[k : k + random.choice((0, 1, 1, 2))] = lines[j : j + random.choice((0, 1, 1, 5))]
@@ -189,7 +189,7 @@ def _text(data: bytes, random: chance.Random) -> bytes:
 
 def _pickle(data: bytes, random: chance.Random) -> bytes:
     """Instructions that do something else."""
-    where = random.randrange(len(data))
+    where = random.randrange(len(data) + 1)
     some = random.choice([
         random.choice(EXPLOITS), random.choice(EXPLOITS)[:-1], b"r" + struct.pack("<I", random.choice((2**31, 2**32 - 1, 5))),
         b"\x8d" + struct.pack("<Q", 2**40), b"\x8e" + struct.pack("<Q", 2**40), b"\x95" + struct.pack("<Q", 2**62), b"B" + struct.pack("<I", 2**32 - 1),
