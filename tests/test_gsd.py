@@ -33,6 +33,14 @@ def test_wrapping_changes_nothing_inside():
         np.testing.assert_allclose(images, np.rint(images), atol=1e-14)
 
 
+@pytest.mark.parametrize("far", [1e16, 1e20, 1e300])
+def test_positions_whose_place_is_lost_to_rounding(far):
+    for box in (1.0, 2.3207944):
+        with pytest.raises(InvalidInput, match="cannot be wrapped"):
+            gg.Snapshot([[0.0, far, 0.0], [0.0, 0.0, 0.0]], [0, 0], np.full(3, box))
+    assert gg.Snapshot([[0.0, far, 0.0], [0.0, 0.0, 0.0]], [0, 0], np.full(3, 10 * far)).positions[0, 1] == far
+
+
 @pytest.mark.parametrize("d", [2, 3])
 @pytest.mark.parametrize("velocities", [True, False])
 @pytest.mark.parametrize("images", [True, False])

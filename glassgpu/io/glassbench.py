@@ -115,8 +115,9 @@ def read_glassbench_predictions(path: str | os.PathLike | Sequence[str | os.Path
         path, times: as of ``read_glassbench``; files of models.
 
     Returns:
-        Dataset of dims ([configuration,] time, particle), or ([configuration,] particle) of what has no time; NaN where a
-        file lacks one that another holds.
+        Dataset of dims ([configuration,] time, particle), or ([configuration,] particle) of what has no time, in the units of
+        the file, which predict ``md_prop`` [length] or rank particles by something else; NaN where a file lacks one that
+        another holds.
 
     Raises:
         InvalidInput, FileFormatError: as ``read_glassbench``.
