@@ -16,16 +16,19 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import xarray
 from fuzzed_readers import limited
 from sound_files import KEY, networks, pickles, put, stages
 
 import glassgpu as gg
 from glassgpu.engines import checkpoint
-from glassgpu.errors import FileFormatError, ForbiddenPickle, GlassGPUError
+from glassgpu.errors import CheckpointMismatch, FileFormatError, ForbiddenPickle, GlassGPUError, OutputNotWritable
+from glassgpu.evaluate.claims import read_claims
 from glassgpu.io.pickles import load_pickle
 from glassgpu.models import load_network
 from glassgpu.npz import load_npz
 from glassgpu.study.result import Result
+from glassgpu.study.status import stage_status
 
 
 class Calls:
@@ -272,8 +275,9 @@ def changed(folder: Path, which: int, change) -> Path:
     with np.load(folder / name) as file:
         arrays = {key: file[key] for key in file.files}
     about = json.loads(str(arrays["about"]))
+    arrays["about"] = None
     change(about, arrays)
-    if not isinstance(arrays.get("about"), bytes):
+    if arrays["about"] is None:
         arrays["about"] = np.array(json.dumps(about))
     np.savez(folder / name, **arrays)
     return folder / name
@@ -321,3 +325,25 @@ def test_sound_networks_are_read(tmp_path):
     assert flat.predict(np.ones((2, 4))).shape == (2,)
     graph = load_network(changed(tmp_path, 1, lambda about, a: None))
     assert graph.n_parameters_ == sum(leaf.size for leaf in jax.tree.leaves(graph.network_))
+
+
+def test_text_that_is_nested_too_deep(tmp_path):
+    """JSON in JSON in JSON, which the standard library gives up with an error that has nothing to do with files."""
+    deep = "[" * 100_000
+    (tmp_path / "study.json").write_text(deep)
+    with pytest.raises(FileFormatError, match=r"study.json is damaged"):
+        stage_status(tmp_path)
+    checkpoint.save(tmp_path / "run.npz", deep, {})
+    with pytest.raises(CheckpointMismatch, match="another version"):
+        checkpoint.load(tmp_path / "run.npz", "{}")
+    (tmp_path / "zarr.json").write_text(deep)
+    with pytest.raises(OutputNotWritable, match="something else"):
+        gg.io.save_dataset(tmp_path, xarray.Dataset())
+    for read in (gg.io.open_dataset, gg.io.open_frames, gg.io.read):
+        with pytest.raises(FileFormatError):
+            read(tmp_path)
+    (tmp_path / "claims.toml").write_text(f"x = {deep}")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_claims("demo", tmp_path / "claims.toml")
+    with pytest.raises(FileFormatError, match="no network of save_network"):
+        load_network(changed(tmp_path, 0, lambda about, a: a.update(about=np.array(deep))))

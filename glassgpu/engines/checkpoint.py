@@ -44,7 +44,7 @@ def differences(found: str, wanted: str) -> str:
     """Which inputs of two fingerprints differ, in words."""
     try:
         before = {str(name): str(value) for name, value in json.loads(found).items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "it was written by another version of glassgpu"
     now = json.loads(wanted)
     words = []

@@ -154,7 +154,7 @@ def _is_ours(path: Path) -> bool:
     """Only what ``save_dataset`` wrote is replaced: a folder can hold anything."""
     try:
         return MARK in json.loads((path / "zarr.json").read_text())["attributes"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

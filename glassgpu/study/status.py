@@ -49,7 +49,7 @@ def stage_status(folder: str | Path) -> list[StageStatus]:
         )
     try:
         planned = [str(name) for name in json.loads((folder / STUDY).read_text())["stages"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{folder / STUDY} is damaged ({error}); the command that made the study writes it again") from error
     found = [_finished(place) for place in _folders(folder / STAGES)]
     done = {(stage.name, stage.key) for stage in found}
