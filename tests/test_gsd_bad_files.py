@@ -80,6 +80,47 @@ def test_files_that_are_no_gsd(tmp_path):
         gg.io.read_gsd(path)
 
 
+@pytest.mark.parametrize("value", [2**64 - 1, 2**63, 2**59, 2**58 - 1, 2**40, 0, 3])
+@pytest.mark.parametrize("field", [8, 16, 24, 32])  # where index and names lie, and how many entries they have
+def test_heads_of_gsd_files_that_lie(tmp_path, field, value):
+    """Some of these end the process in the C library, whose sums wrap around."""
+    path = tmp_path / "a.gsd"
+    gg.io.write_gsd(path, [random_snapshot(np.random.default_rng(3), 3) for _ in range(2)])
+    data = bytearray(path.read_bytes())
+    data[field : field + 8] = value.to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match="does not lie in its" if value != 3 or field in (8, 24) else "no box|Corrupt"):
+        gg.io.read_gsd(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "width", "value"),
+    [
+        (8, 8, 2**62),
+        (8, 8, 2**64 - 1),
+        (16, 8, 2**62),
+        (16, 8, 5),
+        (16, 8, 2**63 + 1),
+        (24, 4, 2**32 - 1),
+        (24, 4, 0),
+        (30, 1, 0),
+        (30, 1, 12),
+        (30, 1, 255),
+    ],
+)
+def test_chunks_of_gsd_files_that_lie(tmp_path, place, width, value):
+    """Rows, place, columns and type of one chunk; each entry of the index has 32 bytes from byte 256 on."""
+    path = tmp_path / "a.gsd"
+    gg.io.write_gsd(path, random_snapshot(np.random.default_rng(3), 3))
+    data = bytearray(path.read_bytes())
+    for entry in range(5):
+        at = 256 + 32 * entry + place
+        changed = bytes(data[:at]) + value.to_bytes(width, "little") + bytes(data[at + width :])
+        path.write_bytes(changed)
+        with pytest.raises(FileFormatError, match="its index"):
+            gg.io.read_gsd(path)
+
+
 def test_damaged_gsd_files_are_errors_or_read(tmp_path):
     """Cut or changed anywhere: a Snapshot or a FileFormatError, no crash, no endless allocation."""
     random = np.random.default_rng(3)

@@ -17,10 +17,10 @@ from glassgpu.io.extended_xyz import read_extxyz
 from glassgpu.io.frames import IDENTITY, open_frames
 from glassgpu.io.glassbench import read_glassbench
 from glassgpu.io.gsd_files import read_gsd
+from glassgpu.io.gsd_layout import MAGIC
 from glassgpu.io.lammps_dump import read_lammps_dump
 from glassgpu.npz import ZIP, names_in
 
-GSD = bytes.fromhex("df65df65df65df65")  # gsd documentation, "File layer": 0x65DF65DF65DF65DF, little endian
 HEAD = 4096  # bytes that are looked at
 KNOWN = (
     "GSD (.gsd), pickles of Bapst et al. (.pickle), npz of BOTAN and of GlassBench, LAMMPS dumps in text (.dump, .lammpstrj), "
@@ -93,7 +93,7 @@ def _of_folder(path: Path) -> Callable[[str], Any]:
 
 
 def _of_content(path: Path, start: bytes) -> Callable[[str], Any] | None:
-    if start.startswith(GSD):
+    if start.startswith(MAGIC):
         return read_gsd
     if start.startswith(ZIP):
         return _of_arrays(path)

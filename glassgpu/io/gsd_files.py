@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from glassgpu import __version__, validate
 from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput, UnknownSpecies
+from glassgpu.io.gsd_layout import check_layout
 from glassgpu.io.replaced import replaced
 from glassgpu.io.text_frames import chosen
 from glassgpu.types import Snapshot, as_snapshots
@@ -118,6 +119,7 @@ def read_gsd(
 
     names = None if species is None else _species(species)
     try:
+        check_layout(path)
         with gsd.fl.open(name=os.fspath(path), mode="r") as file:
             if file.schema != "hoomd" or not (1, 0) <= file.schema_version < (3, 0):
                 raise FileFormatError(f"schema {file.schema!r} {file.schema_version}; only hoomd 1 and 2 are known here")
