@@ -27,7 +27,7 @@ CHOSEN = {
     "demo": ("maps", "pearson"),
     "energy_barriers": ("counts", "explained", "calibration"),
     "hard_sphere_relaxation": ("propensity", "relaxation_time", "pressure"),
-    "information_imbalance": ("supervised", "singles", "maps"),
+    "information_imbalance": ("supervised", "maps"),
     "interpretability": ("behler_parrinello", "reduction", "maps"),
     "kob_andersen_relaxation": ("relaxation_time", "dynamics", "map"),
     "memory": ("groups", "thesis-cycle", "thesis-memory"),
