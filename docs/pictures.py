@@ -35,7 +35,7 @@ CHOSEN = {
     "model_comparison_public": ("public",),
     "public_data": ("configurations", "learning_curve", "map"),
     "softness": ("kramers", "controls", "map"),
-    "ternary_relaxation": ("self_intermediate_scattering", "relaxation_time", "maps"),
+    "ternary_relaxation": ("self_intermediate_scattering", "maps"),
 }
 
 
