@@ -145,13 +145,18 @@ class Writers:
             frames=folder / "frames.zarr", checkpoint=checkpoint and folder / checkpoint, backend="cpu", progress=at(0.4, then),
         )  # fmt: skip
         frames = gg.io.open_frames(folder / "frames.zarr")
-        return [frames.done.tolist(), *(f(run).tobytes() for f in (frames.unwrapped, frames.p_hop, frames.unbroken_bonds) for run in (0, 1))]
+        return [
+            frames.done.tolist(),
+            *(f(run).tobytes() for f in (frames.unwrapped, frames.p_hop, frames.unbroken_bonds) for run in (0, 1)),
+        ]
 
     def frames_alone(self, folder: Path, then: Break) -> list:
         return self.frames(folder, then, checkpoint=None)
 
     def quench(self, folder: Path, then: Break) -> list:
-        found = gg.simulate.quench(self.system, self.liquids, batch=2, chunk=40, checkpoint=folder / "quench.npz", backend="cpu", progress=at(0.4, then))
+        found = gg.simulate.quench(
+            self.system, self.liquids, batch=2, chunk=40, checkpoint=folder / "quench.npz", backend="cpu", progress=at(0.4, then)
+        )
         return [s.positions.tobytes() for s in found.final]
 
     def training(self, folder: Path, then: Break) -> list:
