@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from glassgpu import dynamics, landscape
 from glassgpu.descriptors import Softness
 from glassgpu.dynamics import Hops, events
 from glassgpu.models import Hyperplane, LinearSVC
-from glassgpu.study import Result
+from glassgpu.study import Pieces, Result
 
 C = 0.01  # TH section 2.2.3
 INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # project notes, section 4, rule (a)
@@ -225,7 +226,7 @@ def _both(y: np.ndarray) -> bool:
 
 def scored(
     frames: Result, planes: Mapping[str, Mapping[str, Any]], hops: Hops, lead: int, every: int, wavenumber: float, species: Sequence[str],
-    backend: str, of_others: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    backend: str, checkpoint: Path, of_others: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """w.F of every A particle in every so many-th frame by each hyperplane, and whether it rearranges ``lead`` frames later.
 
@@ -239,13 +240,18 @@ def scored(
     store, describe = opened(frames), Softness(species, angular=False, backend=backend)
     chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
     names, projection, rearranges = list(planes), [], []
+    piece = Pieces(checkpoint)
     for run, (kept, p_hop) in enumerate(of_a(store)):
-        parts = []
         mine = [plane_of((of_others or {}).get(name, {}).get(str(run), planes[name])) for name in names]
-        for first in range(0, len(chosen), AT_ONCE):
-            columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
-            parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
-        projection.append(np.concatenate(parts, axis=1))
+
+        def projected(run: int = run, kept: np.ndarray = kept, mine: list[Hyperplane] = mine) -> dict[str, Any]:
+            parts = []
+            for first in range(0, len(chosen), AT_ONCE):
+                columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
+                parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
+            return {"projection": np.concatenate(parts, axis=1)}
+
+        projection.append(piece(f"run {run}", projected)["projection"])
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names,

@@ -100,7 +100,7 @@ def studies(folder: Path) -> list[Path]:
 def timeless(value: Any) -> Any:
     """What does not depend on the clock."""
     if isinstance(value, dict):
-        return {k: timeless(v) for k, v in value.items() if k not in ("provenance", "seconds")}
+        return {k: timeless(v) for k, v in value.items() if k not in ("provenance", "seconds", "seconds_")}
     return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
