@@ -120,6 +120,9 @@ def at(share: float, then: Break) -> Callable[[float], None]:
 seen: list[float] = []  # what progress was told
 
 
+HOPS = Hops(interval=0.02, half_window=2, threshold=0.01)
+
+
 class Writers:
     """What each writer leaves in a folder, as something to compare; ``then`` is called while it works."""
 
@@ -139,9 +142,8 @@ class Writers:
         return [found.positions.tobytes()]
 
     def frames(self, folder: Path, then: Break, checkpoint: str | None = "frames.npz") -> list:
-        hops = Hops(interval=0.02, half_window=2, threshold=0.01)
         gg.simulate.md(
-            self.system, self.liquids[0], temperature=1.0, duration=0.8, replicas=2, seed=2, batch=1, chunk=40, hops=hops,
+            self.system, self.liquids[0], temperature=1.0, duration=0.8, replicas=2, seed=2, batch=1, chunk=40, hops=HOPS,
             frames=folder / "frames.zarr", checkpoint=checkpoint and folder / checkpoint, backend="cpu", progress=at(0.4, then),
         )  # fmt: skip
         frames = gg.io.open_frames(folder / "frames.zarr")

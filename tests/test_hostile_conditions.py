@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hostile_places
 import numpy as np
 import pytest
 import tqdm.std
@@ -150,8 +152,27 @@ def test_another_run_does_not_take_the_checkpoint(writers, often, tmp_path):
             gg.simulate.md(system, start, temperature=0.7, duration=0.1, seed=9, checkpoint=path, **writers.quiet)
 
     gg.simulate.md(system, start, temperature=1.0, duration=0.1, seed=2, checkpoint=path, chunk=10, backend="cpu", progress=other)
-    with pytest.raises(CheckpointMismatch, match="temperature was 1.0 and is now 0.7"):
+    with pytest.raises(CheckpointMismatch, match=r"temperature was 1\.0 and is now 0\.7"):
         gg.simulate.md(system, start, temperature=0.7, duration=0.1, seed=2, checkpoint=path, **writers.quiet)
+
+
+def test_parts_of_a_run_write_side_by_side(writers, undisturbed, often, tmp_path):
+    """Workers do not wait for each other; another run is told while they are at work."""
+    told = []
+
+    def another(done: float) -> None:
+        with pytest.raises(OutputBusy):
+            writers.frames(tmp_path, nothing)
+        told.append(done)
+
+    with ThreadPoolExecutor(2) as workers:
+        gg.simulate.md(
+            writers.system, writers.liquids[0], temperature=1.0, duration=0.8, replicas=2, seed=2, batch=1, chunk=40, hops=hostile_places.HOPS,
+            frames=tmp_path / "frames.zarr", checkpoint=tmp_path / "frames.npz", backend="cpu", progress=another, executor=workers,
+        )  # fmt: skip
+    assert told
+    assert writers.frames(tmp_path, nothing) == undisturbed["frames"]
+    assert not leftovers(tmp_path)
 
 
 HOLDS = """

@@ -93,6 +93,7 @@ class Run(ABC):
             system, snapshots, target, plan.precision, plan.skin, capacity, least=self.least_distance(), lists=self.lists(), hard=self.HARD
         )
         self.rows = len(snapshots) * plan.replicas
+        self.part = part
         self.before = part[0] // plan.replicas * plan.replicas if part else 0  # rows of the larger run
         self.mine = slice(part[0] - self.before, part[1] - self.before) if part else slice(0, self.rows)
         self.ran_on: Any = target  # for provenance: its name, and what else has to be known
@@ -333,7 +334,9 @@ class Run(ABC):
                 values[rows] = found[name]
 
     def written(self) -> tuple[Path | None, ...]:
-        """The files and stores that no other process may write to while this runs."""
+        """The files and stores that no other process may write to while this runs. For its parts a run holds them."""
+        if self.part:
+            return ()
         return self.checkpoint, self.hops.writer.path if self.hops.writer else None
 
     @by_one_process
