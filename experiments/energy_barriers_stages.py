@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _left_out(make: Any, x: np.ndarray, y: np.ndarray, piece: Pieces, name: str)
         others = np.arange(len(y)) != k
         return {"output": Standardised(make(), x[others].reshape(-1, x.shape[2]), y[others].ravel()).output(x[k])}
 
-    return np.stack([piece(f"{name}, without {k}", lambda k=k: one(k))["output"] for k in range(len(y))])
+    return np.stack([piece(f"{name}, without {k}", partial(one, k))["output"] for k in range(len(y))])
 
 
 def _chosen(candidates: Mapping[str, Any], x: np.ndarray, y: np.ndarray, piece: Pieces, of: str) -> tuple[str, Any, np.ndarray]:
@@ -157,10 +158,13 @@ def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: i
         keep(f"label {label}", costs, x, targets(runs, label, replicas))
     cost = float(str(out["SVR"]["chosen"]).split()[-1])
     scale = Standardised(None, x.reshape(n, -1))
+
+    def ranked(few: int) -> dict[str, Any]:
+        fewer = RFE(models.LinearSVR(C=cost, epsilon=EPSILON), n_features_to_select=few, step=0.25)
+        return {"columns": np.flatnonzero(fewer.fit(scale.scaled(x.reshape(n, -1)), y.ravel()).support_)}
+
     for few in FEWER:
-        ranked = RFE(models.LinearSVR(C=cost, epsilon=EPSILON), n_features_to_select=few, step=0.25)
-        found = piece(f"{few} columns", lambda r=ranked: {"support": r.fit(scale.scaled(x.reshape(n, -1)), y.ravel()).support_})
-        columns_kept = np.flatnonzero(found["support"])
+        columns_kept = piece(f"{few} columns", partial(ranked, few))["columns"]
         made = Standardised(models.LinearSVR(C=cost, epsilon=EPSILON), x.reshape(n, -1)[:, columns_kept], y.ravel())
         made.columns = columns_kept
         out[f"{few} columns"] = {
@@ -232,7 +236,7 @@ def outputs(
     for run, (kept, p_hop) in enumerate(of_a(store)):
         if training:
             fitted["SVC"] = Standardised.from_kept(classifier["of_others"].get(str(run), classifier["kept"]))
-        projection.append(piece(f"run {run}", lambda run=run, kept=kept: projected(run, kept))["projection"])
+        projection.append(piece(f"run {run}", partial(projected, run, kept))["projection"])
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
         csd = store.cumulative_squared_displacement(run)[:, kept]
         moved.append(csd[chosen + lead + half] > hops.squared_displacement)

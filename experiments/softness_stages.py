@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,17 +242,17 @@ def scored(
     chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
     names, projection, rearranges = list(planes), [], []
     piece = Pieces(checkpoint)
-    for run, (kept, p_hop) in enumerate(of_a(store)):
+
+    def projected(run: int, kept: np.ndarray) -> dict[str, Any]:
+        parts = []
         mine = [plane_of((of_others or {}).get(name, {}).get(str(run), planes[name])) for name in names]
+        for first in range(0, len(chosen), AT_ONCE):
+            columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
+            parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
+        return {"projection": np.concatenate(parts, axis=1)}
 
-        def projected(run: int = run, kept: np.ndarray = kept, mine: list[Hyperplane] = mine) -> dict[str, Any]:
-            parts = []
-            for first in range(0, len(chosen), AT_ONCE):
-                columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
-                parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
-            return {"projection": np.concatenate(parts, axis=1)}
-
-        projection.append(piece(f"run {run}", projected)["projection"])
+    for run, (kept, p_hop) in enumerate(of_a(store)):
+        projection.append(piece(f"run {run}", partial(projected, run, kept))["projection"])
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names,
