@@ -377,23 +377,17 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
     }
 
 
-def calibrated(noises: Sequence[float], seeds: int) -> dict[str, Any]:
+def calibrated(noises: Sequence[float], seeds: int, checkpoint: Path) -> dict[str, Any]:
     """The pipeline on traps whose barriers are known, with more and more noise in them that no column explains."""
-    rows = []
-    for noise in noises:
-        for seed in range(1, seeds + 1):
-            model = TrapModel(noise=noise)
-            found = recover(model, seed=seed, resamples=30)
-            line = found.barriers.linear
-            rows.append(
-                [
-                    noise,
-                    seed,
-                    found.correlation,
-                    line.e1 / model.e1,
-                    found.share,
-                    model.e1**2 / (model.e1**2 + noise**2),
-                    found.onset.temperature,
-                ]
-            )
-    return {"rows": np.array(rows)}
+    piece = Pieces(checkpoint)
+
+    def recovered(noise: float, seed: int) -> dict[str, Any]:
+        model = TrapModel(noise=noise)
+        found = recover(model, seed=seed, resamples=30)
+        explained = model.e1**2 / (model.e1**2 + noise**2)
+        return {
+            "row": [noise, seed, found.correlation, found.barriers.linear.e1 / model.e1, found.share, explained, found.onset.temperature]
+        }
+
+    states = [(noise, seed) for noise in noises for seed in range(1, seeds + 1)]
+    return {"rows": np.array([piece(f"noise {noise:g}, seed {seed}", partial(recovered, noise, seed))["row"] for noise, seed in states])}

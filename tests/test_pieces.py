@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from glassgpu.experiments import energy_barriers_stages, interpretability_fits, memory_stages
+from glassgpu.experiments import energy_barriers_stages, interpretability_fits, memory_stages, public_data
 
 import glassgpu as gg
 from glassgpu.errors import FileFormatError, OutputNotWritable
@@ -118,6 +118,41 @@ def test_regressions(tmp_path, monkeypatch):
         other = found["models"][name]
         assert one["chosen"] == other["chosen"] and np.array_equal(one["left_out"], other["left_out"])
     assert np.array_equal(found["binomial"], expected["binomial"])
+
+
+def test_learning_curves(lattice, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    snapshots = [lattice(5, 6.0, seed=k) for k in range(4)]
+    columns = [random.normal(size=((s.types == public_data.SPECIES).sum(), 3)) for s in snapshots]
+    ensemble = {
+        "snapshots": snapshots,
+        "ensemble": SimpleNamespace(propensity=SimpleNamespace(values=random.normal(size=(4, 2, snapshots[0].n)))),
+    }
+    given = {"columns": [{"columns": np.stack(columns)}], "widths": [0], "ensemble": ensemble, "alphas": np.array([0.1, 1.0])}
+    expected = public_data._curve(**given, checkpoint=None)
+    stops = Stops(public_data.learning_curve, 3)
+    monkeypatch.setattr(public_data, "learning_curve", stops)
+    with pytest.raises(KeyboardInterrupt):
+        public_data._curve(**given, checkpoint=tmp_path / "checkpoint.npz")
+    found = public_data._curve(**given, checkpoint=tmp_path / "checkpoint.npz")
+    assert stops.calls == 3 + 1 and found["sizes"].tolist() == [1, 2, 3]
+    assert np.array_equal(found["pearson"], expected["pearson"])
+
+
+def test_calibrations(tmp_path, monkeypatch):
+    def recover(model, seed, resamples):
+        line = SimpleNamespace(e1=model.noise + seed)
+        return SimpleNamespace(
+            barriers=SimpleNamespace(linear=line), correlation=seed, share=resamples, onset=SimpleNamespace(temperature=np.nan)
+        )
+
+    stops = Stops(recover, 3)
+    monkeypatch.setattr(energy_barriers_stages, "recover", stops)
+    with pytest.raises(KeyboardInterrupt):
+        energy_barriers_stages.calibrated([0.0, 0.5], 2, checkpoint=tmp_path / "checkpoint.npz")
+    found = energy_barriers_stages.calibrated([0.0, 0.5], 2, checkpoint=tmp_path / "checkpoint.npz")["rows"]
+    assert stops.calls == 4 + 1
+    assert found[:, :2].tolist() == [[0, 1], [0, 2], [0.5, 1], [0.5, 2]] and np.isnan(found[:, 6]).all()
 
 
 def test_quenches_of_many_states(liquid, tmp_path, monkeypatch):
