@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray
+from matplotlib.figure import Figure
 
 import glassgpu as gg
 from glassgpu import compile as compiler
@@ -193,13 +194,11 @@ class Writers:
         return [gg.io.open_dataset(folder / "columns.zarr").ShellExpansion.values.tobytes()]
 
     def report(self, folder: Path, then: Break) -> list:
-        import matplotlib.pyplot as plt
-
         page = Page("Report", folder / "report")
         page.numbers = {"y": self.y}
         then()
-        figure, axes = plt.subplots(layout="constrained")
-        axes.plot(self.y)
+        figure = Figure(layout="constrained")
+        figure.subplots().plot(self.y)
         page.figure(figure, "picture", "A picture")
         page.write({"date": "never"})
         return sorted((p.name, p.stat().st_size) for p in (folder / "report").iterdir() if p.suffix != ".svg")
