@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from glassgpu.descriptors import Softness
 from glassgpu.descriptors.softness import RADIAL
 from glassgpu.dynamics import Hops
 from glassgpu.landscape import TrapModel, recover
-from glassgpu.study import Result
+from glassgpu.study import Pieces, Result
 
 ORDINARY = 135  # columns of the first generation, which stand first
 EPSILON = 0.1  # of the tubes of regressions, in units of logit p_r
@@ -97,20 +98,21 @@ def targets(runs: Result, label: str, replicas: int) -> np.ndarray:
     return (y - y.mean()) / y.std()
 
 
-def _left_out(make: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(snapshot, A) predictions by models of the other snapshots."""
-    out = np.zeros(y.shape)
-    for k in range(len(y)):
+def _left_out(make: Any, x: np.ndarray, y: np.ndarray, piece: Pieces, name: str) -> np.ndarray:
+    """(snapshot, A) predictions by models of the other snapshots, each a piece of the stage."""
+
+    def one(k: int) -> dict[str, Any]:
         others = np.arange(len(y)) != k
-        out[k] = Standardised(make(), x[others].reshape(-1, x.shape[2]), y[others].ravel()).output(x[k])
-    return out
+        return {"output": Standardised(make(), x[others].reshape(-1, x.shape[2]), y[others].ravel()).output(x[k])}
+
+    return np.stack([piece(f"{name}, without {k}", partial(one, k))["output"] for k in range(len(y))])
 
 
-def _chosen(candidates: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tuple[str, Any, np.ndarray]:
+def _chosen(candidates: Mapping[str, Any], x: np.ndarray, y: np.ndarray, piece: Pieces, of: str) -> tuple[str, Any, np.ndarray]:
     """The candidate of the best Pearson coefficient on snapshots left out, and its predictions of these."""
     best: tuple[float, str, Any, np.ndarray] | None = None
     for name, make in candidates.items():
-        out = _left_out(make, x, y)
+        out = _left_out(make, x, y, piece, f"{of}, {name}")
         score = float(np.nan_to_num(np.mean([gg.evaluate.pearson(a, b) for a, b in zip(y, out, strict=True)]), nan=-1.0))
         if best is None or score > best[0]:
             best = (score, name, make, out)
@@ -118,7 +120,7 @@ def _chosen(candidates: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> tupl
     return best[1:]
 
 
-def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: int) -> dict[str, Any]:
+def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: int, checkpoint: Path | None) -> dict[str, Any]:
     """Regressions on log-odds of rearranging: linear and not, on other columns, on other labels.
 
     Returns:
@@ -138,11 +140,12 @@ def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: i
         return lambda: models.MLPRegressor(parameters=max(200, round(share * n)), layers=5, epochs=epochs, seed=seed, progress=False)
 
     out: dict[str, Any] = {}
+    piece = Pieces(checkpoint)
 
     def keep(name: str, candidates: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> None:
-        chosen, make, guesses = _chosen(candidates, x, y)
-        whole = Standardised(make(), x.reshape(n, -1), y.ravel())
-        out[name] = {"kept": whole.kept(), "chosen": chosen, "left_out": guesses}
+        chosen, make, guesses = _chosen(candidates, x, y, piece, name)
+        kept = piece(f"{name}, whole", lambda: Standardised(make(), x.reshape(n, -1), y.ravel()).kept())
+        out[name] = {"kept": kept, "chosen": chosen, "left_out": guesses}
 
     costs = {f"C = {c:g}": linear(c) for c in COSTS}
     keep("SVR", costs, x, y)
@@ -154,16 +157,20 @@ def regressed(runs: Result, columns: Result, replicas: int, epochs: int, seed: i
     for label in ("any", "csd", "bonds", "propensity"):
         keep(f"label {label}", costs, x, targets(runs, label, replicas))
     cost = float(str(out["SVR"]["chosen"]).split()[-1])
+    scale = Standardised(None, x.reshape(n, -1))
+
+    def ranked(few: int) -> dict[str, Any]:
+        fewer = RFE(models.LinearSVR(C=cost, epsilon=EPSILON), n_features_to_select=few, step=0.25)
+        return {"columns": np.flatnonzero(fewer.fit(scale.scaled(x.reshape(n, -1)), y.ravel()).support_)}
+
     for few in FEWER:
-        ranked = RFE(models.LinearSVR(C=cost, epsilon=EPSILON), n_features_to_select=few, step=0.25)
-        scale = Standardised(None, x.reshape(n, -1))
-        columns_kept = np.flatnonzero(ranked.fit(scale.scaled(x.reshape(n, -1)), y.ravel()).support_)
+        columns_kept = piece(f"{few} columns", partial(ranked, few))["columns"]
         made = Standardised(models.LinearSVR(C=cost, epsilon=EPSILON), x.reshape(n, -1)[:, columns_kept], y.ravel())
         made.columns = columns_kept
         out[f"{few} columns"] = {
             "kept": made.kept(),
             "chosen": f"{few} columns",
-            "left_out": _left_out(linear(cost), x[:, :, columns_kept], y),
+            "left_out": _left_out(linear(cost), x[:, :, columns_kept], y, piece, f"{few} columns"),
         }
     return {"models": out, "binomial": _by_likelihood(x, runs["counts"]["p_hop"], replicas)}
 
@@ -196,7 +203,7 @@ def with_classifier(columns: Result, examples: Result, structure: Result) -> dic
 
 def outputs(
     frames: Result, classifier: Result, fits: Result, hops: Hops, lead: int, count: int, training: bool, wavenumber: float,
-    species: Sequence[str], backend: str,
+    species: Sequence[str], backend: str, checkpoint: Path,
 ) -> dict[str, Any]:  # fmt: skip
     """What every model says of all A particles in some frames, and whether they rearrange ``lead`` frames later; in frames that
     the classifier learned from (``training``), what the one says that has not seen the liquid.
@@ -215,19 +222,21 @@ def outputs(
     fitted = {"SVC": Standardised.from_kept(classifier["kept"])}
     fitted |= {name: Standardised.from_kept(found["kept"]) for name, found in fits["models"].items()}
     projection, rearranges, moved = [], [], []
-    for run, (kept, p_hop) in enumerate(of_a(store)):
+    piece = Pieces(checkpoint)
+
+    def projected(run: int, kept: np.ndarray) -> dict[str, Any]:
         parts = []
-        if training:
-            fitted["SVC"] = Standardised.from_kept(classifier["of_others"].get(str(run), classifier["kept"]))
         for first in range(0, len(chosen), AT_ONCE // 2):
             some = describe(store.snapshots(run, chosen[first : first + AT_ONCE // 2])).values[:, kept]
             flat = some.reshape(-1, some.shape[2])
-            parts.append(
-                np.stack([m.output(flat[:, : max(ORDINARY, m.columns.max() + 1)]).reshape(some.shape[:2]) for m in fitted.values()]).astype(
-                    np.float32
-                )
-            )
-        projection.append(np.concatenate(parts, axis=1))
+            said = [m.output(flat[:, : max(ORDINARY, m.columns.max() + 1)]).reshape(some.shape[:2]) for m in fitted.values()]
+            parts.append(np.stack(said).astype(np.float32))
+        return {"projection": np.concatenate(parts, axis=1)}
+
+    for run, (kept, p_hop) in enumerate(of_a(store)):
+        if training:
+            fitted["SVC"] = Standardised.from_kept(classifier["of_others"].get(str(run), classifier["kept"]))
+        projection.append(piece(f"run {run}", partial(projected, run, kept))["projection"])
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
         csd = store.cumulative_squared_displacement(run)[:, kept]
         moved.append(csd[chosen + lead + half] > hops.squared_displacement)
@@ -326,7 +335,7 @@ def radial_for(box: np.ndarray) -> tuple[float, float, int, float]:
     return first, first + (fitting - 1) * step, fitting, width
 
 
-def transferred(liquids: Result, found: Result, at: int, species: Sequence[str], backend: str) -> dict[str, Any]:
+def transferred(liquids: Result, found: Result, at: int, species: Sequence[str], backend: str, checkpoint: Path) -> dict[str, Any]:
     """Pearson coefficients with the inherent propensity at every time, on liquids left out: of a regression of thermal columns on
     the thermal propensity at one time, and of regressions of either state's columns on each inherent propensity itself."""
     start = list(liquids["snapshots"])
@@ -341,14 +350,15 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
     def make() -> Any:
         return models.LinearSVR(C=C, epsilon=EPSILON)
 
+    piece = Pieces(checkpoint)
     times = len(found["times"])
-    one = _left_out(make, columns["thermal"], label["thermal"][:, at])
+    one = _left_out(make, columns["thermal"], label["thermal"][:, at], piece, "thermal")
     score: dict[str, list] = {"thermal model": [], "inherent model": [], "thermal columns, inherent label": []}
     for t in range(times):
         truth = np.exp(label["inherent"][:, t])
         guesses = {
-            "thermal model": one, "inherent model": _left_out(make, columns["inherent"], label["inherent"][:, t]),
-            "thermal columns, inherent label": _left_out(make, columns["thermal"], label["inherent"][:, t]),
+            "thermal model": one, "inherent model": _left_out(make, columns["inherent"], label["inherent"][:, t], piece, f"inherent {t}"),
+            "thermal columns, inherent label": _left_out(make, columns["thermal"], label["inherent"][:, t], piece, f"thermal of inherent {t}"),
         }  # fmt: skip
         for name, guess in guesses.items():
             score[name].append([gg.evaluate.pearson(a, b) for a, b in zip(truth, np.exp(guess), strict=True)])
@@ -367,23 +377,17 @@ def transferred(liquids: Result, found: Result, at: int, species: Sequence[str],
     }
 
 
-def calibrated(noises: Sequence[float], seeds: int) -> dict[str, Any]:
+def calibrated(noises: Sequence[float], seeds: int, checkpoint: Path) -> dict[str, Any]:
     """The pipeline on traps whose barriers are known, with more and more noise in them that no column explains."""
-    rows = []
-    for noise in noises:
-        for seed in range(1, seeds + 1):
-            model = TrapModel(noise=noise)
-            found = recover(model, seed=seed, resamples=30)
-            line = found.barriers.linear
-            rows.append(
-                [
-                    noise,
-                    seed,
-                    found.correlation,
-                    line.e1 / model.e1,
-                    found.share,
-                    model.e1**2 / (model.e1**2 + noise**2),
-                    found.onset.temperature,
-                ]
-            )
-    return {"rows": np.array(rows)}
+    piece = Pieces(checkpoint)
+
+    def recovered(noise: float, seed: int) -> dict[str, Any]:
+        model = TrapModel(noise=noise)
+        found = recover(model, seed=seed, resamples=30)
+        explained = model.e1**2 / (model.e1**2 + noise**2)
+        return {
+            "row": [noise, seed, found.correlation, found.barriers.linear.e1 / model.e1, found.share, explained, found.onset.temperature]
+        }
+
+    states = [(noise, seed) for noise in noises for seed in range(1, seeds + 1)]
+    return {"rows": np.array([piece(f"noise {noise:g}, seed {seed}", partial(recovered, noise, seed))["row"] for noise, seed in states])}

@@ -103,6 +103,6 @@ def _nets(columns: Result, labels: Result, name: str, **given: int) -> dict[str,
     return fits.elastic_nets(x, p, **given)
 
 
-def _repeated(columns: Result, labels: Result, name: str, **given: int) -> dict[str, Any]:
+def _repeated(columns: Result, labels: Result, name: str, checkpoint: Path, **given: int) -> dict[str, Any]:
     x, p, _ = chosen(columns, labels, name)
-    return fits.repeated(x, p, **given)
+    return fits.repeated(x, p, checkpoint=checkpoint, **given)

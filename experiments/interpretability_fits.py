@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from glassgpu.selection import (
     pearson_vector,
     variance_inflation,
 )
+from glassgpu.study import Pieces
 
 ALPHAS = np.concatenate([[0.0], 10.0 ** np.arange(-14, 3.1, 0.5)])
 RIDGE = 0.1  # LIN's choice
@@ -64,12 +66,13 @@ def models_of(x: np.ndarray, y: np.ndarray) -> dict[str, tuple[np.ndarray, float
     return found
 
 
-def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, seed: int) -> dict[str, Any]:
+def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, seed: int, checkpoint: Path | None = None) -> dict[str, Any]:
     """Every model on random halves (LIN section III.E), with whole configurations left out, and on resampled configurations.
 
     Args:
         columns: (configuration, rows, columns).
         p: (configuration, rows).
+        checkpoint: of the stage; what is fitted is kept beside it.
 
     Returns:
         By name of array: ``models``; Pearson and R2 on test and training rows, (model, set), of halves
@@ -84,10 +87,15 @@ def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, s
     scores: dict[str, list[list[float]]] = {"random": [], "random_train": [], "random_r2": [], "random_r2_train": [], "configuration": []}
     weights = []
     names: list[str] = []
-    for _ in range(halves):
+    piece = Pieces(checkpoint)
+
+    def fitted(what: str, rows: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
+        return dict(piece(what, lambda: models_of(x[rows], y[rows])))
+
+    for k in range(halves):
         order = random.permutation(len(y))
         train, test = order[: len(y) // 2], order[len(y) // 2 :]
-        found = models_of(x[train], y[train])
+        found = fitted(f"half {k}", train)
         names = list(found)
         guess = {name: x @ w + b for name, (w, b) in found.items()}
         for name, score, some in (
@@ -98,14 +106,14 @@ def repeated(columns: np.ndarray, p: np.ndarray, halves: int, bootstraps: int, s
     prediction = np.zeros((len(names), len(y)))
     for c in range(many if many > 1 else 0):
         train, test = of != c, of == c
-        for k, (w, b) in enumerate(models_of(x[train], y[train]).values()):
+        for k, (w, b) in enumerate(fitted(f"without {c}", train).values()):
             prediction[k, test] = x[test] @ w + b
         scores["configuration"].append([pearson(y[test], g[test]) for g in prediction])
     resampled = []
-    for _ in range(bootstraps if many > 1 else 0):
+    for k in range(bootstraps if many > 1 else 0):
         taken = random.integers(many, size=(many,))
-        drawn = np.concatenate([np.flatnonzero(of == taken[k]) for k in range(many)])
-        resampled.append([w for w, _ in models_of(x[drawn], y[drawn]).values()])
+        drawn = np.concatenate([np.flatnonzero(of == c) for c in taken])
+        resampled.append([w for w, _ in fitted(f"resampled {k}", drawn).values()])
     return {
         "models": names,
         **{name: np.array(values).T for name, values in scores.items()},

@@ -139,7 +139,8 @@ def relaxed_at_rest(
     )
     assert run.positions is not None
     frames = [s for c, s in enumerate(snapshots) for s in (s, *(gg.Snapshot(x, s.types, s.box) for x in run.positions[c, 0]))]
-    score = at_rest(system, frames, softness_stages.plane_of(plane), describe, backend).reshape(len(snapshots), 1 + len(times), -1)
+    score = at_rest(system, frames, softness_stages.plane_of(plane), describe, backend, checkpoint)
+    score = score.reshape(len(snapshots), 1 + len(times), -1)
     mine = np.stack([s.types for s in snapshots]) == A
     edges = np.quantile(score[:, 0][mine], np.arange(1, groups) / groups)
     group = np.where(mine, np.searchsorted(edges, score[:, 0]), -1)
@@ -147,23 +148,26 @@ def relaxed_at_rest(
     return {"times": times, "start": mean[:, 0], "softness": mean[:, None, 1:]}
 
 
-def at_rest(system: gg.System, snapshots: Sequence[gg.Snapshot], plane: Hyperplane, describe: Softness, backend: str) -> np.ndarray:
-    """Softness of the inherent structures, (snapshot, particle)."""
+def at_rest(
+    system: gg.System, snapshots: Sequence[gg.Snapshot], plane: Hyperplane, describe: Softness, backend: str, checkpoint: Path
+) -> np.ndarray:
+    """Softness of the inherent structures, (snapshot, particle); the quenches have checkpoints of their own beside that of the stage."""
     out = []
     for first in range(0, len(snapshots), AT_ONCE):
         part = structure.inherent_structure(
-            system, list(snapshots[first : first + AT_ONCE]), force_tolerance=QUENCHED_TO, precision="single", backend=backend
-        )
+            system, list(snapshots[first : first + AT_ONCE]), force_tolerance=QUENCHED_TO, precision="single", backend=backend,
+            checkpoint=checkpoint.with_name(f"at-rest-{first}.npz"),
+        )  # fmt: skip
         out.append(plane.score(describe(part).values))
     return np.concatenate(out)
 
 
 def ends_at_rest(
-    ends: Result, plane: Result, describe: Softness, system: gg.System, few: int, liquids: int, backend: str
+    ends: Result, plane: Result, describe: Softness, system: gg.System, few: int, liquids: int, backend: str, checkpoint: Path
 ) -> dict[str, Any]:
     """Mean softness of the groups at the end of a stretch, of inherent positions: (state, group) of the first ``few`` of each liquid."""
     chosen = _few(len(ends["snapshots"]), few, liquids)
-    score = at_rest(system, [ends["snapshots"][k] for k in chosen], softness_stages.plane_of(plane), describe, backend)
+    score = at_rest(system, [ends["snapshots"][k] for k in chosen], softness_stages.plane_of(plane), describe, backend, checkpoint)
     group = ends["group"][chosen]
     return {"softness": np.array([[s[g == k].mean() for k in range(group.max() + 1)] for s, g in zip(score, group, strict=True)])}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from glassgpu.errors import InvalidInput
 from glassgpu.evaluate import learning_curve, pearson, ridge_over_parts, split
 from glassgpu.report.page import Page
 from glassgpu.structure import cage_state
-from glassgpu.study import Result, Study
+from glassgpu.study import Pieces, Result, Study
 
 ALPHAS = 10.0 ** np.arange(-5, 3.1, 0.5)
 REACH = 5.0  # of the shells
@@ -245,11 +246,18 @@ def _transferred(botan: Result, bapst: Result, columns: Result, describe: ShellE
     return {"pearson": np.array([pearson(p[own], prediction) for p in bapst["ensemble"].propensity.values])}
 
 
-def _curve(columns: Sequence[Result], widths: Sequence[int], ensemble: Result, alphas: np.ndarray) -> dict[str, Any]:
-    x = _joined(columns, widths)
+def _curve(
+    columns: Sequence[Result], widths: Sequence[int], ensemble: Result, alphas: np.ndarray, checkpoint: Path | None
+) -> dict[str, Any]:
+    x, y, piece = _joined(columns, widths), _targets(ensemble), Pieces(checkpoint)
     halves = [(s.positions[r, 0] >= 0).astype(int) for s, r in zip(ensemble["snapshots"], _rows(ensemble), strict=True)]
     sizes = list(range(1, len(x)))
-    return {"sizes": np.array(sizes), "pearson": learning_curve(x, _targets(ensemble), alphas, sizes, halves)[:, :, 0]}
+
+    def learned(size: int) -> dict[str, Any]:
+        return {"pearson": learning_curve(x, y, alphas, [size], halves)[0, :, 0]}
+
+    found = [piece(f"{size} learned from", partial(learned, size)) for size in sizes]
+    return {"sizes": np.array(sizes), "pearson": np.stack([one["pearson"] for one in found])}
 
 
 # ---------------------------------------------------------------- an ensemble of our own

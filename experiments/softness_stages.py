@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from glassgpu import dynamics, landscape
 from glassgpu.descriptors import Softness
 from glassgpu.dynamics import Hops, events
 from glassgpu.models import Hyperplane, LinearSVC
-from glassgpu.study import Result
+from glassgpu.study import Pieces, Result
 
 C = 0.01  # TH section 2.2.3
 INHERENT_LIMIT, INHERENT_SPELL = 0.0085, 120.0  # project notes, section 4, rule (a)
@@ -225,7 +227,7 @@ def _both(y: np.ndarray) -> bool:
 
 def scored(
     frames: Result, planes: Mapping[str, Mapping[str, Any]], hops: Hops, lead: int, every: int, wavenumber: float, species: Sequence[str],
-    backend: str, of_others: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    backend: str, checkpoint: Path, of_others: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """w.F of every A particle in every so many-th frame by each hyperplane, and whether it rearranges ``lead`` frames later.
 
@@ -239,13 +241,18 @@ def scored(
     store, describe = opened(frames), Softness(species, angular=False, backend=backend)
     chosen = np.arange(max(0, hops.half_window - lead), store.frames - hops.half_window - lead, every)
     names, projection, rearranges = list(planes), [], []
-    for run, (kept, p_hop) in enumerate(of_a(store)):
+    piece = Pieces(checkpoint)
+
+    def projected(run: int, kept: np.ndarray) -> dict[str, Any]:
         parts = []
         mine = [plane_of((of_others or {}).get(name, {}).get(str(run), planes[name])) for name in names]
         for first in range(0, len(chosen), AT_ONCE):
             columns = describe(store.snapshots(run, chosen[first : first + AT_ONCE])).values[:, kept]
             parts.append(np.stack([plane.projection(columns) for plane in mine]).astype(np.float32))
-        projection.append(np.concatenate(parts, axis=1))
+        return {"projection": np.concatenate(parts, axis=1)}
+
+    for run, (kept, p_hop) in enumerate(of_a(store)):
+        projection.append(piece(f"run {run}", partial(projected, run, kept))["projection"])
         rearranges.append(p_hop[chosen + lead] > hops.threshold)
     return {
         "projection": np.stack(projection, axis=1), "rearranges": np.stack(rearranges), "frames": chosen, "names": names,

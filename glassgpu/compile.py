@@ -7,6 +7,7 @@ keyed by that text, the constants, the flags, the compiler's version and the pro
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.resources
@@ -18,11 +19,11 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from glassgpu.errors import CacheRefused, CompilationFailed, CompilerMissing, DeviceMissing
+from glassgpu.errors import CacheRefused, CompilationFailed, CompilerMissing, DeviceMissing, OutputNotWritable
 
 Constants = Mapping[str, Any]  # numbers, and texts that initialise constant tables
 
@@ -103,9 +104,23 @@ def source_key() -> str:
     return _key()
 
 
-def _publish(written: Path, target: Path) -> Path:
-    os.replace(written, target)
-    return target
+@contextlib.contextmanager
+def _published(target: Path) -> Iterator[Path]:
+    """A name to write to, in a folder of its own, whose file takes its place in the cache when the block ends.
+
+    Raises:
+        OutputNotWritable: no permission, no space.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            written = Path(folder, target.name)
+            yield written
+            os.replace(written, target)
+    except OSError as error:
+        raise OutputNotWritable(
+            f"the kernel cache {target.parent} could not be written ({error.strerror or error}); free space, or set GLASSGPU_CACHE to "
+            "another folder of yours"
+        ) from error
 
 
 # ---------------------------------------------------------------- host
@@ -156,9 +171,8 @@ def _gather_flags(command: tuple[str, ...]) -> tuple[str, ...]:
         if subprocess.run(words, input="int main() {}", text=True, capture_output=True).returncode == 0:
             chosen = flags
             break
-    with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-        file.write(" ".join(chosen))
-    _publish(Path(file.name), note)
+    with _published(note) as written:
+        written.write_text(" ".join(chosen))
     return chosen
 
 
@@ -171,7 +185,7 @@ def library(kernel: str, constants: Constants, include: Sequence[str] = ()) -> P
         include: folders of headers that are not ours.
 
     Raises:
-        CompilerMissing, CompilationFailed, CacheRefused
+        CompilerMissing, CompilationFailed, CacheRefused, OutputNotWritable
     """
     command = compiler()
     flags = (*HOST_FLAGS, *_gather_flags(command), *_defines(constants), *(word for folder in include for word in ("-isystem", folder)))
@@ -180,15 +194,14 @@ def library(kernel: str, constants: Constants, include: Sequence[str] = ()) -> P
     target = cache_folder() / f"{kernel}-{_key(kernel, command, flags, compiler_version(command), _processor())}.so"
     if target.exists():
         return target
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with _published(target) as output:
         for name, text in sources().items():
-            (Path(folder) / name).write_text(text)
-        output = Path(folder) / "out.so"
-        words = [*command, *flags, "-x", "c++", f"{folder}/{kernel}.cu", "-o", str(output)]
+            (output.parent / name).write_text(text)
+        words = [*command, *flags, "-x", "c++", f"{output.parent}/{kernel}.cu", "-o", str(output)]
         done = subprocess.run(words, capture_output=True, text=True)
         if done.returncode:
             raise CompilationFailed(f"{' '.join(command)} could not compile {kernel}.cu:\n{done.stderr[-4000:]}")
-        return _publish(output, target)
+    return target
 
 
 # ---------------------------------------------------------------- device
@@ -216,7 +229,7 @@ def cubin(kernel: str, constants: Constants, arch: str) -> tuple[Path, str]:
         The cubin's path and the compiler's report (registers, spills).
 
     Raises:
-        DeviceMissing, CompilationFailed, CacheRefused
+        DeviceMissing, CompilationFailed, CacheRefused, OutputNotWritable
     """
     binding = nvrtc()
     flags = (*DEVICE_FLAGS, f"--gpu-architecture={arch}", *_defines(constants))
@@ -234,8 +247,7 @@ def cubin(kernel: str, constants: Constants, arch: str) -> tuple[Path, str]:
         raise CompilationFailed(f"NVRTC could not compile {kernel}.cu for {arch}:\n{log[-4000:]}") from error
     log = binding.getProgramLog(program)
     for path, data in ((report, log.encode()), (target, binding.getCUBIN(program))):
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            file.write(data)
-        _publish(Path(file.name), path)
+        with _published(path) as written:
+            written.write_bytes(data)
     binding.destroyProgram(program)
     return target, log

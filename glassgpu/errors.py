@@ -91,7 +91,11 @@ class CheckpointMismatch(GlassGPUError):
     """A checkpoint belongs to a run with other parameters."""
 
 
-class StudyBusy(GlassGPUError):
+class OutputBusy(GlassGPUError):
+    """Another process is writing to the same checkpoint or store."""
+
+
+class StudyBusy(OutputBusy):
     """Another process is running a stage of the same study."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import glassgpu as gg
-from glassgpu.engines import md
+from glassgpu.engines import runs
 
 
 def equilibrated(checkpoint, **given):
@@ -36,7 +36,7 @@ def fitted(ensemble, shuffle):
 
 
 def run(folder: Path) -> None:
-    md.SECONDS_PER_CHECKPOINT = 0.0
+    runs.SECONDS_PER_CHECKPOINT = 0.0
     system = gg.systems.kob_andersen(n=250)
     study = gg.Study(folder, stages=("liquids", "ensemble", "shuffle", "fit"))
     liquids = study.stage("liquids", equilibrated, system=system, temperature=0.9, duration=1.0, seed=3, configurations=2)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+from glassgpu.locks import PROBE, published
 from glassgpu.npz import load_npz
 
 READABLE = 60  # a longer value is told by its hash
@@ -85,9 +86,9 @@ def writable(path: Path) -> Path:
         raise _is_a_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+        probe = path.with_name(f".{path.name}.{os.getpid()}.{PROBE}")
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may have taken it for a leftover
     except OSError as error:
         raise OutputNotWritable(
             f"{path.parent} cannot be written ({error.strerror}); choose another folder or change its permissions"
@@ -100,15 +101,13 @@ def _is_a_folder(path: Path) -> InvalidInput:
 
 
 def save(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a checkpoint so that a reader sees the old one or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, allow_pickle=False, **{"key": np.array(key), **arrays})
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputNotWritable(f"the checkpoint {path} could not be written ({error.strerror})") from error
+    """Write a checkpoint so that a reader sees the old one or the new one, never half of one.
+
+    Raises:
+        OutputNotWritable: the one before is kept.
+    """
+    with published(path) as file:
+        np.savez(file, allow_pickle=False, **{"key": np.array(key), **arrays})
 
 
 def load(path: Path, key: str) -> dict[str, np.ndarray] | None:

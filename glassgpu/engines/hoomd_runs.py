@@ -8,6 +8,7 @@ again, so that a run that was interrupted goes on with the same numbers as one t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,9 @@ class HoomdRun(MdRun):
             self.state = {name: np.zeros(shape) for name, shape in shapes.items()}
         if self.state:
             self._keys = self._keys_of(self._batch_rows())
+
+    def written(self) -> tuple[Path | None, ...]:
+        return () if self.target.rank else super().written()
 
     def run(self) -> HoomdRun:
         super().run()
@@ -250,6 +254,9 @@ class HoomdQuench(QuenchRun):
 
     def more_inputs(self) -> dict[str, Any]:
         return {"engine": (*self.target.about.values(), self.target.ranks)}
+
+    def written(self) -> tuple[Path | None, ...]:
+        return () if self.target.rank else super().written()
 
     def _save(self) -> None:
         if self.target.rank == 0:

@@ -21,6 +21,7 @@ from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged, OutOfMemory, SimulationFailed
 from glassgpu.executors import Executor
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
+from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
@@ -351,6 +352,11 @@ class QuenchRun:
             self.first += len(rows)
             self.state = {}
 
+    def written(self) -> tuple[Path | None, ...]:
+        """The file that no other process may write to while this runs."""
+        return (self.checkpoint,)
+
+    @by_one_process
     def run(self) -> None:
         """Run to the end, or continue from the checkpoint."""
         self._restore()

@@ -26,6 +26,7 @@ from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
 from glassgpu.errors import Interrupted, InvalidInput, OutOfMemory, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
+from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
 from glassgpu.systems.system import System
 from glassgpu.types import Snapshot
@@ -92,6 +93,7 @@ class Run(ABC):
             system, snapshots, target, plan.precision, plan.skin, capacity, least=self.least_distance(), lists=self.lists(), hard=self.HARD
         )
         self.rows = len(snapshots) * plan.replicas
+        self.part = part
         self.before = part[0] // plan.replicas * plan.replicas if part else 0  # rows of the larger run
         self.mine = slice(part[0] - self.before, part[1] - self.before) if part else slice(0, self.rows)
         self.ran_on: Any = target  # for provenance: its name, and what else has to be known
@@ -331,12 +333,20 @@ class Run(ABC):
             else:
                 values[rows] = found[name]
 
+    def written(self) -> tuple[Path | None, ...]:
+        """The files and stores that no other process may write to while this runs. For its parts a run holds them."""
+        if self.part:
+            return ()
+        return self.checkpoint, self.hops.writer.path if self.hops.writer else None
+
+    @by_one_process
     def run(self) -> Run:
         """Run to the end, or continue from the checkpoint; returns itself. What was begun in parts is continued in parts, and what
         was begun in this process in this process.
 
         Raises:
             SimulationFailed: a replica's numbers ceased to make sense.
+            OutputBusy: another process writes to the checkpoint or the store of frames.
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()

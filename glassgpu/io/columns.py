@@ -20,6 +20,7 @@ from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, 
 from glassgpu.executors import Executor, chosen, spread
 from glassgpu.io.datasets import MARK
 from glassgpu.io.zarr_stores import open_store
+from glassgpu.locks import alone
 from glassgpu.progress import Progress, bar
 from glassgpu.types import Snapshot, as_snapshots
 
@@ -62,6 +63,7 @@ def write_columns(
             configurations or particles, in another precision, or by another version of this package.
         OutputNotWritable: something else stands at the path, or it cannot be written.
         FileFormatError: the store is damaged in what it says of itself; a damaged chunk is computed again.
+        OutputBusy: another call writes to the store.
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap: before anything is computed.
         Interrupted: the user stopped it; what is done is kept.
     """
@@ -76,18 +78,19 @@ def write_columns(
     target = Path(path).resolve()
     keys = np.array([_key(s) for s in snapshots], np.uint64)
     group = _store(target, descriptor, len(snapshots), snapshots[0].n, precision)
-    missing = np.flatnonzero(_keys_done(target, group, type(descriptor).__name__) != keys)
-    size = max(1, BLOCK_BYTES // (snapshots[0].n * len(descriptor.columns) * 8))
-    blocks = [missing[first : first + size] for first in range(0, len(missing), size)]
-    tasks = ((target, descriptor, [snapshots[c] for c in block], block, keys[block]) for block in blocks)
-    done = len(snapshots) - len(missing)
-    try:
-        with bar(len(snapshots), "configurations", progress, done) as advance:
-            for _, written in spread(_write_block, tasks, executor):
-                advance(written)
-                done += written
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped after {done} of {len(snapshots)} configurations; the same call continues {target}") from None
+    with alone(target):  # columns and hash of a configuration are two files
+        missing = np.flatnonzero(_keys_done(target, group, type(descriptor).__name__) != keys)
+        size = max(1, BLOCK_BYTES // (snapshots[0].n * len(descriptor.columns) * 8))
+        blocks = [missing[first : first + size] for first in range(0, len(missing), size)]
+        tasks = ((target, descriptor, [snapshots[c] for c in block], block, keys[block]) for block in blocks)
+        done = len(snapshots) - len(missing)
+        try:
+            with bar(len(snapshots), "configurations", progress, done) as advance:
+                for _, written in spread(_write_block, tasks, executor):
+                    advance(written)
+                    done += written
+        except KeyboardInterrupt:
+            raise Interrupted(f"stopped after {done} of {len(snapshots)} configurations; the same call continues {target}") from None
     return target
 
 

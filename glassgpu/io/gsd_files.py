@@ -86,11 +86,15 @@ def write_gsd(
     with replaced(path, Path.is_file) as fresh:
         # gsd.hoomd.open would mark the file as schema 2.0, which gsd before 5 refuses to read
         file = gsd.fl.open(name=str(fresh), mode="w", application=f"glassgpu {__version__}", schema="hoomd", schema_version=[1, 4])
-        with gsd.hoomd.HOOMDTrajectory(file) as trajectory:
-            for k, (s, step) in enumerate(zip(snapshots, numbers, strict=True)):
-                frame = _frame(s, names, step, velocities)
-                frame.log |= {f"{PARTICLES}/{name}": values[k] for name, values in columns.items()}
-                trajectory.append(frame)
+        try:
+            with gsd.hoomd.HOOMDTrajectory(file) as trajectory:
+                for k, (s, step) in enumerate(zip(snapshots, numbers, strict=True)):
+                    frame = _frame(s, names, step, velocities)
+                    frame.log |= {f"{PARTICLES}/{name}": values[k] for name, values in columns.items()}
+                    trajectory.append(frame)
+        except OSError:
+            os.truncate(fresh, 0)  # gsd keeps open what it could not finish, which would go on filling the disk
+            raise
 
 
 def read_gsd(

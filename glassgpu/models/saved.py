@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from glassgpu import validate
-from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput, OutputNotWritable
+from glassgpu.errors import FileFormatError, GlassGPUError, InvalidInput
+from glassgpu.locks import published
 from glassgpu.npz import load_npz
 
 FORMAT = 1
@@ -36,14 +36,8 @@ def save_network(model: Any, path: str | Path) -> Path:
     arrays, facts = model._state()
     described = repr(model.descriptor) if getattr(model, "descriptor", None) is not None else None
     about = {"format": FORMAT, "model": type(model).__name__, "parameters": parameters, "facts": facts, "descriptor": described}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputNotWritable(f"{path} could not be written ({error.strerror}); choose another folder") from error
+    with published(path) as file:
+        np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
     return path
 
 

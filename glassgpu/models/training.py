@@ -15,6 +15,7 @@ from glassgpu import __version__, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as files
 from glassgpu.errors import InvalidInput, NotConverged
+from glassgpu.locks import alone
 from glassgpu.memory import explained
 from glassgpu.progress import Progress, bar, uninterrupted
 
@@ -185,6 +186,7 @@ def train(
         NotConverged: an error ceased to be a number.
         OutOfMemory: for one batch; what was learned so far is kept in ``checkpoint``.
         CheckpointMismatch: ``checkpoint`` belongs to another training.
+        OutputBusy: another process writes to ``checkpoint``.
     """
     import jax
     import jax.numpy as jnp
@@ -230,7 +232,7 @@ def train(
             )
 
     written = time.monotonic()
-    with bar(plan.epochs, "epoch", progress, done=len(losses)) as advance:
+    with alone(path), bar(plan.epochs, "epoch", progress, done=len(losses)) as advance:
         try:
             while len(losses) < plan.epochs and choice.learning.any():
                 k, begun = len(losses), time.monotonic()

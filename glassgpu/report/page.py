@@ -17,6 +17,7 @@ import numpy as np
 
 from glassgpu import __version__
 from glassgpu.engines.checkpoint import writable
+from glassgpu.locks import published
 
 STYLE = """
 body{font:17px/1.55 Georgia,serif;color:#1b1b1b;background:#fff;max-width:1040px;margin:2.5em auto;padding:0 1.2em}
@@ -55,12 +56,13 @@ class Page:
         self._parts += [f"<p>{html.escape(p)}</p>" for p in paragraphs]
 
     def figure(self, figure: Any, name: str, caption: str) -> None:
-        """A matplotlib figure: embedded as PNG, and written as PNG and SVG."""
+        """A matplotlib figure: embedded as PNG, and written as PNG and SVG. Raises as ``write``."""
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=130)
-        (self.folder / f"{name}.png").write_bytes(picture.getvalue())
+        self._file(f"{name}.png", picture.getvalue())
         figure.set_layout_engine("none")  # found for the PNG; it takes as long as the drawing
-        figure.savefig(self.folder / f"{name}.svg")
+        with published(self.folder / f"{name}.svg") as file:
+            figure.savefig(file, format="svg")
         data = base64.b64encode(picture.getvalue()).decode()
         text = html.escape(caption)
         self._parts.append(f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>')
@@ -76,7 +78,11 @@ class Page:
         self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
 
     def write(self, provenance: Mapping[str, Any]) -> Path:
-        """Write page and numbers; returns the page's path."""
+        """Write page and numbers; returns the page's path.
+
+        Raises:
+            OutputNotWritable: no permission, no space; a page that was there before is unchanged.
+        """
         facts = {
             "glassgpu": __version__,
             "command": " ".join(Path(a).name if k == 0 else a for k, a in enumerate(sys.argv)),
@@ -84,14 +90,18 @@ class Page:
             "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
             **provenance,
         }
-        (self.folder / "numbers.json").write_text(json.dumps({"provenance": facts, **self.numbers}, indent=1, default=_plain))
+        self._file("numbers.json", json.dumps({"provenance": facts, **self.numbers}, indent=1, default=_plain).encode())
         foot = "<br>".join(f"{html.escape(str(k))}: {html.escape(_words(v))}" for k, v in facts.items())
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title><style>{STYLE}</style>'
             f"<h1>{html.escape(self.title)}</h1>{''.join(self._parts)}<footer>{foot}</footer></html>"
         )
-        path = self.folder / "report.html"
-        path.write_text(page)
+        return self._file("report.html", page.encode())
+
+    def _file(self, name: str, content: bytes) -> Path:
+        path = self.folder / name
+        with published(path) as file:
+            file.write(content)
         return path
 
 

@@ -14,6 +14,7 @@ from glassgpu.dynamics.hops import cumulative_squared_displacement, p_hop
 from glassgpu.engines.checkpoint import fingerprint
 from glassgpu.engines.quench import quench
 from glassgpu.errors import Interrupted, InvalidInput
+from glassgpu.locks import alone
 from glassgpu.progress import Progress, bar
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import as_snapshots
@@ -57,6 +58,7 @@ def inherent_frames(
     Raises:
         InvalidInput: incomplete frames; a tolerance below 1e-3 without ``precision="double"``.
         CheckpointMismatch, OutputNotWritable: something else at the path.
+        OutputBusy: another process writes to it.
         NotConverged, Interrupted: with what is done kept.
         As ``simulate.quench``.
 
@@ -80,14 +82,15 @@ def inherent_frames(
     about = {**frames.attrs, "state": "inherent", "cage_relative": 0, "force_tolerance": force_tolerance, "precision": precision}
     how: dict[str, Any] = {"precision": precision, "backend": backend, "threads": threads}
     writer = FrameWriter(Path(path), identity, starts, frames.frames, frames.interval, frames.window, about)
-    done = np.where(writer.done > 1, writer.done, 0)  # a new store begins with the first frame as it was given
     try:
-        with bar(frames.runs * frames.frames, "frames", progress, int(done.sum())) as advance:
-            for run in range(frames.runs):
-                for first in range(int(done[run]), frames.frames, BLOCK):
-                    last = min(first + BLOCK, frames.frames)
-                    _settle(system, frames, writer, run, first, last, force_tolerance=force_tolerance, **how)
-                    advance(last - first)
+        with alone(writer.path):
+            done = np.where(writer.done > 1, writer.done, 0)  # a new store begins with the first frame as it was given
+            with bar(frames.runs * frames.frames, "frames", progress, int(done.sum())) as advance:
+                for run in range(frames.runs):
+                    for first in range(int(done[run]), frames.frames, BLOCK):
+                        last = min(first + BLOCK, frames.frames)
+                        _settle(system, frames, writer, run, first, last, force_tolerance=force_tolerance, **how)
+                        advance(last - first)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; the same call continues {path}") from None
     return open_frames(path)

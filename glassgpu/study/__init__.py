@@ -1,5 +1,6 @@
 """Studies: folders of stages that are run once, stored, and continued after anything."""
 
+from glassgpu.study.pieces import Pieces
 from glassgpu.study.stages import Result, Study
 
-__all__ = ["Result", "Study"]
+__all__ = ["Pieces", "Result", "Study"]

@@ -12,21 +12,21 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from glassgpu import validate
 from glassgpu.engines.checkpoint import writable
-from glassgpu.errors import CheckpointMismatch, InvalidInput, OutputNotWritable, StudyBusy
+from glassgpu.errors import CheckpointMismatch, InvalidInput, StudyBusy
+from glassgpu.locks import locked, published, remove_leftovers, unwritable
 from glassgpu.study.keys import describe, stage_key
 from glassgpu.study.provenance import command, now, of_a_run, of_a_study, recorded
 from glassgpu.study.result import Result
 from glassgpu.study.store import FILES, write_result
 
 STUDY, STAGES, WORK, LOCK, CHECKPOINT = "study.json", "stages", "work", ".lock", "checkpoint.npz"
-TEMPORARY = (".*.part", ".*.probe")  # names that engines and studies give to what they are writing
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}")
 
 
@@ -70,17 +70,14 @@ class Study:
         writable(self.folder / STUDY)
         try:
             with self._alone():
-                for pattern in TEMPORARY:
-                    for stale in self.folder.glob(pattern):
-                        stale.unlink(missing_ok=True)
+                remove_leftovers(self.folder)
                 plan = {"stages": list(stages), "options": self.options, "command": command(), "started": now()}
-                part = self.folder / f".{STUDY}.{os.getpid()}.part"
-                part.write_text(json.dumps(plan, indent=1))
-                os.replace(part, self.folder / STUDY)
+                with published(self.folder / STUDY) as file:
+                    file.write(json.dumps(plan, indent=1).encode())
         except StudyBusy:
             pass  # another process is at work here: what is done can still be read
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise unwritable(self.folder, error) from error
 
     def stage(self, name: str, function: Callable[..., Mapping[str, Any]], /, *, version: int = 1, **inputs: Any) -> Result:
         """The result of ``function(**inputs)``: loaded if it was computed before, else computed and stored.
@@ -140,18 +137,19 @@ class Study:
         try:
             work.mkdir(parents=True, exist_ok=True)
             place.parent.mkdir(exist_ok=True)
+            if (fresh / FILES).exists():  # killed just before the result was published
+                os.rename(fresh / FILES, files)
             shutil.rmtree(fresh, ignore_errors=True)
-            for stale in [path for pattern in TEMPORARY for path in work.glob(pattern)]:
-                stale.unlink()
+            remove_leftovers(work, ours=True)
+            continued = any(work.iterdir())
+            takes = inspect.signature(function).parameters
+            if "checkpoint" in takes:
+                inputs = {**inputs, "checkpoint": checkpoint}
+            if "folder" in takes:
+                files.mkdir(exist_ok=True)
+                inputs = {**inputs, "folder": files}
         except OSError as error:
-            raise _unwritable(work, error) from error
-        continued = any(work.iterdir())
-        takes = inspect.signature(function).parameters
-        if "checkpoint" in takes:
-            inputs = {**inputs, "checkpoint": checkpoint}
-        if "folder" in takes:
-            files.mkdir(exist_ok=True)
-            inputs = {**inputs, "folder": files}
+            raise unwritable(work, error) from error
         started = time.monotonic()
         try:
             values = function(**inputs)
@@ -176,26 +174,12 @@ class Study:
                 os.rename(files, fresh / FILES)
             os.rename(fresh, place)
         except OSError as error:
-            raise _unwritable(place, error) from error
+            raise unwritable(place, error) from error
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> AbstractContextManager[None]:
         """Hold the study's lock. The system gives it back however the process ends."""
-        import fcntl
-
-        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyBusy(
-                    f"another process, or a stage around this one, is at work in {self.folder}; wait for it or choose another folder"
-                ) from None
-            except OSError:
-                pass  # a file system without locks: two runs at once are then in the user's hands
-            yield
-        finally:
-            os.close(handle)
+        busy = StudyBusy(f"another process, or a stage around this one, is at work in {self.folder}; wait for it or choose another folder")
+        return locked(self.folder / LOCK, busy)
 
     def provenance(self) -> dict[str, Any]:
         """What a report's foot says of the stages used so far: what was asked for, versions, hash of
@@ -206,9 +190,3 @@ class Study:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidInput(f"stage name {name!r}: use letters, digits and _ . + - (at most 80, a letter or digit first)")
-
-
-def _unwritable(path: Path, error: OSError) -> OutputNotWritable:
-    return OutputNotWritable(
-        f"{path} could not be written ({error.strerror}); free space, or choose another folder or change its permissions"
-    )
