@@ -232,6 +232,27 @@ def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch, late
     assert not steps
 
 
+def test_a_stage_whose_parts_are_of_other_kernels_begins_anew(liquids, ensemble, tmp_path, monkeypatch):
+    class Stops(InThisProcess):
+        def submit(self, task, *arguments):
+            if len(self.given) == 3:
+                raise KeyboardInterrupt
+            return super().submit(task, *arguments)
+
+    def released(checkpoint):
+        return {"propensity": gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=checkpoint).propensity}
+
+    study = gg.Study(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("glassgpu.engines.runs.source_key", lambda: "of before")
+        with pytest.raises(gg.errors.Interrupted), using(Stops()):
+            study.stage("released", released)
+    assert list(tmp_path.rglob("*.parts/*.npz"))
+    with using(InThisProcess()):
+        assert np.array_equal(study.stage("released", released)["propensity"], ensemble.propensity)
+    assert not list(tmp_path.rglob("*.parts"))
+
+
 def test_a_run_begun_here_goes_on_here(liquids, ensemble, tmp_path):
     path = tmp_path / "run.npz"
 

@@ -15,6 +15,8 @@ from glassgpu.compile import source_key
 from glassgpu.locks import FOLDER, unwritable
 from glassgpu.study.store import read_record, read_values, write_result
 
+FIELDS = {"name": str, "code": str, "values": dict}
+
 
 class Pieces:
     """Keeps what the pieces of a stage return, beside its checkpoint, until the stage is stored::
@@ -48,7 +50,7 @@ class Pieces:
             return function()
         place = self.folder / re.sub(r"[^A-Za-z0-9_.+=-]", "-", name)
         code = f"{__version__} {source_key()}"
-        if place.exists() and (record := read_record(place))["code"] == code and record["name"] == name:
+        if place.exists() and (record := read_record(place, FIELDS))["code"] == code and record["name"] == name:
             return read_values(place, record)
         values = dict(function())
         try:
@@ -61,4 +63,4 @@ class Pieces:
                 os.rename(fresh, place)
         except OSError as error:
             raise unwritable(place, error) from error
-        return read_values(place, read_record(place))
+        return read_values(place, read_record(place, FIELDS))

@@ -156,11 +156,9 @@ class Study:
         except CheckpointMismatch:
             if not continued:
                 raise
-            for stale in work.iterdir():  # the inputs are the same: the kernels have changed since it was written
-                if stale.is_file():
-                    stale.unlink()
+            shutil.rmtree(work)  # the inputs are the same: the kernels have changed since it was written
+            work.mkdir()
             if "folder" in takes:
-                shutil.rmtree(files)
                 files.mkdir()
             continued = False
             values = function(**inputs)

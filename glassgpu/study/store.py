@@ -52,8 +52,8 @@ def write_result(folder: Path, record: Mapping[str, Any], values: Mapping[str, A
     (folder / RECORD).write_text(json.dumps({**whole, "checksum": _checksum(whole)}, indent=1))
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """A stage's record: name, key, version, parameters, seconds, provenance.
+def read_record(folder: Path, fields: Mapping[str, Any] = FIELDS) -> dict[str, Any]:
+    """What was recorded with a result: of a stage its name, key, version, parameters, seconds, provenance.
 
     Raises:
         FileFormatError: damaged; the message names the folder to delete.
@@ -64,9 +64,9 @@ def read_record(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{RECORD} does not match its checksum")
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}, this version reads {FORMAT}")
-        wrong = [name for name, kind in FIELDS.items() if not isinstance(record[name], kind)]
+        wrong = [name for name, kind in fields.items() if not isinstance(record[name], kind)]
         if wrong:
-            raise ValueError(f"{wrong} are not what a stage writes")
+            raise ValueError(f"{wrong} are not what was written")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(folder, error) from error
     return record
