@@ -33,6 +33,7 @@ explain_missing(globals())
 PARTS = 32  # of a piece of work, about: decided by the work alone, so that any other number of workers finds them again
 IN_FLIGHT = 256  # tasks given to an executor at a time, so that what they are given does not pile up
 TRIES = 3  # of a task whose worker dies
+GUARD = "workers import the script that started them, so put what it does under 'if __name__ == \"__main__\":'"
 SECONDS_BETWEEN_LOOKS = 2.0  # at jobs of a batch system
 
 
@@ -199,6 +200,8 @@ class Processes:
 
     def __init__(self, workers: int):
         self.workers = validate.whole("workers", workers, least=1, most=10_000)
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
+            raise InvalidInput(GUARD)
         self.lost = 0
         self._tasks: deque[tuple[Future, Callable, tuple]] = deque()
         self._changed = threading.Condition()
@@ -268,7 +271,11 @@ class Processes:
             future.set_exception(error)
             return
         for _ in range(TRIES):
-            process, pipe = self._processes.get(k) or self._start(k)
+            try:
+                process, pipe = self._processes.get(k) or self._start(k)
+            except Exception as error:
+                future.set_exception(error)
+                return
             try:
                 pipe.send_bytes(message)
                 done, result = pipe.recv()
@@ -284,7 +291,7 @@ class Processes:
         future.set_exception(
             WorkerLost(
                 f"a worker process died {TRIES} times at one task: killed by hand, or by the system for its memory? Take fewer workers, or "
-                "smaller batches. What was kept in files is not lost: the same call continues"
+                f"smaller batches. What was kept in files is not lost: the same call continues. Or at its start: {GUARD}"
             )
         )
 

@@ -390,6 +390,15 @@ def test_workers_end_with_their_parent(tmp_path):
     assert not _alive(worker)
 
 
+def test_a_script_without_its_guard(tmp_path):
+    """Its workers run it again, instead of what they are given."""
+    (tmp_path / "script.py").write_text(
+        "from glassgpu.executors import Processes\nimport math\nprint(Processes(1).submit(math.sqrt, 4).result())\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1 and "WorkerLost" in done.stderr and "if __name__ ==" in done.stderr
+
+
 def _alive(pid):
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
