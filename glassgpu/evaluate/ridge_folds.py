@@ -15,7 +15,7 @@ from glassgpu.evaluate.scores import pearson
 from glassgpu.models.moments import Moments, penalties_of, rows_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RidgeFolds:
     """What ``ridge_over_parts`` returns.
 
@@ -35,6 +35,10 @@ class RidgeFolds:
     pearson: np.ndarray
     inner: np.ndarray
     path: np.ndarray
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{value:.3g}" for value in self.pearson.mean(axis=0)[:8])
+        return f"RidgeFolds(parts={len(self.prediction)}, targets={self.pearson.shape[1]}, mean pearson={found})"
 
 
 def ridge_over_parts(
