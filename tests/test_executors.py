@@ -409,6 +409,7 @@ def _alive(pid):
 def test_slurm_jobs(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0.1)
     submitit = pytest.importorskip("submitit")
+    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)  # for which it looks for the result of a job that died
     jobs = executors._Jobs(submitit.LocalExecutor(tmp_path))
     good, bad = jobs.submit(operator.mul, 3, 3), jobs.submit(os._exit, 1)  # not of this file, which a job does not find
     assert good.result(timeout=100) == 9
