@@ -27,7 +27,7 @@ from glassgpu.selection import (
     random_selection,
     recursive_elimination,
 )
-from glassgpu.study import Result, Study
+from glassgpu.study import Pieces, Result, Study
 
 # Columns chosen, and random selections of each number of columns.
 SCALES = {"smoke": (15, 5), "laptop": (15, 200), "paper": (15, 1000)}
@@ -99,28 +99,37 @@ def _singles(columns: Result, labels: Result, time: int, backend: str) -> dict[s
     return found
 
 
-def _supervised(columns: Result, labels: Result, time: int, most: int, seed: int, backend: str) -> dict[str, Any]:
+def _selected(x: np.ndarray, p: np.ndarray | None, most: int, backend: str, checkpoint: Path) -> dict[str, np.ndarray]:
+    """Columns chosen for each configuration, one piece of the stage after another."""
+
+    def of(c: int) -> dict[str, Any]:
+        chosen: Any = greedy_selection(x[c], None if p is None else p[c], most, backend=backend)
+        return {"features": np.array(chosen.features), "imbalance": chosen.imbalance}
+
+    piece = Pieces(checkpoint)
+    found = [piece(f"selection {c}", functools.partial(of, c)) for c in range(len(x))]
+    return {name: np.stack([f[name] for f in found]) for name in ("features", "imbalance")}
+
+
+def _supervised(columns: Result, labels: Result, time: int, most: int, seed: int, backend: str, checkpoint: Path) -> dict[str, Any]:
     """II figure 5: columns chosen for each configuration, what they tell, and what noise does to it."""
     x, p = columns["x"], targets(columns, labels, time)
-    chosen: Any = greedy_selection(x, p, most, backend=backend)
+    found = _selected(x, p, most, backend, checkpoint)
     noise = [
-        added_noise(a, s.features, b, DRAWS, seed=seed + k, backend=backend) for k, (a, s, b) in enumerate(zip(x, chosen, p, strict=True))
+        added_noise(a, chosen, b, DRAWS, seed=seed + k, backend=backend)
+        for k, (a, chosen, b) in enumerate(zip(x, found["features"], p, strict=True))
     ]
-    return {
-        "features": np.array([s.features for s in chosen]),
-        "imbalance": np.stack([s.imbalance for s in chosen]),
-        "noise_before": np.array([before for before, _ in noise]),
-        "noise_after": np.stack([after for _, after in noise]),
-    }
+    return {**found, "noise_before": np.array([before for before, _ in noise]), "noise_after": np.stack([after for _, after in noise])}
 
 
-def _unsupervised(columns: Result, most: int, backend: str) -> dict[str, Any]:
+def _unsupervised(columns: Result, most: int, backend: str, checkpoint: Path) -> dict[str, Any]:
     """II figure 6."""
-    chosen: Any = greedy_selection(columns["x"], None, most, backend=backend)
-    return {"features": np.array([s.features for s in chosen]), "imbalance": np.stack([s.imbalance for s in chosen])}
+    return {**_selected(columns["x"], None, most, backend, checkpoint)}
 
 
-def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: Result, time: int, draws: int, seed: int) -> dict[str, Any]:
+def _scores(
+    columns: Result, labels: Result, supervised: Result, unsupervised: Result, time: int, draws: int, seed: int, checkpoint: Path
+) -> dict[str, Any]:
     """II figures 7, 9 and 10: columns chosen in one configuration, a linear fit of these to all others, asked about that one.
 
     Returns:
@@ -131,10 +140,11 @@ def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: R
     many, _, width = x.shape
     most, species = supervised["features"].shape[1], int(types.max()) + 1
     factors = [Factor.of(a, b) for a, b in zip(x, p, strict=True)]
-    others = [functools.reduce(operator.add, [f for k, f in enumerate(factors) if k != c]) for c in range(many)]
-    score = {method: np.zeros((most, many)) for method in SHOWN}
-    by_species, prediction = np.full((most, many, species), np.nan), np.zeros_like(p)
-    for c in range(many):
+
+    def of(c: int) -> dict[str, Any]:
+        others = functools.reduce(operator.add, [f for k, f in enumerate(factors) if k != c])
+        score, by_species = {method: np.zeros(most) for method in SHOWN}, np.full((most, species), np.nan)
+        prediction = np.zeros(p.shape[1])
         # Every selection looks at the configuration that is asked about, as in II; the fit does not.
         redundancy, elimination = minimum_redundancy(x[c], p[c], most), recursive_elimination(x[c], p[c], most)
         for d in range(1, most + 1):
@@ -144,14 +154,19 @@ def _scores(columns: Result, labels: Result, supervised: Result, unsupervised: R
                 REDUNDANCY: [redundancy[:d]], ELIMINATION: [elimination[:d]],
             }  # fmt: skip
             for method, several in chosen.items():
-                guesses = [_guess(others[c], x[c], np.asarray(some)) for some in several]
-                score[method][d - 1, c] = np.mean([pearson(p[c], g) for g in guesses])
+                guesses = [_guess(others, x[c], np.asarray(some)) for some in several]
+                score[method][d - 1] = np.mean([pearson(p[c], g) for g in guesses])
                 if method == SUPERVISED:
-                    prediction[c] = guesses[0]
-                    by_species[d - 1, c] = [
-                        pearson(p[c][types[c] == s], guesses[0][types[c] == s]) if (types[c] == s).any() else np.nan for s in range(species)
+                    prediction = guesses[0]
+                    by_species[d - 1] = [
+                        pearson(p[c][types[c] == s], prediction[types[c] == s]) if (types[c] == s).any() else np.nan for s in range(species)
                     ]
-    return {**score, "by_species": by_species, "prediction": prediction}
+        return {**score, "by_species": by_species, "prediction": prediction}
+
+    piece = Pieces(checkpoint)
+    found = [piece(f"scores {c}", functools.partial(of, c)) for c in range(many)]
+    together = {name: np.stack([f[name] for f in found], axis=1) for name in (*SHOWN, "by_species")}
+    return {**together, "prediction": np.stack([f["prediction"] for f in found])}
 
 
 def _guess(factor: Factor, x: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import glassgpu as gg
 from glassgpu.evaluate import pearson
 from glassgpu.models import GraphNetwork, LinearSVC, MLPRegressor, Moments, fit_together, load_network, save_network
 from glassgpu.models.scales import deviation
-from glassgpu.study import Result
+from glassgpu.study import Pieces, Result
 
 ALPHAS = 10.0 ** np.arange(-5, 4.1, 0.5)
 SAID_TO_MOVE = 0.1  # share of the particles that are called fast, and slow
@@ -254,6 +254,7 @@ def softness_direction(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def attribution(
     columns: Sequence[Result], widths: Sequence[int], state: Result, liquids: Result, labels: Result, species: int, fold: Fold, ridge: Result,
     network: Result, which: str, graph_network: Result, graph_width: int, particles: int, repeats: int, seed: int,
+    checkpoint: Path,
 ) -> dict[str, Any]:  # fmt: skip
     """Permutation importance of groups of columns, directions in the space of columns, and how far a graph network looks, at the last time.
 
@@ -279,12 +280,16 @@ def attribution(
     groups = {name: chosen for name, chosen in groups.items() if chosen}
     own = {name: chosen for name, chosen in groups.items() if max(chosen) < graph_width}
     weights, intercept = ridge["weights"][-1], ridge["intercept"][-1]
+    piece = Pieces(checkpoint)
+
+    def importance_of(model: str, *given: Any, repeats: int) -> Any:
+        how: dict[str, Any] = {"repeats": repeats, "seed": seed}
+        return piece(f"importance, {model}", lambda: permutation_importance(*given, **how))
+
     found = {
-        "ridge": permutation_importance(
-            lambda c, z: z @ weights + intercept, list(x[test]), list(y[test]), groups, repeats=repeats, seed=seed
-        ),
-        "network": permutation_importance(
-            lambda c, z: mlp.predict(z[:, : mlp.n_features_in_]), list(standard[test]), list(y[test]), groups, repeats=repeats, seed=seed
+        "ridge": importance_of("ridge", lambda c, z: z @ weights + intercept, list(x[test]), list(y[test]), groups, repeats=repeats),
+        "network": importance_of(
+            "network", lambda c, z: mlp.predict(z[:, : mlp.n_features_in_]), list(standard[test]), list(y[test]), groups, repeats=repeats
         ),
     }
     whole = [np.asarray(columns[0]["columns"][c][:, :graph_width], np.float64) for c in test]
@@ -294,8 +299,8 @@ def attribution(
         answer = graphs.predict(snapshots[test[c]], z)
         return answer if answer.ndim == 1 else answer[:, -1]
 
-    found["graph network"] = permutation_importance(
-        predicted, whole, wanted, own, [snapshots[c].types for c in test], repeats=max(1, repeats // 2), seed=seed
+    found["graph network"] = importance_of(
+        "graph network", predicted, whole, wanted, own, [snapshots[c].types for c in test], repeats=max(1, repeats // 2)
     )
     importance = np.full((len(groups), len(found), 2), np.nan)
     for m, by_group in enumerate(found.values()):
