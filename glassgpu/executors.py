@@ -6,6 +6,7 @@ on which one is given, on the number of workers, or on workers that are lost.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import multiprocessing
@@ -33,6 +34,7 @@ explain_missing(globals())
 PARTS = 32  # of a piece of work, about: decided by the work alone, so that any other number of workers finds them again
 IN_FLIGHT = 256  # tasks given to an executor at a time, so that what they are given does not pile up
 TRIES = 3  # of a task whose worker dies
+SECONDS_TO_END = 5.0  # that a worker is given
 GUARD = "workers import the script that started them, so put what it does under 'if __name__ == \"__main__\":'"
 SECONDS_BETWEEN_LOOKS = 2.0  # at jobs of a batch system
 
@@ -122,9 +124,11 @@ def spread(function: Callable[..., Any], tasks: Iterable[tuple], executor: Execu
                 yield from _finished(pending)
         while pending:
             yield from _finished(pending)
-    except BrokenExecutor as error:
+    except Exception as error:
+        if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":  # Dask's
+            raise
         raise WorkerLost(
-            f"a process of {type(executor).__name__} died ({error}), and it cannot replace it: glassgpu.executors.Processes does. What "
+            f"a process of {type(executor).__name__} died ({error}), and it cannot replace it, or not again: glassgpu.executors.Processes does. What "
             "was kept in files is not lost: the same call continues"
         ) from error
     finally:
@@ -141,16 +145,9 @@ def _finished(pending: dict[Future, int]) -> list[tuple[int, Any]]:
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A task inside a worker: what it calls is not spread again, and Ctrl-C stops it."""
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if ours:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with using(None):
-            return function(*arguments)
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A task inside a worker: what it calls is not spread again."""
+    with using(None):
+        return function(*arguments)
 
 
 def blocks(count: int, size: int | None) -> list[tuple[int, int]]:
@@ -202,7 +199,10 @@ class Processes:
         self.workers = validate.whole("workers", workers, least=1, most=10_000)
         if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
             raise InvalidInput(GUARD)
+        if multiprocessing.current_process().daemon:
+            raise InvalidInput("a worker process starts no others: give what it should share out as tasks of their own")
         self.lost = 0
+        self._owner = os.getpid()
         self._tasks: deque[tuple[Future, Callable, tuple]] = deque()
         self._changed = threading.Condition()
         self._open = True
@@ -210,11 +210,13 @@ class Processes:
         self._hands = [threading.Thread(target=self._work, args=(k,), daemon=True) for k in range(self.workers)]
         for hand in self._hands:
             hand.start()
+        atexit.register(self._close)  # before multiprocessing ends the workers, which would be replaced
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        self._close()
         if kind is not None:
             for pid in self.pids():
                 with contextlib.suppress(ProcessLookupError):
@@ -225,25 +227,29 @@ class Processes:
         """A future of ``task(*arguments)``.
 
         Raises:
-            InvalidInput: they have been shut down.
+            InvalidInput: they have been shut down, or belong to the process that this one was forked from.
         """
         future: Future = Future()
         with self._changed:
-            if not self._open:
-                raise InvalidInput("these Processes have been shut down; make others")
+            if not self._open or os.getpid() != self._owner:
+                raise InvalidInput("these Processes have been shut down, or belong to another process; make others")
             self._tasks.append((future, task, arguments))
             self._changed.notify()
         return future
 
     def shutdown(self) -> None:
         """Cancel what has not begun, wait for what has, and end the workers."""
+        self._close()
+        for hand in self._hands:
+            hand.join()
+
+    def _close(self) -> None:
+        """Nothing more is begun."""
         with self._changed:
             self._open = False
             while self._tasks:
                 self._tasks.popleft()[0].cancel()
             self._changed.notify_all()
-        for hand in self._hands:
-            hand.join()
 
     def pids(self) -> list[int]:
         """Process numbers of the workers that are running; they are started with their first tasks."""
@@ -258,48 +264,58 @@ class Processes:
                 if not self._tasks:
                     break
                 future, task, arguments = self._tasks.popleft()
-            if future.set_running_or_notify_cancel():
-                self._run(k, future, task, arguments)
-        if k in self._processes:
-            self._processes[k][1].close()  # the end of the pipe ends the worker
-            self._processes.pop(k)[0].join()
-
-    def _run(self, k: int, future: Future, task: Callable, arguments: tuple) -> None:
-        try:
-            message = pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
-            future.set_exception(error)
-            return
-        for _ in range(TRIES):
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
-                process, pipe = self._processes.get(k) or self._start(k)
-            except Exception as error:
+                future.set_result(self._asked(k, pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)))
+            except BaseException as error:  # whatever it is, somebody waits for it
                 future.set_exception(error)
-                return
+        if k in self._processes:
+            with contextlib.suppress(OSError):
+                self._processes[k][1].send_bytes(b"")  # the end
+            self._drop(k)
+
+    def _asked(self, k: int, message: bytes) -> Any:
+        """What a worker makes of a task; one that dies at it is replaced."""
+        for _ in range(TRIES):
+            if not self._open:
+                raise WorkerLost("these Processes were shut down before the task was done; what it kept in files is not lost")
+            process, pipe = self._processes.get(k) or self._start(k)
             try:
                 pipe.send_bytes(message)
-                done, result = pipe.recv()
+                answer = pipe.recv_bytes()
             except (EOFError, OSError):  # the pipe ends with the worker
-                pipe.close()
-                process.join()
-                del self._processes[k]
+                self._drop(k)
                 with self._changed:
                     self.lost += 1
                 continue
-            future.set_result(result) if done else future.set_exception(result)
-            return
-        future.set_exception(
-            WorkerLost(
-                f"a worker process died {TRIES} times at one task: killed by hand, or by the system for its memory? Take fewer workers, or "
-                f"smaller batches. What was kept in files is not lost: the same call continues. Or at its start: {GUARD}"
-            )
+            except BaseException:  # half an answer may be left in the pipe
+                process.kill()
+                self._drop(k)
+                raise
+            done, result = pickle.loads(answer)
+            if not done:
+                raise result
+            return result
+        raise WorkerLost(
+            f"a worker process died {TRIES} times at one task: killed by hand, or by the system for its memory? Take fewer workers, or "
+            f"smaller batches. What was kept in files is not lost: the same call continues. Or at its start: {GUARD}"
         )
+
+    def _drop(self, k: int) -> None:
+        """Let a worker go that has been told to, or is dead."""
+        process, pipe = self._processes.pop(k)
+        process.join(SECONDS_TO_END)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        pipe.close()
 
     def _start(self, k: int) -> tuple[Any, Connection]:
         from glassgpu.launch import threads_available
         from glassgpu.memory import budget
 
-        share = {"GLASSGPU_MEMORY": budget() // self.workers, "GLASSGPU_THREADS": max(1, threads_available() // self.workers)}
+        share = {"GLASSGPU_MEMORY": max(1 << 20, budget() // self.workers), "GLASSGPU_THREADS": max(1, threads_available() // self.workers)}
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, share), daemon=True)
@@ -312,30 +328,48 @@ class Processes:
 def _serve(pipe: Connection, share: dict[str, int]) -> None:
     """A worker: does what comes through its pipe, with its share of memory and cores, and ends with its parent, however that ends."""
     os.environ.update({name: str(value) for name, value in share.items()})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between tasks; see ``_alone``
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between tasks
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             message = pipe.recv_bytes()
         except EOFError:
             return
+        if not message:
+            return
         try:
+            signal.signal(signal.SIGINT, _stop_once)
             task, arguments = pickle.loads(message)
             answer = pickle.dumps((True, task(*arguments)), pickle.HIGHEST_PROTOCOL)
         except BaseException as error:
-            error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             answer = _told(error)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         pipe.send_bytes(answer)
+
+
+def _stop_once(*_: Any) -> None:
+    """Ctrl-C in a terminal reaches a worker twice, from the terminal and from its parent: the second must not disturb what is saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _told(error: BaseException) -> bytes:
     """An error as it travels, or what it says where it cannot."""
     try:
+        error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
         answer = pickle.dumps((False, error))
         pickle.loads(answer)
     except Exception:
-        return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
+        return pickle.dumps((False, RuntimeError(f"{type(error).__name__} in a worker: {_words(error)}")))
     return answer
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "it cannot say why"
 
 
 def _end_with_parent() -> None:
@@ -372,7 +406,7 @@ def dask_executor(address: str) -> Executor:
             client = Client(address, timeout="20s")
     except (OSError, ValueError, TimeoutError) as error:
         raise DeviceMissing(f"no Dask scheduler at {address!r} ({error}); start one by 'dask scheduler', or give 'local'") from error
-    return client.get_executor(retries=TRIES)
+    return client.get_executor()  # which gives tasks of workers that die to others
 
 
 def slurm_executor(folder: str | os.PathLike, **parameters: Any) -> Executor:
@@ -418,7 +452,7 @@ class _Jobs:
                 waiting = list(self._waiting)
             for entry in waiting:
                 job, future = entry
-                if not job.done():
+                if not _is_done(job):
                     continue
                 try:
                     future.set_result(job.result())
@@ -429,3 +463,11 @@ class _Jobs:
                     if not self._waiting:
                         return
             time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _is_done(job: Any) -> bool:
+    """Whether a job has ended; a batch system that does not answer is asked again later."""
+    try:
+        return bool(job.done())
+    except Exception:
+        return False

@@ -390,6 +390,47 @@ def test_workers_end_with_their_parent(tmp_path):
     assert not _alive(worker)
 
 
+class Unpicklable(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+
+
+def odd(what):
+    """What a task may do to its worker's answer."""
+    if what == "error":
+        raise Unpicklable(1, 2)
+    if what == "exit":
+        raise SystemExit(3)
+    if what == "nested":
+        Processes(1)
+    return {"lambda": lambda: 0, "generator": (k for k in range(3))}[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("error", (RuntimeError, "Unpicklable in a worker: 1")),
+        ("exit", (SystemExit, "3")),
+        ("nested", (gg.errors.InvalidInput, "a worker process starts no others")),
+        ("lambda", (Exception, "pickle")),
+        ("generator", (Exception, "pickle")),
+    ],
+)
+def test_what_cannot_travel(two, what, error):
+    """Whatever it is, somebody waits for it, and the worker lives."""
+    with pytest.raises(error[0], match=error[1]):
+        two.submit(odd, what).result(timeout=60)
+    with pytest.raises(Exception, match=r"pickle|lambda"):
+        two.submit(squared, lambda: 0).result(timeout=60)
+    assert two.submit(squared, 3).result(timeout=60) == 9
+
+
+def test_a_worker_that_cannot_be_started(monkeypatch):
+    monkeypatch.setenv("GLASSGPU_MEMORY", "nonsense")
+    with Processes(1) as workers, pytest.raises(gg.errors.InvalidInput, match="GLASSGPU_MEMORY"):
+        workers.submit(squared, 3).result(timeout=60)
+
+
 def test_a_script_without_its_guard(tmp_path):
     """Its workers run it again, instead of what they are given."""
     (tmp_path / "script.py").write_text(
@@ -437,18 +478,22 @@ def test_bad_executors(liquids):
         closed.submit(squared, 1)
 
 
-def test_ctrl_c_while_processes_work(liquids, ensemble, tmp_path):
+def test_ctrl_c_while_processes_work(liquids, tmp_path):
     """The parts under way are saved by their workers, and the same call continues."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a program in the background has not
     path, begun = tmp_path / "run.npz", threading.Event()
     longer = {**OPTIONS, "times": [0.1, 4.0]}
 
     def press(fraction):
-        if not begun.is_set():
+        if fraction > 0.1 and not begun.is_set():
             begun.set()
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(gg.errors.Interrupted), Processes(2) as workers:
-        gg.isoconfigurational(*liquids, **{**longer, "progress": press}, executor=workers, checkpoint=path)
+    try:
+        with pytest.raises(gg.errors.Interrupted), Processes(2) as workers:
+            gg.isoconfigurational(*liquids, **{**longer, "progress": press}, executor=workers, checkpoint=path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     kept = list((tmp_path / "run.npz.parts").glob("*.npz"))
     assert 1 < len(kept) < 32
     with Processes(2) as workers:

@@ -265,7 +265,7 @@ class HoomdQuench(QuenchRun):
     def _restore(self) -> None:
         if self.target.rank == 0:
             super()._restore()
-        names = ("first", "places", "potential", "largest_force", "steps", "state")
+        names = ("first", "tried", "places", "potential", "largest_force", "steps", "state")
         for name, value in zip(names, self.target.share([getattr(self, name) for name in names]), strict=True):
             setattr(self, name, value)
         if self.state:
@@ -273,6 +273,7 @@ class HoomdQuench(QuenchRun):
 
     def _start_batch(self) -> None:
         self._make_problem()
+        self.tried = 0
         self.state = {"place": self.problem.places, "descent": np.zeros((1, QUENCH_STATE))}
 
     def _run_chunk(self, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -309,5 +310,6 @@ class HoomdQuench(QuenchRun):
         descent[0, DONE] = largest < self.tolerance
         with uninterrupted():
             self.state = {"place": place[None], "descent": descent}
+            self.tried += most
         self.largest_force[row] = largest
         return descent[:, DONE] == 1, self._steps()

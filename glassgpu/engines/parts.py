@@ -67,7 +67,9 @@ def folder_of_parts(checkpoint: Path) -> Path:
 def in_parts(run: Run | QuenchRun) -> Elsewhere | None:
     """Who does a run that has not begun in parts: whom the call names, or this process where parts have been done before."""
     begun = run.checkpoint is not None and folder_of_parts(run.checkpoint).exists()
-    return run.elsewhere or (Elsewhere(None, run.target.name) if begun else None)
+    return run.elsewhere or (
+        Elsewhere(None, run.target.name, getattr(run.target, "threads", None) if run.target.name == "cpu" else None) if begun else None
+    )
 
 
 def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:

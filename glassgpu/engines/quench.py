@@ -211,7 +211,7 @@ class QuenchRun:
         self.places: list[np.ndarray] = []  # (n, d) of each that is done
         self.potential, self.largest_force, self.steps = np.zeros(c), np.zeros(c), np.zeros(c, np.int64)
         self.energies: list[np.ndarray] = [np.zeros(0)] * c
-        self.first = 0
+        self.first, self.tried = 0, 0  # configurations that are done; steps that those of the batch were given
         self.state: dict[str, Any] = {}
         # Every batch is checked before anything is run.
         self.problem = self._problem_of(snapshots[: self.batch])
@@ -227,7 +227,7 @@ class QuenchRun:
     def _save(self) -> None:
         if self.checkpoint:
             state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
-            arrays = {name: np.array(getattr(self, name)) for name in ("first", "places", "potential", "largest_force", "steps")}
+            arrays = {name: np.array(getattr(self, name)) for name in ("first", "tried", "places", "potential", "largest_force", "steps")}
             energies = {"lengths": np.array([len(e) for e in self.energies]), "energies": np.concatenate(self.energies)}
             checkpoints.save(self.checkpoint, self.key, {**arrays, **energies, **state})
 
@@ -235,7 +235,7 @@ class QuenchRun:
         found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
         if found is None:
             return
-        self.first = int(found["first"])
+        self.first, self.tried = int(found["first"]), int(found["tried"])
         self.places = list(found["places"])
         for name in ("potential", "largest_force", "steps"):
             setattr(self, name, found[name])
@@ -259,6 +259,9 @@ class QuenchRun:
 
     def _start_batch(self) -> None:
         self._make_problem()
+        self.tried = 0
+        for row in self._rows():
+            self.energies[row] = np.zeros(0)
         xp, count = self.target.xp, len(self._rows())
         shape = (count, self.problem.d, self.problem.n)
         self.state = {
@@ -312,21 +315,26 @@ class QuenchRun:
             problem.grow_lists()
         energies = [(self.target.to_numpy(taken), self.target.to_numpy(trace)) for taken, trace in traces if trace is not None]
         force_host = self.target.to_numpy(force)
+        longer = {
+            row: np.concatenate([self.energies[row], *(trace[k, : taken[k]] for taken, trace in energies)])
+            for k, row in enumerate(rows.tolist())
+        }
         with uninterrupted():
             self.state = state
-            for k, row in enumerate(rows):
-                self.energies[row] = np.concatenate([self.energies[row], *(trace[k, : taken[k]] for taken, trace in energies)])
+            self.tried += most
+            for row, of_row in longer.items():
+                self.energies[row] = of_row
         moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
         return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
 
-    def _spare_memory(self, error: MemoryError, tried: int) -> None:
+    def _spare_memory(self, error: MemoryError) -> None:
         """After memory did not suffice: fewer replicas in work; of a batch that has hardly begun, fewer configurations.
 
         Raises:
             OutOfMemory: it is one already.
         """
-        if tried:
+        if self.tried:
             slots = self.problem.slots(len(self._rows()), "run_quench")
             self.problem.limit_slots(memory.smaller(slots, "quenches in work", error))
         else:
@@ -373,22 +381,21 @@ class QuenchRun:
         try:
             with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
                 while self.first < len(self.snapshots):
-                    tried, done_before = 0, 0
+                    done_before = 0
                     while True:
-                        most = min(self.chunk, self.most_steps - tried)
+                        most = min(self.chunk, max(1, self.most_steps - self.tried))
                         try:
                             if not self.state:
                                 self._start_batch()
                             done, steps = self._run_chunk(most)
                         except MemoryError as error:
-                            self._spare_memory(error, tried)
+                            self._spare_memory(error)
                             continue
-                        tried += most
                         advance(int(done.sum()) - done_before)
                         done_before = int(done.sum())
                         if done.all():
                             break
-                        if tried >= self.most_steps:
+                        if self.tried >= self.most_steps:
                             self._save()
                             row = int(self._rows()[np.flatnonzero(~done)[0]])
                             raise NotConverged(

@@ -183,7 +183,9 @@ class Records:
     def keep(self, fetched: dict[str, np.ndarray], rows: np.ndarray, inside: np.ndarray) -> None:
         """Add what a chunk has recorded."""
         for name, values in fetched.items():
-            if name in self.ROWS:
-                getattr(self, name)[rows[:, None], inside] = values
-            else:
-                getattr(self, name)[:, inside] += values
+            whole = getattr(self, name)
+            for k, sample in enumerate(inside.tolist()):  # in place: what needs no memory cannot fail halfway
+                if name in self.ROWS:
+                    whole[rows[0] : rows[-1] + 1, sample] = values[:, k]
+                else:
+                    whole[:, sample] += values[:, k]

@@ -298,13 +298,13 @@ class Run(ABC):
         counted = {name: self.target.to_numpy(values) for name, values in counts.items()}
         built = int(rebuilds.sum())
         with uninterrupted():
-            self.state = state
-            self.step += steps
-            self.rebuilds += built
             self.records.keep(recorded, rows, inside)
             self.hops.keep(hopped)
             for name, values in counted.items():
-                self.counts[name][rows] += values
+                self.counts[name][rows[0] : rows[-1] + 1] += values
+            self.state = state
+            self.step += steps
+            self.rebuilds += built
 
     def _raise_failure(self, bits: np.ndarray, steps: int) -> None:
         for bit, advice in self.ADVICE.items():

@@ -265,7 +265,9 @@ class FrameWriter(Frames):
         row += self.before
         turns = np.rint(positions * (TURN / self.box[row])).astype(np.int64).astype(np.int32)  # drops whole boxes
         counted = np.full(csd.shape, UNKNOWN, np.int16) if bonds is None else bonds.astype(np.int16)
-        self._waiting.setdefault(row, []).append((first, turns, p_hop.astype(np.float32), csd.astype(np.float32), counted))
+        # After a chunk that was not kept its frames come again.
+        self._waiting[row] = [part for part in self._waiting.get(row, []) if part[0] < first]
+        self._waiting[row].append((first, turns, p_hop.astype(np.float32), csd.astype(np.float32), counted))
         last = first + len(positions)
         if last == self.frames or last // FRAMES_PER_CHUNK > first // FRAMES_PER_CHUNK:
             self._flush(row)
@@ -288,7 +290,7 @@ class FrameWriter(Frames):
                 self._group[name][row, first:last] = values
             if len(p_hop) > early:
                 self._group["p_hop"][row, first + early - half : last - half] = p_hop[early:]
-            self._group["done"][row] = last
+            self._group["done"][row] = max(last, int(self._group["done"][row]))  # a part may be written again
         except OSError as error:
             raise OutputNotWritable(f"{self.path} could not be written ({error.strerror or error}); what is there is kept") from error
 

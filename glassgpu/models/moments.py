@@ -237,8 +237,9 @@ class Moments:
         f = self.features
         w = validate.array("weights", weights, np.float64, (..., f, len(self.mean) - f))
         of_x, with_y, of_y = self.scatter[:f, :f], self.scatter[:f, f:], np.diag(self.scatter)[f:]
+        varies = (self.high > self.low)[f:] & ((w != 0) & (self.high > self.low)[:f, None]).any(axis=-2)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (w * with_y).sum(axis=-2) / np.sqrt((w * (of_x @ w)).sum(axis=-2) * of_y)
+            return np.where(varies, (w * with_y).sum(axis=-2) / np.sqrt((w * (of_x @ w)).sum(axis=-2) * of_y), np.nan)
 
     def ridge_path(self, alphas: ArrayLike, standardize: bool = False, fit_intercept: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Minimise |y - X w - b|^2 / n + alpha |w|^2 for every alpha by one eigendecomposition: ``ridge_paths`` of one set.
