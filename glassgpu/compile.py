@@ -151,7 +151,7 @@ def compiler_version(command: tuple[str, ...]) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -162,7 +162,7 @@ def _processor() -> str:
 @functools.cache
 def _gather_flags(command: tuple[str, ...]) -> tuple[str, ...]:
     """The flags of ``NO_GATHER`` that this compiler takes, remembered in the cache."""
-    note = cache_folder() / f"gather-{_key(command, compiler_version(command), _processor())}"
+    note = cache_folder() / f"gather-{_key(command, compiler_version(command), processor())}"
     if note.exists():
         return tuple(note.read_text().split())
     chosen: tuple[str, ...] = ()
@@ -191,7 +191,7 @@ def library(kernel: str, constants: Constants, include: Sequence[str] = ()) -> P
     flags = (*HOST_FLAGS, *_gather_flags(command), *_defines(constants), *(word for folder in include for word in ("-isystem", folder)))
     if constants.get("READER_SHUFFLED") or constants.get("STRICT"):
         flags = (*flags, FASTER_TO_COMPILE)
-    target = cache_folder() / f"{kernel}-{_key(kernel, command, flags, compiler_version(command), _processor())}.so"
+    target = cache_folder() / f"{kernel}-{_key(kernel, command, flags, compiler_version(command), processor())}.so"
     if target.exists():
         return target
     with _published(target) as output:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -127,6 +128,10 @@ class Cpu:
     def multiprocessors(self) -> int:
         return self.threads
 
+    def kind(self) -> dict[str, Any]:
+        """What decides how numbers are rounded here, as JSON knows it; vectors are as long as those of the processor."""
+        return {"name": self.name, "about": dict(self.about), "processor": hashlib.sha256(compiling.processor().encode()).hexdigest()[:12]}
+
     def rows_at_once(self, particles: int) -> int:
         """Replicas of one batch: few, so that a chunk of given time holds many steps of each, beside
         which its first list build is nothing."""
@@ -178,6 +183,9 @@ class Cuda:
 
     def multiprocessors(self) -> int:
         return int(self.device.attributes["MultiProcessorCount"])
+
+    def kind(self) -> dict[str, Any]:
+        return {"name": self.name, "about": dict(self.about), "processor": f"sm_{self.device.compute_capability}"}
 
     def rows_at_once(self, particles: int) -> int:
         """Replicas of one batch: all that memory holds, which keeps every multiprocessor busy."""

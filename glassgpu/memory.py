@@ -10,14 +10,17 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from glassgpu.errors import InvalidInput, OutOfMemory, SmallerBatch, warn_user
 
 HOST_SHARE, DEVICE_SHARE = 0.5, 0.8
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 1024, "mi": 1024**2, "gi": 1024**3, "ti": 1024**4}
-CGROUPS = (("", "memory.max", "memory.current"), ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"))  # versions 2 and 1
+CGROUPS = {
+    "": ("", "memory.max", "memory.current"),
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}  # versions 2, 1
 CACHED = re.compile(r"^(?:in)?active_file (\d+)$", re.MULTILINE)  # of memory.stat: files, which the system gives back
 UNKNOWN = 8 << 30  # of a machine that does not say what it has
 
@@ -47,8 +50,9 @@ def size_of(text: str) -> int:
     return size
 
 
-def _available() -> int:
-    """Bytes that this process could still get: the least of what the system, its control group and its own limit leave."""
+def _available(held: int = 0) -> int:
+    """Bytes that this process could still get: the least of what the system, its control group and its own limit leave; of addresses so
+    many are held already, whose pages are not used yet."""
     import resource
 
     left = [UNKNOWN]
@@ -58,17 +62,32 @@ def _available() -> int:
     except (OSError, ValueError):
         if "SC_PHYS_PAGES" in os.sysconf_names:  # macOS
             left = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for group, most, used in CGROUPS:
-        said = {name: Path("/sys/fs/cgroup", group, name) for name in (most, used, "memory.stat")}
+    for group, most, used in _control_groups():
         try:
-            cached = sum(map(int, CACHED.findall(said["memory.stat"].read_text())))
-            left.append(int(said[most].read_text()) - int(said[used].read_text()) + cached)
+            cached = sum(map(int, CACHED.findall((group / "memory.stat").read_text())))
+            left.append(int((group / most).read_text()) - int((group / used).read_text()) + cached)
         except (OSError, ValueError):  # no such group, or "max"
             continue
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
-        left.append(limit - _addresses())
+        left.append(limit - _addresses() + held)
     return max(min(left), 64 << 20)
+
+
+def _control_groups() -> Iterator[tuple[Path, str, str]]:
+    """The group of this process and all above it, which limit it too, with the names of their limit and of what is used."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, kinds, path = line.split(":", 2)
+        for kind in kinds.split(","):
+            if kind in CGROUPS:
+                folder, most, used = CGROUPS[kind]
+                here = PurePosixPath(path)
+                for group in (here, *here.parents):
+                    yield Path("/sys/fs/cgroup", folder, *group.parts[1:]), most, used
 
 
 def _addresses() -> int:
@@ -131,10 +150,10 @@ def explained(advice: str) -> Iterator[None]:
 
 
 def require_room(size: int, what: str, advice: str) -> None:
-    """Raise unless so many bytes of this machine's memory could be had.
+    """Raise unless so many bytes of this machine's memory could be had, whose addresses are.
 
     Raises:
         OutOfMemory
     """
-    if size > (there := _available()):
+    if size > (there := _available(held=size)):
         raise OutOfMemory(f"{what} take {size / 2**30:.3g} GiB, and {there / 2**30:.3g} GiB are free: {advice}")

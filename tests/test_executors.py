@@ -22,6 +22,7 @@ from glassgpu import dynamics, executors
 from glassgpu.engines import parts
 from glassgpu.engines.runs import Run
 from glassgpu.executors import Processes, spread, using
+from glassgpu.launch import Cpu
 from glassgpu.simulate import quench
 
 OPTIONS = {"temperature": 1.2, "times": [0.1, 0.5], "replicas": 32, "seed": 2, "progress": False, "labels": ("bond_breaking",)}
@@ -151,6 +152,48 @@ def test_every_dynamics(liquids, name):
         assert here.observables.identical(there.observables)
 
 
+def test_labels_of_rearranging_and_drift(liquids):
+    """Counts of parts add up; so do sums of displacements."""
+    hops = dynamics.Hops(interval=0.1, half_window=2, threshold=0.02, squared_displacement=0.02)
+    how = {**OPTIONS, "times": [0.2, 0.6], "replicas": 6, "labels": ("rearrangement", "mean_displacement"), "hops": hops}
+    here, there = (gg.isoconfigurational(*liquids, **how, **more) for more in ({}, {"executor": InThisProcess(), "batch": 2}))
+    assert here.rearrangements.identical(there.rearrangements) and 0 < here.rearrangements.values.mean() < 6
+    assert here.mean_displacement.identical(there.mean_displacement)
+
+
+def test_workers_of_two_kinds(liquids, monkeypatch, tmp_path):
+    """Their roundings differ: a GPU's are refused beside a CPU's, another processor's are told of."""
+    kinds = [{"name": "cpu", "about": {}, "processor": "a"}, {"name": "cpu", "about": {}, "processor": "b"}]
+    seen = itertools.cycle(kinds)
+    monkeypatch.setattr(Cpu, "kind", lambda self: next(seen))
+    with pytest.warns(UserWarning, match="another kind of processor"):
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), batch=32)
+    kinds[1]["name"] = "cuda"
+    with pytest.raises(gg.errors.CheckpointMismatch, match=r"part 32 to 64 was run by 'c.*' and the rest by 'c.*whose numbers differ"):
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), batch=32)
+
+
+def test_a_checkpoint_knows_where_it_was_run(liquids, monkeypatch, tmp_path):
+    path = tmp_path / "run.npz"
+
+    def stop(fraction):
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(gg.errors.Interrupted):
+        gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, checkpoint=path, batch=4)
+    with pytest.raises(gg.errors.CheckpointMismatch, match="begun in this process, by 'cpu'"):
+        gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4, executor=InThisProcess(), backend="cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(Cpu, "name", "other")
+        with pytest.raises(gg.errors.CheckpointMismatch, match="was run by 'cpu' and the rest by 'other'"):
+            gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4)
+    gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Cpu, "name", "other")
+        assert gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4).attrs["backend"] == "cpu"  # as it was
+
+
 def test_hard_spheres():
     system = gg.systems.hard_spheres(n=200, packing=0.4)
     starts = [system.random_snapshot(seed=k) for k in (1, 2)]
@@ -202,6 +245,8 @@ def test_quenches_equilibration_columns_and_selection(liquids, two):
     one, other = (gg.selection.greedy_selection(x[..., 5:15], y, 3, progress=False, executor=e) for e in (None, two))
     assert [s.features for s in one] == [s.features for s in other]
     assert all(np.array_equal(s.imbalance, t.imbalance) for s, t in zip(one, other, strict=True))
+    one, other = (gg.selection.greedy_selection(x[..., 5:10], None, 2, progress=False, executor=e) for e in (None, two))
+    assert all(s.features == t.features and np.array_equal(s.imbalance, t.imbalance) for s, t in zip(one, other, strict=True))
 
 
 # ---------------------------------------------------------------- interruption

@@ -11,8 +11,10 @@ import pytest
 import glassgpu as gg
 from glassgpu import memory
 from glassgpu.engines import quench
+from glassgpu.engines.quench import QuenchRun
 from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput, OutOfMemory, SmallerBatch
+from glassgpu.io.frames import FrameWriter
 from glassgpu.launch import Cpu
 
 OPTIONS = {"temperature": 1.2, "times": [0.05, 0.1, 0.2], "replicas": 4, "seed": 2, "progress": False}
@@ -75,13 +77,14 @@ def test_the_system_the_group_and_the_process_have_a_say(monkeypatch):
     texts = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    4194304 kB\n"}
     monkeypatch.setattr(memory.Path, "read_text", lambda self: texts[str(self)] if str(self) in texts else _missing())
     assert memory.budget() == 2 << 30
+    texts["/proc/self/cgroup"] = "1:cpu:/\n0::/slurm/job_7/step_0\n"  # the job is what limits
     texts |= {
-        "/sys/fs/cgroup/memory.max": str(3 << 30),
-        "/sys/fs/cgroup/memory.current": str(2 << 30),
-        "/sys/fs/cgroup/memory.stat": f"anon 5\ninactive_file {512 << 20}\nactive_file {256 << 20}\n",  # which the system gives back
+        "/sys/fs/cgroup/slurm/job_7/memory.max": str(3 << 30),
+        "/sys/fs/cgroup/slurm/job_7/memory.current": str(2 << 30),
+        "/sys/fs/cgroup/slurm/job_7/memory.stat": f"anon 5\ninactive_file {512 << 20}\nactive_file {256 << 20}\n",  # which the system gives back
     }
     assert memory.budget() == ((1 << 30) + (768 << 20)) // 2
-    texts["/sys/fs/cgroup/memory.max"] = "max\n"
+    texts["/sys/fs/cgroup/slurm/job_7/memory.max"] = "max\n"
     assert memory.budget() == 2 << 30
     import resource
 
@@ -167,6 +170,64 @@ def test_memory_that_ends_in_the_middle(liquids, monkeypatch, tmp_path):
     assert np.array_equal(gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=tmp_path / "run.npz").propensity, plain.propensity)
 
 
+def test_frames_that_come_again(liquids, monkeypatch, tmp_path):
+    """After a chunk for which memory ended while its frames were written."""
+    hops = gg.dynamics.Hops(interval=0.1, half_window=2)
+    how = {"temperature": 1.2, "duration": 3.0, "replicas": 2, "seed": 3, "hops": hops, "progress": False, "chunk": 20}
+    gg.simulate.md(*liquids, **how, frames=tmp_path / "plain")
+    write, calls = FrameWriter.write, []
+
+    def fails(self, row, *given):
+        calls.append(row)
+        if len(calls) == 11:
+            raise MemoryError
+        write(self, row, *given)
+
+    monkeypatch.setattr(FrameWriter, "write", fails)
+    with pytest.warns(SmallerBatch):
+        gg.simulate.md(*liquids, **how, frames=tmp_path / "again", threads=4, batch=4)
+    plain, again = (gg.io.open_frames(tmp_path / name) for name in ("plain", "again"))
+    assert (again.done == again.frames).all()
+    for run in range(4):
+        assert np.array_equal(plain.unwrapped(run), again.unwrapped(run)) and np.array_equal(
+            plain.p_hop(run), again.p_hop(run), equal_nan=True
+        )
+
+
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+def test_an_interrupted_quench_that_begins_anew(liquids, monkeypatch, tmp_path):
+    """Energies are those of the way that was kept, and steps are counted over interruptions."""
+    system, starts = liquids
+    how = {"keep_energies": True, "progress": False, "chunk": 40, "checkpoint": tmp_path / "q.npz"}
+    plain = gg.simulate.quench(system, starts, keep_energies=True, progress=False)
+    chunk, calls = QuenchRun._run_chunk, []
+
+    def interrupted(self, most):
+        calls.append(most)
+        if len(calls) in (3, 6):
+            raise KeyboardInterrupt
+        if len(calls) == 4:  # the first after the interruption
+            raise MemoryError
+        return chunk(self, most)
+
+    monkeypatch.setattr(QuenchRun, "_run_chunk", interrupted)
+    for _ in range(2):
+        with pytest.raises(gg.errors.Interrupted):
+            gg.simulate.quench(system, starts, **how)
+    found = gg.simulate.quench(system, starts, **how)
+    assert np.array_equal(found.potential, plain.potential)
+    assert [len(e) for e in found.energies] == found.steps.tolist()
+    assert all(np.array_equal(a, b) for a, b in zip(found.energies, plain.energies, strict=True))
+    calls.clear()
+    limited = {**how, "most_steps": 200, "checkpoint": tmp_path / "limited.npz"}
+    for _ in range(2):
+        with pytest.raises(gg.errors.Interrupted):
+            gg.simulate.quench(system, starts, **limited)
+    with pytest.raises(gg.errors.NotConverged):
+        gg.simulate.quench(system, starts, **limited)
+    assert sum(calls) == 200 + 3 * 40  # those of the three calls that raised
+
+
 def test_quenches(liquids, monkeypatch):
     system, starts = liquids
     how = {"force_tolerance": 1e-3, "progress": False}
@@ -207,7 +268,7 @@ def test_results_that_are_too_large(liquids, monkeypatch):
     how = {"temperature": 1.2, "seed": 1, "keep_positions": True, "progress": False}
     with pytest.raises(OutOfMemory, match="frames= on disk"):
         gg.simulate.md(*liquids, times=0.005 * np.arange(1, 2**18), replicas=2**18, **how)
-    monkeypatch.setattr(memory, "_available", lambda: 1 << 18)
+    monkeypatch.setattr(memory, "_available", lambda held=0: 1 << 18)
     with pytest.raises(OutOfMemory, match=r"the results of 16 runs take 0\.\d* GiB, and 0.000244 GiB are free: ask for fewer times"):
         gg.simulate.md(*liquids, times=[0.05, 0.1, 0.2], replicas=8, **how)
 

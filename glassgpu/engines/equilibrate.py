@@ -21,7 +21,7 @@ from glassgpu.engines.hoomd import hoomd_place
 from glassgpu.engines.options import DT, EDMD_DT, precision_of
 from glassgpu.engines.problem import FORCES, NO_FORCES
 from glassgpu.errors import Interrupted, InvalidInput, NotConverged
-from glassgpu.executors import Executor, chosen, using
+from glassgpu.executors import Executor, chosen, spread
 from glassgpu.progress import Progress, uninterrupted
 from glassgpu.simulate import Trajectory, edmd, mc, md, swap_mc
 from glassgpu.structure.bond_order import long_range_order
@@ -149,8 +149,9 @@ def equilibrate(
         if start is None:
             run.states = [system.random_snapshot(seed * 1_000_003 + k) for k in range(configurations)]
             if dynamics == "md":
-                with using(None):  # many rounds, each too short to be worth the way to a worker
-                    run.melt()
+                # Many rounds, each too short to be worth the way to a worker: all are one task.
+                melting = dataclasses.replace(run, options={**options, "progress": False, "executor": None})
+                ((_, run.states),) = spread(_melted, [(melting,)], options["executor"])
         else:
             run.states = [start] * configurations if isinstance(start, Snapshot) else list(start)
         run.save()
@@ -220,7 +221,7 @@ class _Run:
 
     def melt(self) -> None:
         """From random positions to something that the time step of the liquid can run."""
-        options = {**self.options, "dt": MELT_DT, "progress": False, "executor": None}
+        options = {**self.options, "dt": MELT_DT, "progress": False}
         try:
             for part in range(MELT_ROUNDS):
                 run = md(
@@ -296,6 +297,12 @@ class _Run:
         if self.system.dimension == 2:
             return long_range_order(self.system, state).excess
         return largest_crystalline_cluster(state) / MOST_CRYSTALLINE
+
+
+def _melted(run: _Run) -> list[Snapshot]:
+    """``_Run.melt`` as a task."""
+    run.melt()
+    return run.states
 
 
 def _part_seed(seed: int, part: int) -> int:

@@ -248,8 +248,8 @@ def precision_of(dynamics: str, asked: str | None, backend: str = "auto") -> str
     return "double"
 
 
-def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan | EdmdPlan, place: Cpu | Cuda) -> dict[str, Any]:
-    """What has to be known of a run to repeat it: numbers and texts, which every file format holds.
+def provenance(system: System, snapshots: Sequence[Snapshot], plan: MdPlan | McPlan | EdmdPlan, place: Any) -> dict[str, Any]:
+    """What has to be known of a run to repeat it: numbers and texts, which every file format holds; ``place`` has ``name`` and ``about``.
 
     ``temperature`` is NaN where the run went on with given velocities, and the first one of a ``protocol``; ``density`` is the mean of
     the snapshots'; ``physics`` is a hash of everything that fixes forces and motion; ``hop_...`` are the fields

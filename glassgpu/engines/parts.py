@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassgpu.engines.hoomd import hoomd_place, place_of
-from glassgpu.errors import Interrupted, InvalidInput
+from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, warn_user
 from glassgpu.executors import PARTS, Executor, blocks, chosen, spread, threads_of_a_task, workers_of
 from glassgpu.launch import Cpu, Cuda, threads_available
 from glassgpu.progress import bar
@@ -83,8 +83,11 @@ def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
         given = (run.problem.system, run.snapshots[mine], _plan_of(plan, mine))
         return type(run), given, how, elsewhere.backend, elsewhere.threads, store and store.description
 
-    for (first, last), (place, rebuilds, found) in _collected(_run_part, task, parts, elsewhere, run, "runs"):
-        _ran_on(run, place)
+    begun = False
+    for (first, last), (kind, rebuilds, found) in _collected(_run_part, task, parts, elsewhere, run, "runs"):
+        if begun:
+            note_where(run, kind, f"part {first} to {last}")
+        run.ran_on, begun = SimpleNamespace(**kind), True
         run.rebuilds += rebuilds
         run.take(found, slice(first, last), _configurations(first, last, plan.replicas))
 
@@ -133,13 +136,20 @@ def _kept(checkpoint: Path | None, first: int, last: int) -> Path | None:
     return folder_of_parts(checkpoint) / f"{first}-{last}.npz" if checkpoint else None
 
 
-def _ran_on(run: Run, place: dict[str, Any]) -> None:
-    """Note where a part was run, for provenance."""
-    if isinstance(run.ran_on, SimpleNamespace) and place != vars(run.ran_on):
-        raise InvalidInput(
-            f"workers ran on {run.ran_on.name!r} and on {place['name']!r}, whose numbers differ; name one of them by backend="
+def note_where(run: Run, kind: dict[str, Any], what: str) -> None:
+    """Note on what kind of machine (``launch.Cpu.kind``) a run was, or a part of it, for provenance.
+
+    Raises:
+        CheckpointMismatch: another kind than before.
+    """
+    before = run.ran_on
+    if (kind["name"], kind["about"]) != (before.name, dict(before.about)):
+        raise CheckpointMismatch(
+            f"{what} was run by {kind['name']!r} and the rest by {before.name!r} ({kind['about']}, {dict(before.about)}), whose numbers differ; name "
+            "one of them by backend=, or remove the checkpoint to start anew"
         )
-    run.ran_on = SimpleNamespace(**place)
+    if kind["processor"] != before.processor:
+        warn_user(f"{what} was run on another kind of processor, whose roundings differ: the numbers are as good, but another run's")
 
 
 def remove_parts(checkpoint: Path) -> None:
@@ -163,14 +173,13 @@ def _run_part(
 ) -> tuple[dict[str, Any], int, dict[str, np.ndarray]]:
     """A task: where it ran, list builds, and the results of the part."""
     system, snapshots, plan = given
-    place = _place(backend, threads)
-    run = engine(system, snapshots, plan, place, **how)
+    run = engine(system, snapshots, plan, _place(backend, threads), **how)
     if store:
         from glassgpu.io.frames import FrameWriter
 
         run.hops.writer = FrameWriter.of_part(store, run.before)
     run.run()
-    return {"name": place.name, "about": dict(place.about)}, run.rebuilds, run.results()
+    return vars(run.ran_on), run.rebuilds, run.results()
 
 
 def _quench_part(engine: type[QuenchRun], given: tuple, how: dict[str, Any], backend: str, threads: int | None) -> dict[str, list]:

@@ -7,11 +7,13 @@ changes a bit of the result: batch size, chunk length, threads and interruptions
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,11 +22,11 @@ from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
-from glassgpu.engines.parts import Elsewhere, in_parts, remove_parts, run_parts
+from glassgpu.engines.parts import Elsewhere, in_parts, note_where, remove_parts, run_parts
 from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
-from glassgpu.errors import Interrupted, InvalidInput, OutOfMemory, SimulationFailed
+from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, OutOfMemory, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -96,7 +98,7 @@ class Run(ABC):
         self.part = part
         self.before = part[0] // plan.replicas * plan.replicas if part else 0  # rows of the larger run
         self.mine = slice(part[0] - self.before, part[1] - self.before) if part else slice(0, self.rows)
-        self.ran_on: Any = target  # for provenance: its name, and what else has to be known
+        self.ran_on = SimpleNamespace(**target.kind())  # for provenance
         self.check()
         counts = [np.bincount(s.types, minlength=len(system.species)) for s in snapshots]
         if plan.observe and any((c != counts[0]).any() for c in counts):
@@ -189,13 +191,18 @@ class Run(ABC):
         if self.checkpoint:
             state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
             counters = {"at": np.array([self.first_row, self.step, self.rebuilds])}
-            checkpoints.save(self.checkpoint, self.key, {**counters, **state, **self.results()})
+            where = {"ran_on": np.array(json.dumps(vars(self.ran_on)))}
+            checkpoints.save(self.checkpoint, self.key, {**counters, **where, **state, **self.results()})
 
     def _restore(self) -> None:
         found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
         if found is None:
             return
         self.first_row, self.step, self.rebuilds = (int(v) for v in found["at"])
+        kind = json.loads(str(found["ran_on"]))
+        if self.first_row < self.mine.stop:
+            note_where(self, kind, f"what {self.checkpoint} holds")
+        self.ran_on = SimpleNamespace(**kind)
         for name, values in self.results().items():
             values[...] = found[name]
         self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
@@ -346,10 +353,15 @@ class Run(ABC):
 
         Raises:
             SimulationFailed: a replica's numbers ceased to make sense.
+            CheckpointMismatch: what was begun was begun elsewhere.
             OutputBusy: another process writes to the checkpoint or the store of frames.
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()
+        if self.elsewhere and self.state and self.elsewhere.backend not in ("auto", self.target.name):
+            raise CheckpointMismatch(
+                f"{self.checkpoint} was begun in this process, by {self.target.name!r}: leave executor= out, or remove it to start anew"
+            )
         if self.first_row == 0 and not self.state and (elsewhere := in_parts(self)):
             run_parts(self, elsewhere, self.rows_of_a_part)
             self.first_row = self.rows
