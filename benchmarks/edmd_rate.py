@@ -26,9 +26,9 @@ from benchmarks.peers import plain_edmd
 SKINS = (0.3, 0.4, 0.5, 0.6, 0.75)
 CORES = len(os.sched_getaffinity(0))
 STATES: dict[str, dict[str, Any]] = {
-    "N = 2000, packing 0.58": {"n": 2000, "packing": 0.58},
-    "N = 2000, packing 0.50": {"n": 2000, "packing": 0.50},
-    "N = 4000 equal spheres, packing 0.49": {"n": 4000, "packing": 0.49, "large": 1.0},
+    "N = 2000, packing 0.58": {"n": 2000, "packing_fraction": 0.58},
+    "N = 2000, packing 0.50": {"n": 2000, "packing_fraction": 0.50},
+    "N = 4000 equal spheres, packing 0.49": {"n": 4000, "packing_fraction": 0.49, "large": 1.0},
 }
 SETTLED = 20.0  # tau before anything is timed
 SCANNED = 1.0  # tau of a run of the scan

@@ -259,7 +259,7 @@ def networks(backend: str) -> dict[str, Any]:
     out["networks side by side"], out["seconds of an epoch"] = len(models), (time.perf_counter() - began) / 3
     out["networks learn"] = bool(all(m.loss_curve_[-1] < m.loss_curve_[0] for m in models))
     size, liquids_ = (2000, 10) if big else (200, 2)
-    system = gg.systems.hard_spheres(n=size, packing=0.5)
+    system = gg.systems.hard_spheres(n=size, packing_fraction=0.5)
     snapshots = [system.random_snapshot(k) for k in range(liquids_)]
     inputs, wanted = random.normal(size=(liquids_, size, 354 if big else 8)), random.normal(size=(liquids_, size))
 

@@ -176,7 +176,7 @@ def hard_spheres(backend: str) -> dict[str, Any]:
     """Event-driven dynamics: strict builds event by event, how the work is cut, conservation, collisions per second."""
     out: dict[str, Any] = {}
     place = target_of(backend)
-    system = gg.systems.hard_spheres(n=500, packing=0.55)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.55)
     start = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=2.0, seed=1, backend="cpu", progress=False).final
     assert isinstance(start, gg.Snapshot)
     here, there = (edmd(system, start, t, seen=20_000, how={"chunk": 100}) for t in (Cpu(1, strict=True), target_of(backend, strict=True)))
@@ -195,7 +195,7 @@ def hard_spheres(backend: str) -> dict[str, Any]:
     out["nothing overlaps"] = closest_pair(system, gg.Snapshot(long.final["places"][0], start.types, start.box), 1 - 1e-9) is None
     sizes = [(2000, 300), (2000, 5000)] if backend == "cuda" else [(500, 2)]
     for n, replicas in sizes:
-        dense = gg.systems.hard_spheres(n=n, packing=0.58)
+        dense = gg.systems.hard_spheres(n=n, packing_fraction=0.58)
         packed, steps = dense.random_snapshot(1), 20 if backend == "cuda" else 5
         plan = EdmdPlan(
             temperature=1.0, steps=4 * steps, samples=(), replicas=replicas, seed=1, precision="double", skin=usual_skin(dense, [packed]), labels=False

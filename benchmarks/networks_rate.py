@@ -130,7 +130,7 @@ def grid(x: np.ndarray, y: np.ndarray, rounds: int) -> dict[str, Any]:
 
 def graph(rounds: int) -> dict[str, Any]:
     """Milliseconds of a step of a graph network on one configuration."""
-    snapshot = gg.systems.hard_spheres(n=2000, packing=0.56).random_snapshot(1)
+    snapshot = gg.systems.hard_spheres(n=2000, packing_fraction=0.56).random_snapshot(1)
     random = np.random.default_rng(0)
     x, y = random.normal(size=(1, snapshot.n, COLUMNS)), random.normal(size=(1, snapshot.n))
 

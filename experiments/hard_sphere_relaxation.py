@@ -90,7 +90,7 @@ def run(options: HardSphereRelaxation) -> Path:
     def engine(name: str, packing: float) -> dict[str, Any]:
         """What every stage is given; a seed of its own, so that no two share their random numbers."""
         seed = int(np.random.SeedSequence([options.seed, *name.encode()]).generate_state(1)[0])
-        return {"system": gg.systems.hard_spheres(n=wanted.n, packing=packing), "seed": seed, "backend": options.backend}
+        return {"system": gg.systems.hard_spheres(n=wanted.n, packing_fraction=packing), "seed": seed, "backend": options.backend}
 
     if options.scale not in ("smoke", "laptop"):
         _tell_hours(options, wanted, {stage.name for stage in stage_status(options.out) if stage.state == "done"})
@@ -171,7 +171,7 @@ def _tell_hours(options: HardSphereRelaxation, wanted: Scale, done: set[str]) ->
         if f"ensemble-{p:g}" in done:
             continue
         longest = wanted.glass_longest + wanted.aged / wanted.runs if p == wanted.glass else wanted.fluid[p][1]
-        system = gg.systems.hard_spheres(n=wanted.n, packing=p)
+        system = gg.systems.hard_spheres(n=wanted.n, packing_fraction=p)
         start = system.random_snapshot(options.seed)
         for _ in range(2):  # the first compiles
             begun = time.monotonic()

@@ -74,7 +74,7 @@ def write(
     packings = np.array([p for p in runs if p != glass or wanted.equilibrium])
     tau, error = np.array([relaxation_time(runs[p]["observables"], PLAIN) for p in packings]).T
     law = extrapolated(packings, tau, error, glass)
-    theory = {p: dynamics.mixture_theory(gg.systems.hard_spheres(n=wanted.n, packing=p)) for p in pressures}
+    theory = {p: dynamics.mixture_theory(gg.systems.hard_spheres(n=wanted.n, packing_fraction=p)) for p in pressures}
     found = {p: float(r["compressibility"].mean()) for p, r in pressures.items()}
     scatter = {p: float(r["compressibility"].std(ddof=1) / np.sqrt(len(r["compressibility"]))) for p, r in pressures.items()}
     collisions = {p: float(r["collisions"].mean()) for p, r in pressures.items()}
@@ -140,7 +140,7 @@ def write(
     page.heading("Who moves")
     first = liquids[fluid[-1]]["snapshots"][0]
     at, field = _at_relaxation(runs[fluid[-1]], tau[list(packings).index(fluid[-1])])
-    system = gg.systems.hard_spheres(n=wanted.n, packing=fluid[-1])
+    system = gg.systems.hard_spheres(n=wanted.n, packing_fraction=fluid[-1])
     page.figure(
         figures.maps(first, {f"packing {fluid[-1]:g}": field}, "propensity  [$\\sigma_L$]", diameters=np.diag(system.sigma).tolist()), "map",
         f"A slice of one liquid; colour: how far each ball goes in {at:.3g} tau, the sample nearest to the relaxation time, the mean of {wanted.runs} runs.",
@@ -253,7 +253,7 @@ def _pressure_figure(found: Mapping[float, float], scatter: Mapping[float, float
     p = np.array(sorted(found))
     value, error, line = (np.array([x[k] for k in p]) for x in (found, scatter, {k: t.compressibility for k, t in theory.items()}))
     grid = np.linspace(p[0], p[-1], 100)
-    smooth = [dynamics.mixture_theory(gg.systems.hard_spheres(n=2000, packing=float(x))).compressibility for x in grid]
+    smooth = [dynamics.mixture_theory(gg.systems.hard_spheres(n=2000, packing_fraction=float(x))).compressibility for x in grid]
     left.plot(grid, smooth, color="#999999", lw=1.4, label="mixture equation")
     left.errorbar(p, value, error, fmt="o", color=figures.COLOURS[0], capsize=2, label="measured")
     left.set(yscale="log", xlabel="packing fraction", ylabel="$p / \\rho k_B T$")

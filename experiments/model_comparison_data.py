@@ -71,7 +71,7 @@ class Data:
 
 def simulated(study: Study, name: str, wanted: Liquids, generations: int, seed: int, backend: str) -> Data:
     """Liquids of ``gg.systems.<name>``, run by their own dynamics."""
-    more = {} if wanted.packing is None else {"packing": wanted.packing}
+    more = {} if wanted.packing is None else {"packing_fraction": wanted.packing}
     system = getattr(gg.systems, name)(n=wanted.n, **more)
     engine = {"system": system, "temperature": wanted.temperature, "backend": backend}
     liquids = study.stage(

@@ -240,7 +240,7 @@ def edmd(
     Source: Alder and Wainwright, J. Chem. Phys. 31, 459 (1959); CMP section II.A.
 
     Example:
-        >>> spheres = gg.systems.hard_spheres(n=300, packing=0.4)
+        >>> spheres = gg.systems.hard_spheres(n=300, packing_fraction=0.4)
         >>> start = spheres.random_snapshot(seed=1)
         >>> run = gg.simulate.edmd(spheres, start, temperature=1.0, duration=1.0, seed=2, progress=False)
         >>> bool(run.collisions[0] > 1000)

@@ -20,14 +20,14 @@ QUIET = {"backend": "cpu", "progress": False}
 @pytest.fixture(scope="module")
 def few():
     """64 spheres at a packing fraction of 0.49, with velocities."""
-    system = gg.systems.hard_spheres(n=64, packing=0.49)
+    system = gg.systems.hard_spheres(n=64, packing_fraction=0.49)
     return system, gg.simulate.edmd(system, system.random_snapshot(2), temperature=1.0, duration=5, seed=1, **QUIET).final
 
 
 @pytest.fixture(scope="module")
 def dense():
     """500 spheres at a packing fraction of 0.52, with velocities."""
-    system = gg.systems.hard_spheres(n=500, packing=0.52)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.52)
     return system, gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=10, seed=1, **QUIET).final
 
 
@@ -88,7 +88,7 @@ def test_the_queue_equals_a_scan_of_all_predictions(few, n):
     """Which event is first is found by a tree, of one level or of three, or by looking at all: the same events, bit for bit."""
     system, start = few
     if n > 64:
-        system = gg.systems.hard_spheres(n=n, packing=0.49)
+        system = gg.systems.hard_spheres(n=n, packing_fraction=0.49)
         start = gg.simulate.edmd(system, system.random_snapshot(2), temperature=1.0, duration=0.1, seed=1, **QUIET).final
     runs = []
     for constants in ({}, {"LINEAR_SCAN": 1}):
@@ -126,7 +126,7 @@ def test_what_single_precision_overlaps_parts(dense):
 
 def test_in_a_small_box_the_image_that_was_listed_is_the_one_that_is_met():
     """Four spheres on a line: a pair whose other image comes nearer before the lists are made anew."""
-    system = gg.systems.hard_spheres(n=4, packing=4 * np.pi / 6 / 512, large=1.0)
+    system = gg.systems.hard_spheres(n=4, packing_fraction=4 * np.pi / 6 / 512, large=1.0)
     x, v = np.zeros((4, 3)), np.zeros((4, 3))
     x[:, 0], v[:, 0] = [0, 3.7, -1.6, 5.3], [-1, 1, 1, -1]
     start = gg.Snapshot(x, np.zeros(4, int), system.box, v)
@@ -160,7 +160,7 @@ def test_turned_round_it_goes_back(few):
 
 def test_collisions_of_unequal_masses():
     """Two spheres meet head on: velocities after it from the conservation laws."""
-    system = replace(gg.systems.hard_spheres(n=2, packing=0.01, large=0.5), mass=np.array([3.0, 1.0]))
+    system = replace(gg.systems.hard_spheres(n=2, packing_fraction=0.01, large=0.5), mass=np.array([3.0, 1.0]))
     box = np.full(3, 10.0)
     start = gg.Snapshot(np.array([[-1.0, 0, 0], [1.0, 0, 0]]), np.array([0, 1]), box, np.array([[1.0, 0, 0], [-1.0, 0, 0]]))
     run = event_run(system, start, 1.0, seen=2).run()
@@ -175,7 +175,7 @@ def test_collisions_of_unequal_masses():
 
 
 def test_pressure_is_that_of_the_mixture_equation():
-    system = gg.systems.hard_spheres(n=500, packing=0.4)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.4)
     run = gg.simulate.edmd(system, system.random_snapshot(3), temperature=1.0, times=[20, 120], seed=1, **QUIET)
     share = np.array(system.counts) / system.n
     _, expected = mixture_contacts(0.4, np.diag(system.sigma), share)
@@ -185,7 +185,7 @@ def test_pressure_is_that_of_the_mixture_equation():
 
 def test_contact_values_and_pressure_tell_the_same():
     """One counts collisions, the other adds what they exchange; the theory of mixtures has both."""
-    system = gg.systems.hard_spheres(n=500, packing=0.35)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.35)
     run = gg.simulate.edmd(system, system.random_snapshot(3), temperature=2.0, times=[200], replicas=2, seed=1, **QUIET)
     share = np.array(system.counts) / system.n
     sums = (np.outer(share, share) * system.sigma**3 * run.contact_values.mean(axis=0)).sum()
@@ -200,7 +200,7 @@ def test_contact_values_and_pressure_tell_the_same():
 
 def test_a_thin_gas_is_nearly_ideal():
     """At a packing fraction of 1e-4 the pressure is 1 + 4 phi of the ideal gas, to what 400 collisions tell; speeds are Maxwell's."""
-    system = gg.systems.hard_spheres(n=400, packing=1e-4, large=1.0)
+    system = gg.systems.hard_spheres(n=400, packing_fraction=1e-4, large=1.0)
     run = gg.simulate.edmd(system, system.random_snapshot(1), temperature=2.0, times=[1000.0], seed=1, **QUIET)
     thermal = 2 * run.kinetic[0, 0] / (3 * (system.n - 1))
     assert run.pressure[0, 0] / (system.density * thermal) == pytest.approx(1 + 4e-4 - 1 / system.n, abs=1e-4)
@@ -210,7 +210,7 @@ def test_a_thin_gas_is_nearly_ideal():
 
 def test_contact_values_of_an_ideal_gas_are_one():
     """Points that meet as often as if nothing stood in their way; one particle of a kind meets none of its kind."""
-    system = gg.systems.hard_spheres(n=101, packing=0.001, large=1 / 101)
+    system = gg.systems.hard_spheres(n=101, packing_fraction=0.001, large=1 / 101)
     volume, t = float(system.box.prod()), 3.0
     pairs = np.array([[0, 100], [0, 4950]])
     rate = pairs * system.sigma**2 * np.sqrt(16 * np.pi * t) / volume  # reduced mass 1/2
@@ -223,7 +223,7 @@ def test_contact_values_of_an_ideal_gas_are_one():
 
 
 def test_growth_ends_without_overlap_at_the_packing_asked_for():
-    system = gg.systems.hard_spheres(n=400, packing=0.58)
+    system = gg.systems.hard_spheres(n=400, packing_fraction=0.58)
     start = system.random_snapshot(4)
     assert closest_pair(system, start, 1.0) is None
     filled = np.pi / 6 * (np.diag(system.sigma)[start.types] ** 3).sum() / start.box.prod()
@@ -328,7 +328,7 @@ def test_invariance(few, change):
 
 def test_the_ballistic_propensity_has_its_closed_form():
     """Before anyone collides <|dr|> = t sqrt(8 T / (pi m)), less what the centre of mass takes."""
-    system = gg.systems.hard_spheres(n=300, packing=0.3)
+    system = gg.systems.hard_spheres(n=300, packing_fraction=0.3)
     runs = gg.isoconfigurational(system, system.random_snapshot(1), temperature=1.0, times=[1e-4], dt=1e-4, replicas=400, seed=3, **QUIET)
     expected = 1e-4 * np.sqrt(8 / np.pi * (1 - 1 / 300))
     assert float(runs.propensity.mean()) == pytest.approx(expected, rel=3 * 0.422 / np.sqrt(300 * 400) + 2e-3)
@@ -337,7 +337,7 @@ def test_the_ballistic_propensity_has_its_closed_form():
 
 @pytest.mark.parametrize(("packing", "expected"), [(0.50, 44)])
 def test_collision_rate(packing, expected):
-    system = gg.systems.hard_spheres(n=500, packing=packing)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=packing)
     run = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=40, seed=1, **QUIET)
     assert 2 * run.collisions[0] / (500 * 40) == pytest.approx(expected, rel=0.05)
 
@@ -363,7 +363,7 @@ def test_labels_equal_those_of_kept_positions(dense):
 
 def test_the_paper_s_shells_describe_this_system():
     """354 columns a generation, of which the shells of each species count that species; a model per species takes them."""
-    system = gg.systems.hard_spheres(n=1700, packing=0.52)
+    system = gg.systems.hard_spheres(n=1700, packing_fraction=0.52)
     liquid = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=10, seed=1, **QUIET).final
     x = gg.descriptors.ShellExpansion(species=system.species, generations=2, backend="cpu")(liquid)
     assert x.shape == (1700, 708)
@@ -386,9 +386,9 @@ def test_equilibrate_accepts_a_liquid_of_spheres(monkeypatch):
     original = equilibrate._Run.window
     monkeypatch.setattr(equilibrate._Run, "window", lambda self, *given, **more: (windows.append(1), original(self, *given, **more)))
     for seed in range(6):
-        gg.equilibrate(gg.systems.hard_spheres(n=200, packing=0.45), temperature=1.0, duration=100, seed=seed, **QUIET)
+        gg.equilibrate(gg.systems.hard_spheres(n=200, packing_fraction=0.45), temperature=1.0, duration=100, seed=seed, **QUIET)
     assert len(windows) <= 24
-    system = gg.systems.hard_spheres(n=500, packing=0.45)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.45)
     liquid = gg.equilibrate(system, temperature=1.0, duration=40, seed=3, **QUIET)
     assert closest_pair(system, liquid, 1 - 1e-9) is None
     assert liquid.velocities is not None

@@ -14,11 +14,11 @@ QUIET = {"backend": "cpu", "progress": False}
 
 
 def test_bad_input_is_named():
-    system = gg.systems.hard_spheres(n=500, packing=0.52)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.52)
     start = gg.simulate.edmd(system, system.random_snapshot(1), temperature=1.0, duration=0.1, **QUIET).final
     lj = gg.systems.kob_andersen(n=300)
-    with pytest.raises(InvalidInput, match=r"packing=0\.74"):
-        gg.systems.hard_spheres(packing=0.74)
+    with pytest.raises(InvalidInput, match=r"packing_fraction=0\.74"):
+        gg.systems.hard_spheres(packing_fraction=0.74)
     with pytest.raises(InvalidInput, match="size_ratio=0"):
         gg.systems.hard_spheres(size_ratio=0.0)
     with pytest.raises(InvalidInput, match="symmetric and positive"):
@@ -64,4 +64,4 @@ def test_bad_input_is_named():
 
 def test_a_packing_that_cannot_be_reached_is_named():
     with pytest.raises(SimulationFailed, match="jammed"):
-        gg.systems.hard_spheres(n=200, packing=0.67).random_snapshot(1)
+        gg.systems.hard_spheres(n=200, packing_fraction=0.67).random_snapshot(1)

@@ -17,7 +17,7 @@ QUIET = {"backend": "cpu", "progress": False}
 
 def test_ten_million_collisions(figures):
     """Energy to 1e-12, momentum to rounding, no overlap deeper than 1e-9, at a packing fraction of 0.55."""
-    system = gg.systems.hard_spheres(n=500, packing=0.55)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.55)
     run = gg.simulate.edmd(
         system, system.random_snapshot(1), temperature=1.0, times=np.arange(8, 641, 8.0), keep_positions=True, seed=5, **QUIET
     )
@@ -35,7 +35,7 @@ def test_ten_million_collisions(figures):
 @pytest.mark.parametrize("packing", [0.2, 0.3, 0.4, 0.5])
 def test_equation_of_state(packing, figures):
     """Pressure within 1 % of the mixture equation, contact values within 2 %."""
-    system = gg.systems.hard_spheres(n=2000, packing=packing)
+    system = gg.systems.hard_spheres(n=2000, packing_fraction=packing)
     starts = [system.random_snapshot(k) for k in range(2)]
     run = gg.simulate.edmd(system, starts, temperature=1.0, times=np.arange(20, 101, 10.0), seed=2, **QUIET)
     thermal = 2 * run.kinetic / (3 * (system.n - 1))
@@ -55,7 +55,7 @@ def test_diffusion_beside_the_published_formula(packing, figures):
     """500 equal spheres: within 5 % of Speedy's formula, Mol. Phys. 62, 509 (1987), which describes systems of about 500 (Sigurgeirsson
     and Heyes, Mol. Phys. 101, 469 (2003)). A first form of this test took it for endless systems and found 2000 spheres 12 to
     15 % above what would then be expected of them."""
-    system = gg.systems.hard_spheres(n=500, packing=packing, large=1.0)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=packing, large=1.0)
     starts = [system.random_snapshot(k) for k in range(4)]
     observe = gg.dynamics.Observe(wavenumber=7.0)
     times = [20.0, 40.0, 60.0, 80.0, 100.0]

@@ -219,7 +219,7 @@ def test_hard_spheres_beside_monte_carlo(hoomd, figures):
     function and by our virial, and g_ab at contact, extrapolated there and counted here."""
     if not hoomd.version.hpmc_built:
         pytest.skip("this build of HOOMD-blue is without hpmc")
-    system = gg.systems.hard_spheres(n=500, packing=0.45)
+    system = gg.systems.hard_spheres(n=500, packing_fraction=0.45)
     start = gg.equilibrate(system, 1.0, 30, seed=1, accept=None, progress=False)
     run = gg.simulate.edmd(system, start, temperature=1.0, times=np.arange(10.0, 101.0, 10), replicas=8, seed=2, progress=False)
     degrees = 3 * (start.n - 1)

@@ -181,7 +181,7 @@ def test_what_cannot_be_a_segment():
     for wrong in ((0, 1, 1), (1, -1, 1), (1, 1, 0), (1, float("nan"), 1), ("a", 1, 1)):
         with pytest.raises(gg.errors.InvalidInput, match="of a segment"):
             Segment(*wrong)
-    spheres = gg.systems.hard_spheres(n=200, packing=0.4)
+    spheres = gg.systems.hard_spheres(n=200, packing_fraction=0.4)
     with pytest.raises(gg.errors.InvalidInput, match="only scales the time of hard spheres"):
         gg.simulate.protocol(spheres, None, hold(1.0, 1.0))
     for wrong in (0.5, Segment(1, 1, 1), [0.5, 0.6], [], "hold"):

@@ -138,7 +138,7 @@ def test_inherent_structure_of_a_sequence(film):
 
 def test_cage_state_of_hard_spheres():
     """By their own dynamics: the mean over runs and times of stored positions; rattling is gone."""
-    system = gg.systems.hard_spheres(n=200, packing=0.55)
+    system = gg.systems.hard_spheres(n=200, packing_fraction=0.55)
     snapshot = system.random_snapshot(1)
     options = {"temperature": 1.0, "duration": 0.8, "replicas": 8, "samples": 4, "backend": "cpu", "progress": False}
     cage = structure.cage_state(system, snapshot, seed=1, **options)

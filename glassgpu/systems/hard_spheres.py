@@ -11,12 +11,12 @@ from glassgpu.systems.system import System
 DENSEST = 0.68  # random starts cannot be grown further, nor is anything fluid there
 
 
-def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85, large: float = 0.3) -> System:
+def hard_spheres(n: int = 2000, packing_fraction: float = 0.58, size_ratio: float = 0.85, large: float = 0.3) -> System:
     """A mixture of large and small hard spheres in three dimensions, which nothing but collisions moves.
 
     Args:
         n: number of particles.
-        packing: share of the volume that they fill, the packing fraction.
+        packing_fraction: share of the volume that they fill.
         size_ratio: sigma_S / sigma_L.
         large: share of the particles that are large.
 
@@ -30,15 +30,15 @@ def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85,
     Source: CMP section II.A; Marin-Aguilar et al., Phys. Rev. Lett. 124, 208005 (2020).
 
     Example:
-        >>> spheres = gg.systems.hard_spheres(n=1000, packing=0.5)
+        >>> spheres = gg.systems.hard_spheres(n=1000, packing_fraction=0.5)
         >>> spheres.counts, round(spheres.density, 4), spheres.dynamics
         ((300, 700), 1.3083, 'edmd')
     """
     n = validate.whole("n", n, least=2)
-    packing = validate.number("packing", packing, above=0)
-    if packing >= DENSEST:
+    packing_fraction = validate.number("packing_fraction", packing_fraction, above=0)
+    if packing_fraction >= DENSEST:
         raise InvalidInput(
-            f"packing={packing:g}: random packings of spheres end at about 0.64, the mixture is a glass from 0.58 on; give a share of the volume below {DENSEST:g}"
+            f"packing_fraction={packing_fraction:g}: random packings of spheres end at about 0.64, the mixture is a glass from 0.58 on; give a share of the volume below {DENSEST:g}"
         )
     ratio = validate.number("size_ratio", size_ratio, above=0, most=1)
     number = round(validate.number("large", large, least=0, most=1) * n)
@@ -49,7 +49,7 @@ def hard_spheres(n: int = 2000, packing: float = 0.58, size_ratio: float = 0.85,
         name="hard spheres",
         species=("L", "S"),
         counts=(number, n - number),
-        density=packing / volume,
+        density=packing_fraction / volume,
         dimension=3,
         sigma=diameters,
         epsilon=np.ones((2, 2)),
