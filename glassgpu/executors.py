@@ -6,36 +6,27 @@ on which one is given, on the number of workers, or on workers that are lost.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import contextvars
-import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import pairwise
-from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from glassgpu import validate
 from glassgpu.errors import DeviceMissing, InvalidInput, PackageMissing, WorkerLost
 from glassgpu.names import explain_missing
+from glassgpu.processes import Processes, answered, opened
 
 __all__ = ["Executor", "Processes", "dask_executor", "slurm_executor", "spread", "using"]
 explain_missing(globals())
 
 PARTS = 32  # of a piece of work, about: decided by the work alone, so that any other number of workers finds them again
 IN_FLIGHT = 256  # tasks given to an executor at a time, so that what they are given does not pile up
-TRIES = 3  # of a task whose worker dies
-SECONDS_TO_END = 5.0  # that a worker is given
-GUARD = "workers import the script that started them, so put what it does under 'if __name__ == \"__main__\":'"
 SECONDS_BETWEEN_LOOKS = 2.0  # at jobs of a batch system
 
 
@@ -174,212 +165,6 @@ def threads_of_a_task() -> int | None:
     return None
 
 
-class Processes:
-    """Worker processes of this machine, started afresh (``spawn``), each replaced when it dies.
-
-    A worker that is killed loses the task it was at, which is run again, from its checkpoint where it keeps one; the others do not
-    notice. The cores and the memory budget of this process are divided among the workers. A script that uses them needs
-    ``if __name__ == "__main__":`` around what it does, because workers import it.
-
-    Args:
-        workers: how many.
-
-    Attributes:
-        workers: how many.
-        lost: how often a worker has died at a task.
-
-    Raises:
-        InvalidInput
-        WorkerLost: of a future: its worker died three times at this task.
-    """
-
-    # Not a pool of ``concurrent.futures``: one whose process is killed while it sends a result waits for the rest of it forever.
-
-    def __init__(self, workers: int):
-        self.workers = validate.whole("workers", workers, least=1, most=10_000)
-        if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
-            raise InvalidInput(GUARD)
-        if multiprocessing.current_process().daemon:
-            raise InvalidInput("a worker process starts no others: give what it should share out as tasks of their own")
-        self.lost = 0
-        self._owner = os.getpid()
-        self._tasks: deque[tuple[Future, Callable, tuple]] = deque()
-        self._changed = threading.Condition()
-        self._open = True
-        self._processes: dict[int, tuple[Any, Connection]] = {}
-        self._hands = [threading.Thread(target=self._work, args=(k,), daemon=True) for k in range(self.workers)]
-        for hand in self._hands:
-            hand.start()
-        atexit.register(self._close)  # before multiprocessing ends the workers, which would be replaced
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self._close()
-        if kind is not None:
-            for pid in self.pids():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)  # which saves what is under way
-        self.shutdown()
-
-    def submit(self, task: Callable, /, *arguments: Any) -> Future:
-        """A future of ``task(*arguments)``.
-
-        Raises:
-            InvalidInput: they have been shut down, or belong to the process that this one was forked from.
-        """
-        future: Future = Future()
-        with self._changed:
-            if not self._open or os.getpid() != self._owner:
-                raise InvalidInput("these Processes have been shut down, or belong to another process; make others")
-            self._tasks.append((future, task, arguments))
-            self._changed.notify()
-        return future
-
-    def shutdown(self) -> None:
-        """Cancel what has not begun, wait for what has, and end the workers."""
-        self._close()
-        for hand in self._hands:
-            hand.join()
-
-    def _close(self) -> None:
-        """Nothing more is begun."""
-        with self._changed:
-            self._open = False
-            while self._tasks:
-                self._tasks.popleft()[0].cancel()
-            self._changed.notify_all()
-
-    def pids(self) -> list[int]:
-        """Process numbers of the workers that are running; they are started with their first tasks."""
-        return [process.pid for process, _ in list(self._processes.values())]
-
-    def _work(self, k: int) -> None:
-        """One thread for each worker process: hands it one task after another."""
-        while True:
-            with self._changed:
-                while self._open and not self._tasks:
-                    self._changed.wait()
-                if not self._tasks:
-                    break
-                future, task, arguments = self._tasks.popleft()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(self._asked(k, pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)))
-            except BaseException as error:  # whatever it is, somebody waits for it
-                future.set_exception(error)
-        if k in self._processes:
-            with contextlib.suppress(OSError):
-                self._processes[k][1].send_bytes(b"")  # the end
-            self._drop(k)
-
-    def _asked(self, k: int, message: bytes) -> Any:
-        """What a worker makes of a task; one that dies at it is replaced."""
-        for _ in range(TRIES):
-            if not self._open:
-                raise WorkerLost("these Processes were shut down before the task was done; what it kept in files is not lost")
-            process, pipe = self._processes.get(k) or self._start(k)
-            try:
-                pipe.send_bytes(message)
-                answer = pipe.recv_bytes()
-            except (EOFError, OSError):  # the pipe ends with the worker
-                self._drop(k)
-                with self._changed:
-                    self.lost += 1
-                continue
-            except BaseException:  # half an answer may be left in the pipe
-                process.kill()
-                self._drop(k)
-                raise
-            done, result = pickle.loads(answer)
-            if not done:
-                raise result
-            return result
-        raise WorkerLost(
-            f"a worker process died {TRIES} times at one task: killed by hand, or by the system for its memory? Take fewer workers, or "
-            f"smaller batches. What was kept in files is not lost: the same call continues. Or at its start: {GUARD}"
-        )
-
-    def _drop(self, k: int) -> None:
-        """Let a worker go that has been told to, or is dead."""
-        process, pipe = self._processes.pop(k)
-        process.join(SECONDS_TO_END)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        pipe.close()
-
-    def _start(self, k: int) -> tuple[Any, Connection]:
-        from glassgpu.launch import threads_available
-        from glassgpu.memory import budget
-
-        share = {"GLASSGPU_MEMORY": max(1 << 20, budget() // self.workers), "GLASSGPU_THREADS": max(1, threads_available() // self.workers)}
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, share), daemon=True)
-        process.start()
-        theirs.close()
-        self._processes[k] = process, ours
-        return process, ours
-
-
-def _serve(pipe: Connection, share: dict[str, int]) -> None:
-    """A worker: does what comes through its pipe, with its share of memory and cores, and ends with its parent, however that ends."""
-    os.environ.update({name: str(value) for name, value in share.items()})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between tasks
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            message = pipe.recv_bytes()
-        except EOFError:
-            return
-        if not message:
-            return
-        try:
-            signal.signal(signal.SIGINT, _stop_once)
-            task, arguments = pickle.loads(message)
-            answer = pickle.dumps((True, task(*arguments)), pickle.HIGHEST_PROTOCOL)
-        except BaseException as error:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            answer = _told(error)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pipe.send_bytes(answer)
-
-
-def _stop_once(*_: Any) -> None:
-    """Ctrl-C in a terminal reaches a worker twice, from the terminal and from its parent: the second must not disturb what is saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _told(error: BaseException) -> bytes:
-    """An error as it travels, or what it says where it cannot."""
-    try:
-        error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
-        answer = pickle.dumps((False, error))
-        pickle.loads(answer)
-    except Exception:
-        return pickle.dumps((False, RuntimeError(f"{type(error).__name__} in a worker: {_words(error)}")))
-    return answer
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "it cannot say why"
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot say so, and its workers should not go on."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def dask_executor(address: str) -> Executor:
     """The workers of a Dask cluster.
 
@@ -441,7 +226,7 @@ class _Jobs:
         future: Future = Future()
         future.set_running_or_notify_cancel()  # a job in a queue is not taken back
         with self._lock:
-            self._waiting.append((self._jobs.submit(task, *arguments), future))
+            self._waiting.append((self._jobs.submit(answered, pickle.dumps((task, arguments))), future))
             if len(self._waiting) == 1:
                 threading.Thread(target=self._watch, daemon=True).start()
         return future
@@ -455,9 +240,9 @@ class _Jobs:
                 if not _is_done(job):
                     continue
                 try:
-                    future.set_result(job.result())
-                except Exception as error:
-                    future.set_exception(WorkerLost(f"job {job.job_id} failed: {error}"))
+                    future.set_result(opened(_answer(job)))
+                except BaseException as error:
+                    future.set_exception(error)
                 with self._lock:
                     self._waiting.remove(entry)
                     if not self._waiting:
@@ -471,3 +256,10 @@ def _is_done(job: Any) -> bool:
         return bool(job.done())
     except Exception:
         return False
+
+
+def _answer(job: Any) -> bytes:
+    try:
+        return job.result()
+    except Exception as error:
+        raise WorkerLost(f"job {job.job_id} failed: {error}") from error

@@ -22,6 +22,8 @@ CGROUPS = {
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 }  # versions 2, 1
 CACHED = re.compile(r"^(?:in)?active_file (\d+)$", re.MULTILINE)  # of memory.stat: files, which the system gives back
+LEAST = 1 << 20
+WORKERS = "GLASSGPU_WORKERS"  # in the environment of a worker: how many share this machine's memory
 UNKNOWN = 8 << 30  # of a machine that does not say what it has
 
 
@@ -31,10 +33,13 @@ def budget(place: Any = None) -> int:
     Raises:
         InvalidInput: ``GLASSGPU_MEMORY`` is no size.
     """
-    free = int(place.xp.cuda.runtime.memGetInfo()[0] * DEVICE_SHARE) if getattr(place, "name", "") == "cuda" else None
-    if named := os.environ.get("GLASSGPU_MEMORY"):
-        return min(size_of(named), free) if free is not None else size_of(named)
-    return int(HOST_SHARE * _available()) if free is None else free
+    named = size_of(text) if (text := os.environ.get("GLASSGPU_MEMORY")) else None
+    if getattr(place, "name", "") == "cuda":
+        kept = place.xp.get_default_memory_pool().free_bytes()  # which is not counted as free
+        free = int((place.xp.cuda.runtime.memGetInfo()[0] + kept) * DEVICE_SHARE)
+        return free if named is None else min(named, free)
+    whole = int(HOST_SHARE * _available()) if named is None else named
+    return max(LEAST, whole // int(os.environ.get(WORKERS, "1")))
 
 
 def size_of(text: str) -> int:
@@ -43,9 +48,9 @@ def size_of(text: str) -> int:
     Raises:
         InvalidInput
     """
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*(|[kmgt]i?)b?\s*", text.lower())
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]{1,2})?)\s*(|[kmgt]i?)b?\s*", text.lower())
     size = int(float(found[1]) * UNITS[found[2]]) if found else 0
-    if size < 1 << 20:
+    if size < LEAST:
         raise InvalidInput(f"GLASSGPU_MEMORY={text!r}: give a size of at least 1 MiB, such as '4 GiB'")
     return size
 

@@ -365,7 +365,9 @@ def _die_sending(main):
 
 
 def own_share(_):
-    return os.environ["GLASSGPU_MEMORY"], os.environ["GLASSGPU_THREADS"]
+    from glassgpu.launch import threads_available
+
+    return gg.memory.budget(), threads_available()
 
 
 def test_spread(two):
@@ -389,8 +391,8 @@ def test_workers_divide_cores_and_memory(two):
     from glassgpu.launch import threads_available
 
     (memory, threads), *_ = [result for _, result in spread(own_share, [(0,)], two)]
-    assert int(threads) == max(1, threads_available() // 2)
-    assert 0 < int(memory) <= gg.memory.budget() * 0.75
+    assert threads == max(1, threads_available() // 2)
+    assert 0 < memory <= gg.memory.budget() * 0.75
 
 
 def test_a_task_that_kills_its_worker_again_and_again(two):
@@ -471,8 +473,8 @@ def test_what_cannot_travel(two, what, error):
 
 
 def test_a_worker_that_cannot_be_started(monkeypatch):
-    monkeypatch.setenv("GLASSGPU_MEMORY", "nonsense")
-    with Processes(1) as workers, pytest.raises(gg.errors.InvalidInput, match="GLASSGPU_MEMORY"):
+    monkeypatch.setenv("GLASSGPU_THREADS", "nonsense")
+    with Processes(1) as workers, pytest.raises(gg.errors.InvalidInput, match="GLASSGPU_THREADS"):
         workers.submit(squared, 3).result(timeout=60)
 
 
@@ -501,6 +503,8 @@ def test_slurm_jobs(tmp_path, monkeypatch):
     assert good.result(timeout=100) == 9
     with pytest.raises(gg.errors.WorkerLost, match=r"job .* failed"):
         bad.result(timeout=100)
+    with pytest.raises(ZeroDivisionError):  # a task's own error
+        jobs.submit(operator.truediv, 1, 0).result(timeout=100)
 
 
 def test_bad_executors(liquids):

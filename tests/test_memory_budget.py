@@ -63,7 +63,7 @@ def test_sizes(text, size, monkeypatch):
     assert memory.budget() == size
 
 
-@pytest.mark.parametrize("text", ["much", "8 XB", "-1 GB", "1000", "1e"])
+@pytest.mark.parametrize("text", ["much", "8 XB", "-1 GB", "1000", "1e", "1e999"])
 def test_sizes_that_are_none(text, monkeypatch, liquids):
     monkeypatch.setenv("GLASSGPU_MEMORY", text)
     with pytest.raises(InvalidInput, match=r"GLASSGPU_MEMORY=.*such as '4 GiB'"):
