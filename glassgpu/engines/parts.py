@@ -64,12 +64,27 @@ def folder_of_parts(checkpoint: Path) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.parts")
 
 
-def in_parts(run: Run | QuenchRun) -> Elsewhere | None:
-    """Who does a run that has not begun in parts: whom the call names, or this process where parts have been done before."""
-    begun = run.checkpoint is not None and folder_of_parts(run.checkpoint).exists()
-    return run.elsewhere or (
-        Elsewhere(None, run.target.name, getattr(run.target, "threads", None) if run.target.name == "cpu" else None) if begun else None
-    )
+def in_parts(run: Run | QuenchRun, begun: bool, done: bool) -> Elsewhere | None:
+    """Who does a run in parts: whom the call names, or this process where parts have been done before; None if it was begun whole, or is
+    done.
+
+    Raises:
+        CheckpointMismatch: it was begun whole, on another backend than is asked for now.
+    """
+    path = run.checkpoint
+    if done and path:
+        remove_parts(path)  # of a process that was killed before it did
+    if done:
+        return None
+    if begun:
+        if run.elsewhere and run.elsewhere.backend not in ("auto", run.target.name):
+            raise CheckpointMismatch(
+                f"{path} was begun in this process, by {run.target.name!r}: leave executor= out, or remove it to start anew"
+            )
+        return None
+    before = path is not None and folder_of_parts(path).exists()
+    threads = getattr(run.target, "threads", None) if run.target.name == "cpu" else None
+    return run.elsewhere or (Elsewhere(None, run.target.name, threads) if before else None)
 
 
 def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
@@ -89,7 +104,16 @@ def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
             note_where(run, kind, f"part {first} to {last}")
         run.ran_on, begun = SimpleNamespace(**kind), True
         run.rebuilds += rebuilds
-        run.take(found, slice(first, last), _configurations(first, last, plan.replicas))
+        _take(run, found, slice(first, last), _configurations(first, last, plan.replicas))
+
+
+def _take(run: Run, found: dict[str, np.ndarray], rows: slice, configurations: slice) -> None:
+    """Add the results of a part: some rows of some configurations."""
+    for name, values in run.results().items():
+        if name in run.records.SUMS or name in run.hops.arrays():
+            values[configurations] += found[name]
+        else:
+            values[rows] = found[name]
 
 
 def quench_parts(run: QuenchRun, elsewhere: Elsewhere, batch: int | None) -> None:

@@ -368,7 +368,7 @@ class QuenchRun:
     def run(self) -> None:
         """Run to the end, or continue from the checkpoint."""
         self._restore()
-        if not self.first and not self.state and (elsewhere := in_parts(self)):
+        if elsewhere := in_parts(self, bool(self.first or self.state), self.first >= len(self.snapshots)):
             quench_parts(self, elsewhere, self.configurations_of_a_part)
             for name in ("potential", "largest_force", "steps"):
                 setattr(self, name, np.array(getattr(self, name)))

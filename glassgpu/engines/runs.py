@@ -26,7 +26,7 @@ from glassgpu.engines.parts import Elsewhere, in_parts, note_where, remove_parts
 from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
-from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, OutOfMemory, SimulationFailed
+from glassgpu.errors import Interrupted, InvalidInput, OutOfMemory, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -228,18 +228,21 @@ class Run(ABC):
         self._keys = self._keys_of(self._batch_rows())
         self.step = 0
 
-    def _spare_memory(self, error: MemoryError) -> None:
-        """After memory did not suffice: fewer replicas in work and samples in a chunk; at the beginning of a batch, a smaller one.
+    def _spare_memory(self, error: MemoryError, steps: int) -> None:
+        """After memory did not suffice for a chunk of ``steps``: fewer replicas in work and fewer samples; where a batch begins, a
+        smaller one.
 
         Raises:
             OutOfMemory: it is one already.
         """
         rows = len(self._batch_rows())
-        slots = self.problem.slots(rows, self.KERNEL)
-        if self.step or (self.state and slots > 1):
+        slots, samples = self.problem.slots(rows, self.KERNEL), len(self.records.inside(self.step, steps))
+        if self.state and samples > 1:
+            fewer = samples // 2 if slots > 1 else memory.smaller(samples, "samples in a chunk", error)
+            self.chunk_bytes = fewer * self.records.bytes_per_sample(rows)
+        if self.state and (slots > 1 or (self.step and samples < 2)):
             self.problem.limit_slots(memory.smaller(slots, "replicas in work", error))
-            self.chunk_bytes //= 2
-        else:
+        elif not self.state or samples < 2:
             self.batch, self.state = memory.smaller(rows, "replicas in a batch", error), {}
 
     def _finish_batch(self) -> None:
@@ -332,14 +335,6 @@ class Run(ABC):
             )
         )
 
-    def take(self, found: dict[str, np.ndarray], rows: slice, configurations: slice) -> None:
-        """Add the results of a part: some rows of some configurations."""
-        for name, values in self.results().items():
-            if name in self.records.SUMS or name in self.hops.arrays():
-                values[configurations] += found[name]
-            else:
-                values[rows] = found[name]
-
     def written(self) -> tuple[Path | None, ...]:
         """The files and stores that no other process may write to while this runs. For its parts a run holds them."""
         if self.part:
@@ -358,11 +353,8 @@ class Run(ABC):
             Interrupted: the user stopped it; the checkpoint, if any, holds what was done.
         """
         self._restore()
-        if self.elsewhere and self.state and self.elsewhere.backend not in ("auto", self.target.name):
-            raise CheckpointMismatch(
-                f"{self.checkpoint} was begun in this process, by {self.target.name!r}: leave executor= out, or remove it to start anew"
-            )
-        if self.first_row == 0 and not self.state and (elsewhere := in_parts(self)):
+        begun, done = self.first_row > self.mine.start or bool(self.state), self.first_row >= self.mine.stop
+        if elsewhere := in_parts(self, begun, done):
             run_parts(self, elsewhere, self.rows_of_a_part)
             self.first_row = self.rows
             self._save()
@@ -371,18 +363,19 @@ class Run(ABC):
             return self
         self.hops.check_continued(self.mine.start, self.first_row, len(self._batch_rows()) if self.state else 0, self.step)
         total = float(self.mine.stop - self.mine.start) * self.plan.steps * self.problem.n
-        done = (float(self.first_row - self.mine.start) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
+        advanced = (float(self.first_row - self.mine.start) * self.plan.steps + float(len(self._batch_rows())) * self.step) * self.problem.n
         rate, saved = None, time.monotonic()
-        if done and self.progress is True:
+        if advanced and self.progress is True:
             how = (
-                f"continuing {self.checkpoint} at {100 * done / total:.3g} %"
-                if done < total
+                f"continuing {self.checkpoint} at {100 * advanced / total:.3g} %"
+                if advanced < total
                 else f"{self.checkpoint} holds the finished run"
             )
             print(how, file=sys.stderr)
         try:
-            with bar(total, self.WHAT, self.progress, done) as advance:
+            with bar(total, self.WHAT, self.progress, advanced) as advance:
                 while self.first_row < self.mine.stop:
+                    steps = 0
                     try:
                         if not self.state:
                             self._start_batch()
@@ -395,7 +388,7 @@ class Run(ABC):
                                 self._save()
                                 saved = time.monotonic()
                     except MemoryError as error:
-                        self._spare_memory(error)
+                        self._spare_memory(error, steps)
                         continue
                     self._finish_batch()
                 self._save()  # finished: the same call returns at once, until the caller deletes the file
