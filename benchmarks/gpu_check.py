@@ -28,7 +28,8 @@ import glassgpu as gg
 from benchmarks.gpu_correctness import correctness, hard_spheres, liquids, md, target_of
 from glassgpu.engines.mc import McPlan, McRun
 from glassgpu.engines.md import MdPlan, MdRun
-from glassgpu.engines.quench import METHODS, QuenchRun
+from glassgpu.engines.quench import METHODS
+from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.launch import Cpu, Cuda
 from glassgpu.models import (
     GraphNetwork,

@@ -165,11 +165,19 @@ def threads_of_a_task() -> int | None:
     return None
 
 
-def dask_executor(address: str) -> Executor:
+def dask_executor(address: str) -> DaskWorkers:
     """The workers of a Dask cluster.
 
+    ::
+
+        with gg.executors.dask_executor("tcp://node1:8786") as workers:
+            gg.isoconfigurational(..., executor=workers)
+
+    Dask's own collections elsewhere in the program, such as xarray's, are computed where they were before.
+
     Args:
-        address: of its scheduler, such as ``"tcp://node1:8786"``; or ``"local"``: a cluster of this machine, one worker to a core.
+        address: of its scheduler, such as ``"tcp://node1:8786"``; or ``"local"``: a cluster of this machine, one worker to a core,
+            closed by ``shutdown()`` or at the end of a ``with`` block.
 
     Raises:
         InvalidInput: no address.
@@ -184,14 +192,44 @@ def dask_executor(address: str) -> Executor:
         raise PackageMissing(f"Dask is not installed ({error}): pip install 'glassgpu[cluster]'") from error
     from glassgpu.launch import threads_available
 
+    cluster = None
     try:
         if address == "local":
-            client = Client(LocalCluster(n_workers=threads_available(), threads_per_worker=1, dashboard_address=None))
-        else:
-            client = Client(address, timeout="20s")
+            cluster = LocalCluster(n_workers=threads_available(), threads_per_worker=1, dashboard_address=None)
+        client = Client(address if cluster is None else cluster, timeout="20s", set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise DeviceMissing(f"no Dask scheduler at {address!r} ({error}); start one by 'dask scheduler', or give 'local'") from error
-    return client.get_executor()  # which gives tasks of workers that die to others
+    return DaskWorkers(client, cluster)
+
+
+class DaskWorkers:
+    """What ``dask_executor`` gives; Dask gives tasks of workers that die to others."""
+
+    def __init__(self, client: Any, cluster: Any | None):
+        self._client, self._cluster = client, cluster
+        self._tasks = client.get_executor(pure=False)  # equal tasks are not found out by hashing what they are given
+
+    def __enter__(self) -> DaskWorkers:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.shutdown()
+
+    def submit(self, task: Callable, /, *arguments: Any) -> Future:
+        """A future of ``task(*arguments)``.
+
+        Raises:
+            InvalidInput: the cluster has been left.
+        """
+        if self._client.status == "closed":
+            raise InvalidInput("this connection to Dask has been closed; call dask_executor again")
+        return self._tasks.submit(task, *arguments)
+
+    def shutdown(self) -> None:
+        """Leave the cluster, and end one that was made here."""
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
 
 
 def slurm_executor(folder: str | os.PathLike, **parameters: Any) -> Executor:

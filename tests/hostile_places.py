@@ -31,7 +31,7 @@ from glassgpu import compile as compiler
 from glassgpu import launch
 from glassgpu.descriptors.shell_expansion import RADIAL
 from glassgpu.dynamics import Hops
-from glassgpu.engines import checkpoint, quench, runs
+from glassgpu.engines import checkpoint, quench_run, runs
 from glassgpu.errors import OutputNotWritable
 from glassgpu.io import columns as io_columns
 from glassgpu.models import MLPRegressor, load_network, save_network, training
@@ -232,7 +232,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def main(root: Path, kinds: list[str]) -> None:
-    runs.SECONDS_PER_CHECKPOINT = quench.SECONDS_PER_CHECKPOINT = training.SAVE_EVERY = 0.0
+    runs.SECONDS_PER_CHECKPOINT = quench_run.SECONDS_PER_CHECKPOINT = training.SAVE_EVERY = 0.0
     io_columns.BLOCK_BYTES = 1
     writers = Writers()
     for name in WRITERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import operator
 import os
 import signal
@@ -107,9 +108,23 @@ def test_dask(liquids, ensemble):
                 killed.append(next(iter(client.run(os.getpid).values())))
                 os.kill(killed[0], signal.SIGKILL)
 
-        workers = executors.dask_executor(cluster.scheduler_address)
-        same(gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": kill}, executor=workers), ensemble)
+        with executors.dask_executor(cluster.scheduler_address) as workers:
+            same(gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": kill}, executor=workers), ensemble)
         assert killed and killed[0] not in client.run(os.getpid).values()
+
+
+def test_dask_of_this_machine():
+    """Its processes end with it, and what else uses Dask, such as xarray, does not notice."""
+    pytest.importorskip("distributed")
+    import dask
+
+    before = set(multiprocessing.active_children())
+    with executors.dask_executor("local") as workers:
+        assert dask.config.get("scheduler", None) is None
+        assert dict(spread(operator.mul, [(k, k) for k in range(5)], workers)) == {k: k * k for k in range(5)}
+    assert set(multiprocessing.active_children()) <= before
+    with pytest.raises(gg.errors.InvalidInput, match="has been closed"):
+        workers.submit(operator.mul, 2, 2)
 
 
 @pytest.mark.parametrize("batch", [None, 1, 5, 50])

@@ -21,7 +21,7 @@ from hostile_places import Writers, leftovers, seen
 from killed_study import contents
 
 import glassgpu as gg
-from glassgpu.engines import checkpoint, quench, runs
+from glassgpu.engines import checkpoint, quench_run, runs
 from glassgpu.errors import CheckpointMismatch, Interrupted, OutputBusy, StudyBusy
 from glassgpu.io import columns as io_columns
 from glassgpu.locks import alone, published
@@ -47,7 +47,7 @@ def undisturbed(writers, tmp_path_factory):
 @pytest.fixture
 def often(monkeypatch):
     """Checkpoints at every opportunity."""
-    for module, name in ((runs, "SECONDS_PER_CHECKPOINT"), (quench, "SECONDS_PER_CHECKPOINT"), (training, "SAVE_EVERY")):
+    for module, name in ((runs, "SECONDS_PER_CHECKPOINT"), (quench_run, "SECONDS_PER_CHECKPOINT"), (training, "SAVE_EVERY")):
         monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setattr(io_columns, "BLOCK_BYTES", 1)
 
@@ -344,7 +344,7 @@ def test_a_study_that_moves(tmp_path):
 def test_what_another_version_wrote(name, writers, often, tmp_path, monkeypatch):
     """Is named, and left as it was."""
     with monkeypatch.context() as patch:
-        for module in ("engines.runs", "engines.quench", "models.training", "io.columns"):
+        for module in ("engines.runs", "engines.quench_run", "models.training", "io.columns"):
             patch.setattr(importlib.import_module(f"glassgpu.{module}"), "__version__", "0.0.1")
         with pytest.raises((Interrupted, KeyboardInterrupt)):
             getattr(writers, name)(tmp_path, stop)

@@ -11,7 +11,7 @@ import pytest
 import glassgpu as gg
 from glassgpu import memory
 from glassgpu.engines import quench
-from glassgpu.engines.quench import QuenchRun
+from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput, OutOfMemory, SmallerBatch
 from glassgpu.io.frames import FrameWriter
@@ -168,6 +168,17 @@ def test_memory_that_ends_in_the_middle(liquids, monkeypatch, tmp_path):
     with np.load(tmp_path / "run.npz") as kept:
         assert kept["at"][1] == 20
     assert np.array_equal(gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=tmp_path / "run.npz").propensity, plain.propensity)
+
+
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+def test_fewer_samples_in_a_chunk(liquids, monkeypatch):
+    """Positions of a chunk that are too many at once, beside lists that are not."""
+    how = {"temperature": 1.2, "times": 0.005 * np.arange(1, 101), "replicas": 4, "seed": 2, "keep_positions": True, "progress": False}
+    plain = gg.simulate.md(*liquids, **how)
+    space = scarce(monkeypatch, gg.engines.calls, "choose_engine", 1e6, threads=1)  # of 5.8e6
+    with pytest.warns(SmallerBatch, match="100 samples in a chunk at a time; going on with 50"):
+        found = gg.simulate.md(*liquids, **how, chunk=100)
+    assert space.refused and np.array_equal(plain.positions, found.positions)
 
 
 def test_frames_that_come_again(liquids, monkeypatch, tmp_path):

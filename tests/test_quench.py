@@ -8,7 +8,7 @@ import scipy.optimize
 from references import all_pairs
 
 import glassgpu as gg
-from glassgpu.engines.quench import QuenchRun
+from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.launch import Cpu
 
 

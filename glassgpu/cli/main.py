@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,9 @@ def _workers(workers: int | None, dask: str | None) -> Iterator[None]:
 
     if workers is not None and dask is not None:
         raise InvalidInput("--workers and --dask: give one of them")
-    if workers is not None:
-        with executors.Processes(workers) as processes, executors.using(processes):
-            yield
-    else:
-        with executors.using(None if dask is None else executors.dask_executor(dask)):
-            yield
+    chosen = executors.Processes(workers) if workers is not None else executors.dask_executor(dask) if dask is not None else None
+    with chosen or nullcontext(), executors.using(chosen):
+        yield
 
 
 def _parse(commands: dict[str, type], words: list[str], program: str) -> Any:

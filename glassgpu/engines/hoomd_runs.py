@@ -18,8 +18,8 @@ from glassgpu.dynamics.displacement import displacements
 from glassgpu.dynamics.observables import overlap, self_intermediate_scattering
 from glassgpu.engines.hoomd import MOST_FIRE_STEP, Hoomd, Simulator, first_step
 from glassgpu.engines.md import LARGEST_STEP, MdRun
-from glassgpu.engines.quench import DONE, ENERGY, QUENCH_STATE, STEPS, QuenchRun
-from glassgpu.engines.quench import SKIN as QUENCH_SKIN
+from glassgpu.engines.quench_run import DONE, ENERGY, QUENCH_STATE, STEPS, QuenchRun
+from glassgpu.engines.quench_run import SKIN as QUENCH_SKIN
 from glassgpu.engines.records import LARGEST_DISPLACEMENT, LENGTH_UNIT, square_unit
 from glassgpu.errors import InvalidInput, SimulationFailed
 from glassgpu.launch import LABEL_RANGE, RUNAWAY

@@ -18,7 +18,7 @@ from glassgpu.launch import Cpu, Cuda, threads_available
 from glassgpu.progress import bar
 
 if TYPE_CHECKING:
-    from glassgpu.engines.quench import QuenchRun
+    from glassgpu.engines.quench_run import QuenchRun
     from glassgpu.engines.runs import Run
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,31 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from glassgpu import __version__, memory, validate
-from glassgpu.compile import source_key
+from glassgpu import validate
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hoomd import Hoomd, place_of
-from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts
-from glassgpu.engines.problem import Problem
-from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
-from glassgpu.errors import Interrupted, InvalidInput, NotConverged, OutOfMemory, SimulationFailed
+from glassgpu.engines.hoomd_runs import HoomdQuench
+from glassgpu.engines.parts import Elsewhere
+from glassgpu.engines.quench_run import QuenchRun
+from glassgpu.errors import InvalidInput
 from glassgpu.executors import Executor
-from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
-from glassgpu.locks import by_one_process
-from glassgpu.progress import Progress, bar, uninterrupted
+from glassgpu.progress import Progress
 from glassgpu.systems.system import System, as_system
 from glassgpu.types import Snapshot, as_snapshots
 
-PAIRS, QUENCH_STATE, WALK_STATE = 6, 13, 6  # kernels/run_quench.cu, descent.cuh
 METHODS = ("lbfgs", "steepest")
 SINGLE_TOLERANCE = 1e-3  # forces in single precision are right to some 1e-4
-WALK_TO = 0.1  # force below which all minimisers end in the same minimum
-WALK_COSTS = 16  # a step of a walk in steps of a quench
-ENERGY, STEPS, DONE, WALK_STEPS = 0, 1, 2, 5  # of a row of the state
-SKIN = 0.3  # particles hardly leave their cages
-STEPS_PER_CHUNK = 200  # each begins with new lists
-BATCH_PER_PROCESSOR = 32  # of the last ones of a batch only few processors are busy
-BATCH_SHARE = 1 / 4  # of the memory budget
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,7 +124,8 @@ def quench(
         if method != "lbfgs" or keep_energies:
             raise InvalidInput("backend='hoomd' quenches by FIRE: leave method= and keep_energies= out, or use another backend")
         place.require_precision(precision)
-    run = _engine_on(place)(
+    engine: type[QuenchRun] = HoomdQuench if isinstance(place, Hoomd) else QuenchRun
+    run = engine(
         system, snapshots, place, force_tolerance, most_steps, keep_energies, method, precision,
         batch=batch, chunk=chunk, checkpoint=checkpoints.checkpoint_path(checkpoint), progress=progress, elsewhere=elsewhere,
     )  # fmt: skip
@@ -147,270 +135,3 @@ def quench(
     if many:
         return out
     return Quench(final[0], out.potential[0], out.largest_force[0], out.steps[0], run.energies[0] if keep_energies else None)
-
-
-def _engine_on(place: Cpu | Cuda) -> type[QuenchRun]:
-    from glassgpu.engines.hoomd_runs import HoomdQuench  # which is a QuenchRun
-
-    return HoomdQuench if isinstance(place, Hoomd) else QuenchRun
-
-
-def _hash(snapshot: Snapshot) -> np.ndarray:
-    digest = hashlib.sha256()
-    for part in (snapshot.positions, snapshot.types, snapshot.box):
-        digest.update(part.tobytes())
-    return np.frombuffer(digest.digest(), np.uint8)
-
-
-class QuenchRun:
-    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole; ``before`` others of a larger
-    one."""
-
-    RESULTS = ("places", "potential", "largest_force", "steps", "energies")  # of each configuration
-
-    def __init__(
-        self,
-        system: System,
-        snapshots: Sequence[Snapshot],
-        target: Cpu | Cuda,
-        force_tolerance: float,
-        most_steps: int,
-        keep_energies: bool = False,
-        method: str = "lbfgs",
-        precision: str = "double",
-        *,
-        batch: int | None = None,
-        chunk: int | None = None,
-        capacity: int | None = None,
-        checkpoint: Path | None = None,
-        progress: Progress = True,
-        elsewhere: Elsewhere | None = None,
-        before: int = 0,
-    ):
-        self.elsewhere, self.before, self.configurations_of_a_part = elsewhere, before, batch
-        self.system, self.snapshots, self.target = system, snapshots, target
-        self.tolerance, self.most_steps, self.keep_energies, self.method = force_tolerance, most_steps, keep_energies, method
-        self.precision = precision
-        n, d = snapshots[0].positions.shape
-        bytes_each = n * d * 2 * (8 * PAIRS + 48)  # the state and its copy
-        self.batch = batch or max(
-            1, min(BATCH_PER_PROCESSOR * target.multiprocessors(), int(BATCH_SHARE * memory.budget(target)) // bytes_each)
-        )
-        self.chunk = chunk or STEPS_PER_CHUNK
-        self.capacity = capacity
-        self.progress = progress
-        self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
-        self.key = checkpoints.fingerprint(
-            what=("quench", force_tolerance, most_steps, keep_energies, method, precision),
-            code=(__version__, source_key()),
-            **system.physics(),
-            snapshots=np.array([_hash(s) for s in snapshots]),
-            **self.more_inputs(),
-        )
-        c = len(snapshots)
-        self.places: list[np.ndarray] = []  # (n, d) of each that is done
-        self.potential, self.largest_force, self.steps = np.zeros(c), np.zeros(c), np.zeros(c, np.int64)
-        self.energies: list[np.ndarray] = [np.zeros(0)] * c
-        self.first, self.tried = 0, 0  # configurations that are done; steps that those of the batch were given
-        self.state: dict[str, Any] = {}
-        # Every batch is checked before anything is run.
-        self.problem = self._problem_of(snapshots[: self.batch])
-        for k in range(self.batch, c, self.batch):
-            self._problem_of(snapshots[k : k + self.batch])
-
-    def more_inputs(self) -> dict[str, Any]:
-        """What fixes the quench beside its arguments, for its fingerprint."""
-        return {}
-
-    # ------------------------------------------------------------ checkpoint
-
-    def _save(self) -> None:
-        if self.checkpoint:
-            state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
-            arrays = {name: np.array(getattr(self, name)) for name in ("first", "tried", "places", "potential", "largest_force", "steps")}
-            energies = {"lengths": np.array([len(e) for e in self.energies]), "energies": np.concatenate(self.energies)}
-            checkpoints.save(self.checkpoint, self.key, {**arrays, **energies, **state})
-
-    def _restore(self) -> None:
-        found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
-        if found is None:
-            return
-        self.first, self.tried = int(found["first"]), int(found["tried"])
-        self.places = list(found["places"])
-        for name in ("potential", "largest_force", "steps"):
-            setattr(self, name, found[name])
-        self.energies = np.split(found["energies"], np.cumsum(found["lengths"])[:-1])
-        self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
-        if self.state:
-            self.batch = len(self.state["place"])
-            self._make_problem()
-
-    # ------------------------------------------------------------ state
-
-    def _rows(self) -> np.ndarray:
-        return np.arange(self.first, min(self.first + self.batch, len(self.snapshots)))
-
-    def _problem_of(self, snapshots: Sequence[Snapshot]) -> Problem:
-        return Problem(self.system, snapshots, self.target, self.precision, SKIN, self.capacity)
-
-    def _make_problem(self) -> None:
-        rows = self._rows()
-        self.problem = self._problem_of(self.snapshots[rows[0] : rows[-1] + 1])
-
-    def _start_batch(self) -> None:
-        self._make_problem()
-        self.tried = 0
-        for row in self._rows():
-            self.energies[row] = np.zeros(0)
-        xp, count = self.target.xp, len(self._rows())
-        shape = (count, self.problem.d, self.problem.n)
-        self.state = {
-            "place": xp.asarray(self.problem.places),
-            "reference": xp.zeros(shape, element_dtype("QuenchArguments", "reference", self.problem.constants)),
-            "step": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
-            "change": xp.zeros((count, PAIRS, *shape[1:]), np.float32),
-            "descent": xp.zeros((count, QUENCH_STATE)),
-        }
-        if self.method == "steepest":
-            self.state["walk"] = xp.zeros((count, WALK_STATE))
-            self.state["stiffest"] = xp.zeros(shape)
-
-    def _run_chunk(self, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """Advance a copy of the state by at most so many tries of a step and keep it; which configurations are done, and their steps."""
-        xp, problem, rows = self.target.xp, self.problem, self._rows()
-        count, n, d = len(rows), problem.n, problem.d
-        slots = problem.slots(count, "run_quench")
-        # A kernel, its argument struct, its steps in this chunk, and what it needs of scratch and state; one after another.
-        shared = ("place", "reference")
-        kernels: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [
-            ("run_quench", "QuenchArguments", most, ("before", "force_before", "direction"), (*shared, "step", "change", "descent"))
-        ]
-        if self.method == "steepest":
-            steps = max(1, most // WALK_COSTS)
-            kernels.insert(0, ("run_walk", "WalkArguments", steps, ("start", "first_force", "previous"), (*shared, "stiffest", "walk")))
-        real = element_dtype("QuenchArguments", "force", problem.constants)
-        while True:
-            state = {name: value.copy() for name, value in self.state.items()}
-            force, status, traces = xp.zeros((count, d, n), real), xp.zeros(count, np.int32), []
-            for kernel, struct, steps, scratch, kept in kernels:
-                accepted, trace = xp.zeros(count, np.int32), xp.zeros((count, steps)) if self.keep_energies else None
-                more = (
-                    {"walk": state.get("walk"), "force_tolerance": self.tolerance} if kernel == "run_quench" else {"force_limit": WALK_TO}
-                )
-                problem.run(
-                    kernel, struct, slots, replicas=count, steps=steps, skin=SKIN, force=force, trace=trace, accepted=accepted, status=status,
-                    **{name: xp.zeros((count, d, n), element_dtype(struct, name, problem.constants)) for name in scratch}, **{name: state[name] for name in kept}, **more,
-                )  # fmt: skip
-                traces.append((accepted, trace))
-                if self.target.to_numpy(status).any():
-                    break
-            bits = self.target.to_numpy(status)
-            if (bits & OVERLAP).any():
-                row = int(rows[np.flatnonzero(bits & OVERLAP)[0]])
-                raise SimulationFailed(
-                    f"configuration {self.before + row}: a force above 1e7 or not a number; are these positions in units of sigma?"
-                )
-            if not (bits & LIST_OVERFLOW).any():
-                break
-            problem.grow_lists()
-        energies = [(self.target.to_numpy(taken), self.target.to_numpy(trace)) for taken, trace in traces if trace is not None]
-        force_host = self.target.to_numpy(force)
-        longer = {
-            row: np.concatenate([self.energies[row], *(trace[k, : taken[k]] for taken, trace in energies)])
-            for k, row in enumerate(rows.tolist())
-        }
-        with uninterrupted():
-            self.state = state
-            self.tried += most
-            for row, of_row in longer.items():
-                self.energies[row] = of_row
-        moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
-        self.largest_force[rows[moving]] = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
-        return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
-
-    def _spare_memory(self, error: MemoryError) -> None:
-        """After memory did not suffice: fewer replicas in work; of a batch that has hardly begun, fewer configurations.
-
-        Raises:
-            OutOfMemory: it is one already.
-        """
-        if self.tried:
-            slots = self.problem.slots(len(self._rows()), "run_quench")
-            self.problem.limit_slots(memory.smaller(slots, "quenches in work", error))
-        else:
-            self.batch, self.state = memory.smaller(len(self._rows()), "quenches in a batch", error), {}
-            self.target.free()
-
-    def _steps(self) -> np.ndarray:
-        """Accepted so far by each configuration of the batch."""
-        steps = self.target.to_numpy(self.state["descent"])[:, STEPS]
-        if self.method == "steepest":
-            steps = steps + self.target.to_numpy(self.state["walk"])[:, WALK_STEPS]
-        return steps.astype(np.int64)
-
-    def _finish_batch(self) -> None:
-        rows = self._rows()
-        inside = np.arange(len(rows))
-        lengths = self.problem.lengths(self.target.to_numpy(self.state["place"]), inside)
-        places = self.problem.original_order(lengths, inside).transpose(0, 2, 1)
-        descent = self.target.to_numpy(self.state["descent"])
-        with uninterrupted():
-            self.places.extend(x.copy() for x in places)
-            self.potential[rows], self.steps[rows] = descent[:, ENERGY], self._steps()
-            self.first += len(rows)
-            self.state = {}
-
-    def written(self) -> tuple[Path | None, ...]:
-        """The file that no other process may write to while this runs."""
-        return (self.checkpoint,)
-
-    @by_one_process
-    def run(self) -> None:
-        """Run to the end, or continue from the checkpoint."""
-        self._restore()
-        if elsewhere := in_parts(self, bool(self.first or self.state), self.first >= len(self.snapshots)):
-            quench_parts(self, elsewhere, self.configurations_of_a_part)
-            for name in ("potential", "largest_force", "steps"):
-                setattr(self, name, np.array(getattr(self, name)))
-            self.first = len(self.snapshots)
-            self._save()
-            if self.checkpoint:
-                remove_parts(self.checkpoint)
-            return
-        saved = time.monotonic()
-        try:
-            with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
-                while self.first < len(self.snapshots):
-                    done_before = 0
-                    while True:
-                        most = min(self.chunk, max(1, self.most_steps - self.tried))
-                        try:
-                            if not self.state:
-                                self._start_batch()
-                            done, steps = self._run_chunk(most)
-                        except MemoryError as error:
-                            self._spare_memory(error)
-                            continue
-                        advance(int(done.sum()) - done_before)
-                        done_before = int(done.sum())
-                        if done.all():
-                            break
-                        if self.tried >= self.most_steps:
-                            self._save()
-                            row = int(self._rows()[np.flatnonzero(~done)[0]])
-                            raise NotConverged(
-                                f"configuration {self.before + row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
-                                f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
-                            )
-                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
-                            self._save()
-                            saved = time.monotonic()
-                    self._finish_batch()
-                self._save()  # finished: the same call returns at once, until the caller deletes the file
-        except KeyboardInterrupt:
-            self._save()
-            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
-            raise Interrupted(f"stopped with {self.first} of {len(self.snapshots)} batches' configurations done; {kept}") from None
-        except (SimulationFailed, OutOfMemory):
-            self._save()
-            raise

@@ -240,6 +240,8 @@ class Run(ABC):
         if self.state and samples > 1:
             fewer = samples // 2 if slots > 1 else memory.smaller(samples, "samples in a chunk", error)
             self.chunk_bytes = fewer * self.records.bytes_per_sample(rows)
+        else:
+            self.chunk_bytes //= 2  # of frames
         if self.state and (slots > 1 or (self.step and samples < 2)):
             self.problem.limit_slots(memory.smaller(slots, "replicas in work", error))
         elif not self.state or samples < 2:
