@@ -34,7 +34,7 @@ from glassgpu.dynamics import Hops
 from glassgpu.engines import checkpoint, quench_run, runs
 from glassgpu.errors import OutputNotWritable
 from glassgpu.io import columns as io_columns
-from glassgpu.models import MLPRegressor, load_network, save_network, training
+from glassgpu.models import MLPRegressor, load_network, moments_of_columns, save_network, stored, training
 from glassgpu.report.page import Page
 
 Break = Callable[[], None]
@@ -193,6 +193,12 @@ class Writers:
         gg.io.write_columns(folder / "columns.zarr", describe, self.liquids, progress=at(0.4, then))
         return [gg.io.open_dataset(folder / "columns.zarr").ShellExpansion.values.tobytes()]
 
+    def sums(self, folder: Path, then: Break) -> list:
+        describe = gg.descriptors.ShellExpansion(generations=1, radial=RADIAL[:1], backend="cpu")
+        store = gg.io.write_columns(folder / "described.zarr", describe, self.liquids, progress=False)
+        found = moments_of_columns(store, np.resize(self.y, (4, 350)), checkpoint=folder / "sums.npz", progress=at(0.4, then))
+        return [moments.scatter.tobytes() for moments in found]
+
     def report(self, folder: Path, then: Break) -> list:
         page = Page("Report", folder / "report")
         page.numbers = {"y": self.y}
@@ -223,7 +229,7 @@ class Writers:
 
 CACHE = os.environ.get("GLASSGPU_CACHE", "")
 WRITERS = [name for name in vars(Writers) if not name.startswith("_")]
-CONTINUED = ("run", "frames", "columns")  # from more than nothing: the share done when trouble came
+CONTINUED = ("run", "frames", "columns", "sums")  # from more than nothing: the share done when trouble came
 REPLACED = ("gsd", "dataset", "report", "network")  # what was there stays
 
 
@@ -232,7 +238,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def main(root: Path, kinds: list[str]) -> None:
-    runs.SECONDS_PER_CHECKPOINT = quench_run.SECONDS_PER_CHECKPOINT = training.SAVE_EVERY = 0.0
+    runs.SECONDS_PER_CHECKPOINT = quench_run.SECONDS_PER_CHECKPOINT = training.SAVE_EVERY = stored.SAVE_EVERY = 0.0
     io_columns.BLOCK_BYTES = 1
     writers = Writers()
     for name in WRITERS:

@@ -25,11 +25,11 @@ from glassgpu.engines import checkpoint, quench_run, runs
 from glassgpu.errors import CheckpointMismatch, Interrupted, OutputBusy, StudyBusy
 from glassgpu.io import columns as io_columns
 from glassgpu.locks import alone, published
-from glassgpu.models import training
+from glassgpu.models import stored, training
 from glassgpu.report.page import Page
 from glassgpu.study.status import stage_status, status_table
 
-CONTINUED = ("run", "frames", "quench", "training", "columns")  # what a stopped call goes on with
+CONTINUED = ("run", "frames", "quench", "training", "columns", "sums")  # what a stopped call goes on with
 LONG = 3600.0
 
 
@@ -47,8 +47,10 @@ def undisturbed(writers, tmp_path_factory):
 @pytest.fixture
 def often(monkeypatch):
     """Checkpoints at every opportunity."""
-    for module, name in ((runs, "SECONDS_PER_CHECKPOINT"), (quench_run, "SECONDS_PER_CHECKPOINT"), (training, "SAVE_EVERY")):
-        monkeypatch.setattr(module, name, 0.0)
+    for module in (runs, quench_run):
+        monkeypatch.setattr(module, "SECONDS_PER_CHECKPOINT", 0.0)
+    for module in (training, stored):
+        monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(io_columns, "BLOCK_BYTES", 1)
 
 
@@ -78,7 +80,7 @@ def jumping(request, monkeypatch):
     return count
 
 
-@pytest.mark.parametrize("name", ["run", "quench", "training"])
+@pytest.mark.parametrize("name", ["run", "quench", "training", "sums"])
 def test_checkpoints_are_written_whatever_the_clock_says(name, writers, undisturbed, jumping, often, tmp_path, monkeypatch):
     saved, save = [], checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda *given: (saved.append(given[0]), save(*given)))
@@ -125,7 +127,7 @@ def test_nothing_asks_the_wall_clock():
 # ---------------------------------------------------------------- two at once
 
 
-@pytest.mark.parametrize("name", ["run", "frames_alone", "quench", "training", "columns"])
+@pytest.mark.parametrize("name", ["run", "frames_alone", "quench", "training", "columns", "sums"])
 def test_two_writers_of_one_file(name, writers, undisturbed, often, tmp_path):
     """The second is told; the first does not notice."""
     write, told = getattr(writers, name), []

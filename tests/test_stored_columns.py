@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import glassgpu as gg
-from glassgpu.errors import FileFormatError, InvalidInput
+from glassgpu.errors import CheckpointMismatch, FileFormatError, Interrupted, InvalidInput
 from glassgpu.executors import Processes
 from glassgpu.models import Moments, Ridge, moments_of_columns, stored
 
@@ -69,31 +69,93 @@ def test_pearson_without_rows(data):
     assert np.isnan(test.pearson(np.zeros((6, 2)))).all()
     with pytest.raises(InvalidInput, match="weights"):
         test.pearson(np.zeros((5, 2)))
+    constant = Moments.of(x[1], np.full(50, 0.1))  # whose mean is not quite 0.1
+    assert np.isnan(constant.pearson(np.ones((6, 1)))).all()
 
 
-def test_a_store_and_workers(tmp_path):
-    system = gg.systems.kob_andersen(n=700)
-    snapshots = [system.random_snapshot(seed=k) for k in range(3)]
-    describe = gg.descriptors.ShellExpansion(radial=[(0.9, 2.0, 12, 0.1)], angular=(0.9, 2.0, 4, 0.1))
-    path = gg.io.write_columns(tmp_path / "x", describe, snapshots, progress=False)
-    y = np.random.default_rng(0).normal(size=(3, 700))
+SNAPSHOTS = [gg.systems.kob_andersen(n=700).random_snapshot(seed=k) for k in range(3)]
+DESCRIBE = gg.descriptors.ShellExpansion(radial=[(0.9, 2.0, 12, 0.1)], angular=(0.9, 2.0, 4, 0.1))
+
+
+@pytest.fixture
+def described(tmp_path):
+    """A store, and a target."""
+    return gg.io.write_columns(tmp_path / "x", DESCRIBE, SNAPSHOTS, progress=False), np.random.default_rng(0).normal(size=(3, 700))
+
+
+def damage(path):
+    """One chunk, of configuration 1."""
+    chunk = next(file for file in (path / "ShellExpansion" / "c" / "1").rglob("0") if file.is_file())
+    damaged = bytearray(chunk.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    chunk.write_bytes(damaged)
+    return chunk
+
+
+def test_a_store_and_workers(described):
+    path, y = described
     here = moments_of_columns(path, y, progress=False)
-    in_memory = moments_of_columns(describe(snapshots), y, progress=False)
+    in_memory = moments_of_columns(DESCRIBE(SNAPSHOTS), y, progress=False)
     with Processes(2) as workers:
         there = moments_of_columns(path, y, progress=False, executor=workers)
     for a, b, c in zip(here, there, in_memory, strict=True):
         for name in ("mean", "scatter", "low", "high"):
             assert np.array_equal(getattr(a, name), getattr(b, name)) and np.array_equal(getattr(a, name), getattr(c, name))
-    chunk = next((path / "ShellExpansion" / "c" / "1").rglob("0"))
-    chunk = chunk if chunk.is_file() else chunk / "0"
-    damaged = bytearray(chunk.read_bytes())
-    damaged[len(damaged) // 2] ^= 255
-    chunk.write_bytes(damaged)
+    chunk = damage(path)
     with pytest.raises(FileFormatError, match="columns 1 to 1 cannot be read"):
         moments_of_columns(path, y, progress=False)
     chunk.unlink()
     with pytest.raises(FileFormatError, match="1 configurations are not done, the first is 1"):
         moments_of_columns(path, y, progress=False)
+
+
+def test_continues(described, monkeypatch, tmp_path):
+    """Parts that were done are not read again, whoever does the rest; a damaged part loses none of the others."""
+    path, y = described
+    plain = moments_of_columns(path, y, progress=False)
+
+    def stop(done):
+        if done > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"stopped after 2 of 3 parts; give checkpoint= to keep them"):
+        moments_of_columns(path, y, progress=stop)
+    with pytest.raises(Interrupted, match=r"stopped after 2 of 3 parts; the same call continues from .*sums\.npz"):
+        moments_of_columns(path, y, checkpoint=tmp_path / "sums.npz", progress=stop)
+    read = []
+    whole = stored._read
+    monkeypatch.setattr(stored, "_read", lambda array, at: (read.append(at[0].start), whole(array, at))[1])
+    for expected in ([2], []):
+        read.clear()
+        found = moments_of_columns(path, y, checkpoint=tmp_path / "sums.npz", progress=False)
+        assert read == expected
+        assert all(np.array_equal(getattr(a, n), getattr(b, n)) for a, b in zip(plain, found, strict=True) for n in stored.FIELDS)
+    with pytest.raises(CheckpointMismatch, match="y differ"):
+        moments_of_columns(path, y + 1, checkpoint=tmp_path / "sums.npz", progress=False)
+    with pytest.raises(InvalidInput, match="checkpoint= is for columns given as the path of a store"):
+        moments_of_columns(np.zeros((3, 700, 4)), y, checkpoint=tmp_path / "sums.npz", progress=False)
+    damage(path)
+    with pytest.raises(FileFormatError, match="columns 1 to 1 cannot be read"):
+        moments_of_columns(path, y, checkpoint=tmp_path / "other.npz", progress=False)
+    assert np.load(tmp_path / "other.npz")["part"].tolist() == [0]
+    other = gg.io.write_columns(tmp_path / "z", gg.descriptors.ShellExpansion(radial=[(0.9, 2.0, 12, 0.2)]), SNAPSHOTS, progress=False)
+    with pytest.raises(CheckpointMismatch, match="columns differ"):
+        moments_of_columns(other, y, checkpoint=tmp_path / "sums.npz", progress=False)
+
+
+def test_a_store_that_lies(described):
+    path, y = described
+    for wrong in (
+        {"glassgpu_variables": 3},
+        {"glassgpu_variables": ["a", "b"]},
+        {"glassgpu_variables": ["snapshot", "feature", "feature"]},
+    ):
+        file = path / "zarr.json"
+        metadata = json.loads(file.read_text())
+        metadata["attributes"] |= wrong
+        file.write_text(json.dumps(metadata))
+        with pytest.raises(FileFormatError, match="is damaged"):
+            moments_of_columns(path, y, progress=False)
 
 
 def test_bad_input(data, tmp_path):

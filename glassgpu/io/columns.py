@@ -94,22 +94,29 @@ def write_columns(
     return target
 
 
-def opened_columns(path: str | os.PathLike) -> Any:
-    """The columns of a store that ``write_columns`` has finished, (configuration, particle, feature), read as they are sliced.
+def opened_columns(path: str | os.PathLike) -> tuple[Any, str]:
+    """The columns of a store that ``write_columns`` has finished, (configuration, particle, feature), read as they are sliced, and a
+    fingerprint of what they were computed from.
 
     Raises:
-        FileFormatError: no such store, or configurations are not done.
+        FileFormatError: no such store, damaged, or configurations are not done.
     """
-    import zarr
-
-    if _identity(Path(path)) is None:
+    identity = _identity(Path(path))
+    if identity is None:
         raise FileFormatError(f"{path} is not there, or holds no columns that glassgpu.io.write_columns wrote; check the path")
-    group: Any = zarr.open_group(path, mode="r")
-    (name,) = set(group.attrs[MARK]) - {"feature", "snapshot"}
-    missing = np.flatnonzero(_keys_done(Path(path), group, name) == 0)
+    try:
+        group = open_store(path)
+        (name,) = set(group.attrs[MARK]) - {"feature", "snapshot"}
+        keys = _keys_done(Path(path), group, name)
+        columns = group[name]
+        if columns.ndim != 3 or columns.shape[0] != len(keys):
+            raise FileFormatError(f"{name} is {columns.shape}, of {len(keys)} configurations")
+    except (GlassGPUError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path} is damaged: {error}; remove it to compute the columns again") from error
+    missing = np.flatnonzero(keys == 0)
     if len(missing):
         raise FileFormatError(f"{path}: {len(missing)} configurations are not done, the first is {missing[0]}; call write_columns again")
-    return group[name]
+    return columns, fingerprint(store=identity, snapshots=keys)
 
 
 def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], places: np.ndarray, keys: np.ndarray) -> int:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from glassgpu import validate
-from glassgpu.errors import FileFormatError, InvalidInput
+from glassgpu import __version__, validate
+from glassgpu.engines import checkpoint as files
+from glassgpu.errors import FileFormatError, Interrupted, InvalidInput
 from glassgpu.executors import Executor, chosen, spread
+from glassgpu.locks import alone
 from glassgpu.models.moments import Moments
 from glassgpu.progress import Progress, bar
 
 MOST_PARTS = 100  # unless asked otherwise: parts are kept in memory, each a matrix of columns by columns
 ROWS = 1 << 16  # in memory at a time
+SAVE_EVERY = 20.0  # seconds
+FIELDS = ("count", "mean", "scatter", "low", "high")  # of the moments in a checkpoint
 
 
 def moments_of_columns(
@@ -26,6 +32,7 @@ def moments_of_columns(
     rows: ArrayLike | None = None,
     parts: int | None = None,
     executor: Executor | None = None,
+    checkpoint: str | os.PathLike | None = None,
     progress: Progress = True,
 ) -> list[Moments]:
     """What linear fits need of columns on disk, read once, piece by piece.
@@ -47,18 +54,26 @@ def moments_of_columns(
             default one for each configuration, at most 100.
         executor: workers that share the parts. An array travels to them, so give them a path or an array of Zarr. None: that of
             ``executors.using``, else this process.
+        checkpoint: a file that keeps the parts that are done, from which the same call continues; for columns given by their path.
         progress: a bar (True), nothing (False), or a function told the fraction done.
 
     Returns:
         Moments of each part, in order: the same bits whoever computes them.
 
     Raises:
-        InvalidInput: shapes that do not belong together, NaN, more parts than configurations, a part without rows.
+        InvalidInput: shapes that do not belong together, NaN, more parts than configurations, a part without rows, a checkpoint of
+            an array.
         FileFormatError: no such store, damaged, or with configurations that are not done.
+        CheckpointMismatch: ``checkpoint`` belongs to other columns, ``y``, ``rows`` or ``parts``.
+        OutputNotWritable, OutputBusy: of ``checkpoint``.
+        Interrupted: the user stopped it; parts that are done are kept in ``checkpoint``.
 
     Source: Chan, Golub and LeVeque, Technical Report STAN-CS-79-773 (1979), for adding sums.
     """
-    shape = _opened(columns).shape
+    opened, origin = _opened(columns)
+    shape, path = opened.shape, files.checkpoint_path(checkpoint)
+    if path and origin is None:
+        raise InvalidInput("checkpoint= is for columns given as the path of a store, which says what they were computed from")
     if len(shape) not in (2, 3) or 0 in shape:
         raise InvalidInput(f"columns has shape {shape}; expected (configuration, particle, feature) or (row, feature), of at least one")
     targets = validate.array("y", y, np.float64, (*shape[:-1], None) if np.ndim(y) == len(shape) else shape[:-1])
@@ -72,18 +87,51 @@ def moments_of_columns(
     for k, (first, last) in enumerate(ends):
         if not taken[first:last].any():
             raise InvalidInput(f"part {k} has no rows: rows= takes none of {first} to {last - 1}; give fewer parts")
-    tasks = ((columns, first, targets[first:last], taken[first:last]) for first, last in ends)
-    found: dict[int, Moments] = {}
-    with bar(shape[0], "configurations" if len(shape) == 3 else "rows", progress) as advance:
-        for k, moments in spread(_moments_of_part, tasks, chosen(executor)):
-            found[k] = moments
-            advance(ends[k][1] - ends[k][0])
+    key = files.fingerprint(columns=origin, y=targets, rows=taken, parts=number, version=__version__) if path else ""
+    with alone(files.writable(path) if path else None):
+        found = _kept(path, key, shape[-1])
+        tasks = {k: (columns, a, targets[a:b], taken[a:b]) for k, (a, b) in enumerate(ends) if k not in found}
+        saved, order = time.monotonic(), list(tasks)
+        already = sum(ends[k][1] - ends[k][0] for k in found)
+        try:
+            with bar(shape[0], "configurations" if len(shape) == 3 else "rows", progress, already) as advance:
+                for at, moments in spread(_moments_of_part, tasks.values(), chosen(executor)):
+                    found[order[at]] = moments
+                    if path and (time.monotonic() - saved > SAVE_EVERY or len(found) == number):
+                        _keep(path, key, found)
+                        saved = time.monotonic()
+                    advance(ends[order[at]][1] - ends[order[at]][0])
+        except BaseException as error:
+            if path:
+                _keep(path, key, found)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            where = f"the same call continues from {path}" if path else "give checkpoint= to keep them"
+            raise Interrupted(f"stopped after {len(found)} of {number} parts; {where}") from None
     return [found[k] for k in range(number)]
+
+
+def _keep(path: Path, key: str, found: dict[int, Moments]) -> None:
+    if found:
+        kept = {name: np.stack([getattr(moments, name) for moments in found.values()]) for name in FIELDS}
+        files.save(path, key, {"part": np.array(list(found)), **kept})
+
+
+def _kept(path: Path | None, key: str, features: int) -> dict[int, Moments]:
+    """Parts that were done before."""
+    kept = files.load(path, key) if path else None
+    if kept is None:
+        return {}
+    try:
+        parts = zip(kept["part"].tolist(), *(kept[name] for name in FIELDS), strict=True)
+        return {k: Moments(int(count), mean, scatter, features, low, high) for k, count, mean, scatter, low, high in parts}
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileFormatError(f"{path} is damaged ({error}); delete it to start anew") from error
 
 
 def _moments_of_part(columns: Any, first: int, targets: np.ndarray, taken: np.ndarray) -> Moments:
     """Of consecutive configurations or rows from number ``first`` on."""
-    array = _opened(columns)
+    array, _ = _opened(columns)
     total: Moments | None = None
     for at in _pieces(targets.shape[:-1]):
         mine = taken[at]
@@ -103,13 +151,13 @@ def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
         yield from ((slice(c, c + 1), *inside) for inside in _pieces(shape[1:]))
 
 
-def _opened(columns: Any) -> Any:
-    """An array that is read as it is sliced."""
+def _opened(columns: Any) -> tuple[Any, str | None]:
+    """An array that is read as it is sliced, and what it was computed from, where that is known."""
     if isinstance(columns, (str, os.PathLike)):
         from glassgpu.io.columns import opened_columns  # which looks at descriptors
 
         return opened_columns(columns)
-    return columns if hasattr(columns, "shape") else np.asarray(columns)
+    return columns if hasattr(columns, "shape") else np.asarray(columns), None
 
 
 def _read(array: Any, at: tuple[slice, ...]) -> np.ndarray:
