@@ -22,6 +22,7 @@ CGROUPS = {
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
 }  # versions 2, 1
 CACHED = re.compile(r"^(?:in)?active_file (\d+)$", re.MULTILINE)  # of memory.stat: files, which the system gives back
+IN_WORDS = ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
 LEAST = 1 << 20
 WORKERS = "GLASSGPU_WORKERS"  # in the environment of a worker: how many share this machine's memory
 UNKNOWN = 8 << 30  # of a machine that does not say what it has
@@ -56,7 +57,7 @@ def size_of(text: str) -> int:
 
 
 def _available(held: int = 0) -> int:
-    """Bytes that this process could still get: the least of what the system, its control group and its own limit leave; of addresses so
+    """Bytes that this process could still get: the least of what the system, its control group and its own limits leave; of addresses so
     many are held already, whose pages are not used yet."""
     import resource
 
@@ -73,9 +74,10 @@ def _available(held: int = 0) -> int:
             left.append(int((group / most).read_text()) - int((group / used).read_text()) + cached)
         except (OSError, ValueError):  # no such group, or "max"
             continue
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY:
-        left.append(limit - _addresses() + held)
+    for kind, column in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            left.append(limit - _addresses(column) + held)
     return max(min(left), 64 << 20)
 
 
@@ -95,17 +97,17 @@ def _control_groups() -> Iterator[tuple[Path, str, str]]:
                     yield Path("/sys/fs/cgroup", folder, *group.parts[1:]), most, used
 
 
-def _addresses() -> int:
-    """Bytes of address space in use."""
+def _addresses(column: int) -> int:
+    """Bytes of address space in use: all (0), or of data and stack (5)."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[column]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
         return 0
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory did not suffice: NumPy's and CuPy's are ``MemoryError``, JAX's tells it in words."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    """Whether an error says that memory did not suffice: NumPy's and CuPy's are ``MemoryError``, JAX's and the driver's tell it in words."""
+    return isinstance(error, MemoryError) or any(word in str(error) for word in IN_WORDS)
 
 
 def smaller(size: int, what: str, error: BaseException) -> int:

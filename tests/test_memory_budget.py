@@ -11,6 +11,7 @@ import pytest
 import glassgpu as gg
 from glassgpu import memory
 from glassgpu.engines import quench
+from glassgpu.engines.problem import Problem
 from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.engines.runs import Run
 from glassgpu.errors import InvalidInput, OutOfMemory, SmallerBatch
@@ -88,9 +89,13 @@ def test_the_system_the_group_and_the_process_have_a_say(monkeypatch):
     assert memory.budget() == 2 << 30
     import resource
 
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, 1 << 30))
-    texts["/proc/self/statm"] = f"{(512 << 20) // resource.getpagesize()} 1 1"
+    limits = {resource.RLIMIT_AS: 1 << 30, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits[kind], limits[kind]))
+    page = resource.getpagesize()
+    texts["/proc/self/statm"] = f"{(512 << 20) // page} 1 1 1 0 {(128 << 20) // page} 0"
     assert memory.budget() == 256 << 20
+    limits[resource.RLIMIT_DATA] = 512 << 20
+    assert memory.budget() == 192 << 20
 
 
 def _missing():
@@ -179,6 +184,50 @@ def test_fewer_samples_in_a_chunk(liquids, monkeypatch):
     with pytest.warns(SmallerBatch, match="100 samples in a chunk at a time; going on with 50"):
         found = gg.simulate.md(*liquids, **how, chunk=100)
     assert space.refused and np.array_equal(plain.positions, found.positions)
+
+
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+@pytest.mark.parametrize("says", [RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"), MemoryError()])
+def test_a_driver_tells_it_in_words(says, liquids, monkeypatch):
+    plain = gg.isoconfigurational(*liquids, **OPTIONS)
+    quenched = gg.simulate.quench(*liquids, progress=False)
+    for run in (Run, QuenchRun):
+        step, first = run._run_chunk, [says]
+        monkeypatch.setattr(run, "_run_chunk", lambda self, steps, step=step, first=first: _raise_of(first) if first else step(self, steps))
+    with pytest.warns(SmallerBatch):
+        assert np.array_equal(gg.isoconfigurational(*liquids, **OPTIONS).propensity, plain.propensity)
+    with pytest.warns(SmallerBatch):
+        assert np.array_equal(gg.simulate.quench(*liquids, progress=False).potential, quenched.potential)
+    for run, call in ((Run, gg.isoconfigurational), (QuenchRun, gg.simulate.quench)):
+        monkeypatch.setattr(run, "_run_chunk", lambda self, steps: _raise_of([RuntimeError("of another kind")]))
+        with pytest.raises(RuntimeError, match="of another kind"):
+            call(*liquids, **(OPTIONS if run is Run else {"progress": False}))
+
+
+def _raise_of(errors):
+    raise errors.pop()
+
+
+def test_memory_that_ends_with_a_batch(liquids, monkeypatch, tmp_path):
+    """The same call finishes it later."""
+    plain = gg.isoconfigurational(*liquids, **OPTIONS)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_finish_batch", lambda self: _raise_of([MemoryError()]))
+        with pytest.raises(OutOfMemory, match="states that a batch ends with; free some, or give a smaller batch="):
+            gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=tmp_path / "run.npz")
+    found = gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=tmp_path / "run.npz")
+    assert np.array_equal(found.propensity, plain.propensity)
+
+
+def test_lists_that_grow_leave_room_for_fewer(liquids, monkeypatch):
+    """Which the budget decides again."""
+    system, starts = liquids
+    monkeypatch.setenv("GLASSGPU_MEMORY", "8 MiB")
+    problem = Problem(system, starts, Cpu(1), "single", 0.3, capacity=16)
+    before = problem.most_slots
+    problem.grow_lists()
+    problem.grow_lists()
+    assert 0 < problem.most_slots < before and problem.most_slots * problem.bytes_per_slot() <= 4 << 20
 
 
 def test_frames_that_come_again(liquids, monkeypatch, tmp_path):

@@ -91,10 +91,9 @@ def _by_kernel(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     reference = xp.zeros((c, d, n), packed)
     total, status = xp.zeros((c, 2)), xp.zeros(c, np.int32)
     places = xp.asarray(problem.places)
-    slots = problem.slots(c, "run_energy")
     while True:
         problem.run(
-            "run_energy", "EnergyArguments", slots,
+            "run_energy", "EnergyArguments", problem.slots(c, "run_energy"),
             replicas=c, place=places, reference=reference, energy=per_particle, force=force, total=total, status=status,
         )  # fmt: skip
         if not place.to_numpy(status).any():

@@ -164,7 +164,7 @@ class Problem:
         self.places = self._places(snapshots)
         self.capacity = capacity or self._estimate(reach)
         self._scratch: dict[str, Any] = {}
-        self.most_slots = max(1, int(SCRATCH_SHARE * memory.budget(target)) // self.bytes_per_slot())
+        self.most_slots = self._room()
 
     def _estimate(self, reach: float) -> int:
         """A first guess at the longest list, from the mean density, rounded to vector lanes."""
@@ -196,6 +196,7 @@ class Problem:
         """Double the capacity of the lists, up to what can ever be needed."""
         self.capacity = min(2 * self.capacity, self.n + 8 * len(self.system.species) + SCAN)
         self._scratch = {}
+        self.most_slots = min(self.most_slots, self._room())
 
     def _scratch_shapes(self, slots: int) -> dict[str, tuple[int, ...]]:
         n, d, s = self.n, self.d, len(self.system.species)
@@ -216,6 +217,10 @@ class Problem:
     def bytes_per_slot(self) -> int:
         """Of lists, cells and forces of one replica in work."""
         return sum(math.prod(v) * element_dtype("Scratch", k, self.constants).itemsize for k, v in self._scratch_shapes(1).items())
+
+    def _room(self) -> int:
+        """For how many replicas in work the memory budget has room."""
+        return max(1, int(SCRATCH_SHARE * memory.budget(self.target)) // self.bytes_per_slot())
 
     def slots(self, replicas: int, kernel: str) -> int:
         """How many replicas are in work at once: what keeps the target busy, and memory has room for."""

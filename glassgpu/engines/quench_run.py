@@ -157,7 +157,6 @@ class QuenchRun:
         """Advance a copy of the state by at most so many tries of a step and keep it; which configurations are done, and their steps."""
         xp, problem, rows = self.target.xp, self.problem, self._rows()
         count, n, d = len(rows), problem.n, problem.d
-        slots = problem.slots(count, "run_quench")
         # A kernel, its argument struct, its steps in this chunk, and what it needs of scratch and state; one after another.
         shared = ("place", "reference")
         kernels: list[tuple[str, str, int, tuple[str, ...], tuple[str, ...]]] = [
@@ -168,7 +167,7 @@ class QuenchRun:
             kernels.insert(0, ("run_walk", "WalkArguments", steps, ("start", "first_force", "previous"), (*shared, "stiffest", "walk")))
         real = element_dtype("QuenchArguments", "force", problem.constants)
         while True:
-            state = {name: value.copy() for name, value in self.state.items()}
+            state, slots = {name: value.copy() for name, value in self.state.items()}, problem.slots(count, "run_quench")
             force, status, traces = xp.zeros((count, d, n), real), xp.zeros(count, np.int32), []
             for kernel, struct, steps, scratch, kept in kernels:
                 accepted, trace = xp.zeros(count, np.int32), xp.zeros((count, steps)) if self.keep_energies else None
@@ -206,12 +205,15 @@ class QuenchRun:
         self.largest_force[rows[moving]] = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
         return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
 
-    def _spare_memory(self, error: MemoryError) -> None:
+    def _spare_memory(self, error: Exception) -> None:
         """After memory did not suffice: fewer replicas in work; of a batch that has hardly begun, fewer configurations.
 
         Raises:
             OutOfMemory: it is one already.
+            The error itself, if it is of another kind.
         """
+        if not memory.is_exhausted(error):
+            raise error
         if self.tried:
             slots = self.problem.slots(len(self._rows()), "run_quench")
             self.problem.limit_slots(memory.smaller(slots, "quenches in work", error))
@@ -266,7 +268,7 @@ class QuenchRun:
                             if not self.state:
                                 self._start_batch()
                             done, steps = self._run_chunk(most)
-                        except MemoryError as error:
+                        except (MemoryError, RuntimeError) as error:
                             self._spare_memory(error)
                             continue
                         advance(int(done.sum()) - done_before)
@@ -283,7 +285,10 @@ class QuenchRun:
                         if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
                             self._save()
                             saved = time.monotonic()
-                    self._finish_batch()
+                    with memory.explained(
+                        "memory does not suffice for the positions that a batch ends with; free some, or give a smaller batch="
+                    ):
+                        self._finish_batch()
                 self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()

@@ -228,13 +228,16 @@ class Run(ABC):
         self._keys = self._keys_of(self._batch_rows())
         self.step = 0
 
-    def _spare_memory(self, error: MemoryError, steps: int) -> None:
+    def _spare_memory(self, error: Exception, steps: int) -> None:
         """After memory did not suffice for a chunk of ``steps``: fewer replicas in work and fewer samples; where a batch begins, a
         smaller one.
 
         Raises:
             OutOfMemory: it is one already.
+            The error itself, if it is of another kind.
         """
+        if not memory.is_exhausted(error):
+            raise error
         rows = len(self._batch_rows())
         slots, samples = self.problem.slots(rows, self.KERNEL), len(self.records.inside(self.step, steps))
         if self.state and samples > 1:
@@ -282,12 +285,9 @@ class Run(ABC):
         configuration = self._configuration()
         count = len(rows)
         inside, frames = self.records.inside(self.step, steps), self.hops.inside(self.step, steps)
-        slots = problem.slots(count, self.KERNEL)
-        common = {
-            "configuration": xp.asarray(configuration),
-            "key": xp.asarray(self._keys),
-        }
+        common = {"configuration": xp.asarray(configuration), "key": xp.asarray(self._keys)}
         while True:
+            slots = problem.slots(count, self.KERNEL)
             state = {name: value.copy() for name, value in self.state.items()}
             status, rebuilds = xp.zeros(count, np.int32), xp.zeros(count, np.int32)
             counts = {name: xp.zeros((count, *values.shape[1:]), np.int64) for name, values in self.counts.items()}
@@ -389,10 +389,13 @@ class Run(ABC):
                             if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
                                 self._save()
                                 saved = time.monotonic()
-                    except MemoryError as error:
+                    except (MemoryError, RuntimeError) as error:
                         self._spare_memory(error, steps)
                         continue
-                    self._finish_batch()
+                    with memory.explained(
+                        "memory does not suffice for the states that a batch ends with; free some, or give a smaller batch="
+                    ):
+                        self._finish_batch()
                 self._save()  # finished: the same call returns at once, until the caller deletes the file
         except KeyboardInterrupt:
             self._save()
