@@ -42,7 +42,7 @@ _default: contextvars.ContextVar[Executor | None] = contextvars.ContextVar("exec
 
 @contextlib.contextmanager
 def using(executor: Executor | None) -> Iterator[None]:
-    """Inside the block, calls that take ``executor=`` and are given none use this one.
+    """Inside the block, calls of this thread that take ``executor=`` and are given none use this one.
 
     ::
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -22,6 +23,7 @@ from killed_study import contents
 
 import glassgpu as gg
 from glassgpu.engines import checkpoint, quench_run, runs
+from glassgpu.engines.parts import folder_of_parts
 from glassgpu.errors import CheckpointMismatch, Interrupted, OutputBusy, StudyBusy
 from glassgpu.io import columns as io_columns
 from glassgpu.locks import alone, published
@@ -175,6 +177,20 @@ def test_parts_of_a_run_write_side_by_side(writers, undisturbed, often, tmp_path
     assert told
     assert writers.frames(tmp_path, nothing) == undisturbed["frames"]
     assert not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("call", ["quench", "md"])
+def test_parts_that_somebody_still_works_at(writers, call, tmp_path):
+    """Jobs of a call that was killed go on, and write what those of the same call do now."""
+    how = {"temperature": 1.0, "duration": 0.1, "seed": 3} if call == "md" else {}
+    path = tmp_path / "run.npz"
+    with ThreadPoolExecutor(2) as workers, contextlib.ExitStack() as orphans:
+        for first in range(4):
+            part = folder_of_parts(path) / f"{first}-{first + 1}.npz"
+            part.parent.mkdir(exist_ok=True)
+            orphans.enter_context(alone(part))
+        getattr(gg.simulate, call)(writers.system, writers.liquids, **how, executor=workers, batch=1, checkpoint=path, **writers.quiet)
+    assert path.exists() and not folder_of_parts(path).exists()
 
 
 HOLDS = """

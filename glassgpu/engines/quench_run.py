@@ -41,8 +41,8 @@ def _hash(snapshot: Snapshot) -> np.ndarray:
 
 
 class QuenchRun:
-    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole; ``before`` others of a larger
-    one."""
+    """One quench of all configurations, batch after batch, in chunks that are kept or repeated whole; or a part of a larger one,
+    ``before`` others."""
 
     RESULTS = ("places", "potential", "largest_force", "steps", "energies")  # of each configuration
 
@@ -63,9 +63,10 @@ class QuenchRun:
         checkpoint: Path | None = None,
         progress: Progress = True,
         elsewhere: Elsewhere | None = None,
-        before: int = 0,
+        before: int | None = None,
     ):
-        self.elsewhere, self.before, self.configurations_of_a_part = elsewhere, before, batch
+        self.elsewhere, self.configurations_of_a_part = elsewhere, batch
+        self.part, self.before = before is not None, before or 0
         self.system, self.snapshots, self.target = system, snapshots, target
         self.tolerance, self.most_steps, self.keep_energies, self.method = force_tolerance, most_steps, keep_energies, method
         self.precision = precision
@@ -241,8 +242,8 @@ class QuenchRun:
             self.state = {}
 
     def written(self) -> tuple[Path | None, ...]:
-        """The file that no other process may write to while this runs."""
-        return (self.checkpoint,)
+        """The file that no other process may write to while this runs. For its parts a quench holds it."""
+        return () if self.part else (self.checkpoint,)
 
     @by_one_process
     def run(self) -> None:
