@@ -22,6 +22,7 @@ from glassgpu.memory import WORKERS
 
 TRIES = 3  # of a task whose worker dies
 SECONDS_TO_END = 5.0  # that a worker is given
+SECONDS_BETWEEN_SIGNALS = 0.5
 GUARD = "workers import the script that started them, so put what it does under 'if __name__ == \"__main__\":'"
 
 
@@ -68,10 +69,12 @@ class Processes:
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         self._close()
-        if kind is not None:
+        while kind is not None and any(hand.is_alive() for hand in self._hands):
             for pid in self.pids():
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGINT)  # which saves what is under way
+                    os.kill(pid, signal.SIGINT)  # which saves what is under way; again to one that was not listening yet
+            for hand in self._hands:
+                hand.join(SECONDS_BETWEEN_SIGNALS / self.workers)
         self.shutdown()
 
     def submit(self, task: Callable, /, *arguments: Any) -> Future:

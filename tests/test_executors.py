@@ -1,28 +1,22 @@
-"""Work over many workers: the same bits, whatever the workers and whatever becomes of them (glassgpu/executors.py, engines/parts.py)."""
+"""Work over many workers: the same bits, whatever the workers and whatever becomes of them (glassgpu/engines/parts.py)."""
 
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import operator
 import os
 import signal
-import subprocess
 import sys
 import threading
-import time
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import pytest
+from in_this_process import InThisProcess
 
 import glassgpu as gg
 from glassgpu import dynamics, executors
-from glassgpu.engines import parts
+from glassgpu.engines import parts, runs
 from glassgpu.engines.runs import Run
-from glassgpu.executors import Processes, spread, using
+from glassgpu.executors import Processes, using
 from glassgpu.launch import Cpu
 from glassgpu.simulate import quench
 
@@ -54,20 +48,9 @@ def same(a, b):
     assert repr(sorted(a.attrs.items())) == repr(sorted(b.attrs.items()))
 
 
-class InThisProcess:
-    """Runs a task when it is given; counts them."""
-
-    def __init__(self):
-        self.given = []
-
-    def submit(self, task, *arguments):
-        self.given.append(arguments)
-        future: Future = Future()
-        try:
-            future.set_result(task(*arguments))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
+def stop(fraction):
+    if fraction > 0.3:
+        raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- the same bits
@@ -111,20 +94,6 @@ def test_dask(liquids, ensemble):
         with executors.dask_executor(cluster.scheduler_address) as workers:
             same(gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": kill}, executor=workers), ensemble)
         assert killed and killed[0] not in client.run(os.getpid).values()
-
-
-def test_dask_of_this_machine():
-    """Its processes end with it, and what else uses Dask, such as xarray, does not notice."""
-    pytest.importorskip("distributed")
-    import dask
-
-    before = set(multiprocessing.active_children())
-    with executors.dask_executor("local") as workers:
-        assert dask.config.get("scheduler", None) is None
-        assert dict(spread(operator.mul, [(k, k) for k in range(5)], workers)) == {k: k * k for k in range(5)}
-    assert set(multiprocessing.active_children()) <= before
-    with pytest.raises(gg.errors.InvalidInput, match="has been closed"):
-        workers.submit(operator.mul, 2, 2)
 
 
 @pytest.mark.parametrize("batch", [None, 1, 5, 50])
@@ -191,10 +160,6 @@ def test_workers_of_two_kinds(liquids, monkeypatch, tmp_path):
 def test_a_checkpoint_knows_where_it_was_run(liquids, monkeypatch, tmp_path):
     path = tmp_path / "run.npz"
 
-    def stop(fraction):
-        if fraction > 0.3:
-            raise KeyboardInterrupt
-
     with pytest.raises(gg.errors.Interrupted):
         gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, checkpoint=path, batch=4)
     with pytest.raises(gg.errors.CheckpointMismatch, match="begun in this process, by 'cpu'"):
@@ -242,6 +207,35 @@ def test_frames_are_written_by_workers(liquids, two, tmp_path):
         assert np.array_equal(here.p_hop(run), there.p_hop(run), equal_nan=True)
 
 
+def test_frames_of_parts_that_were_stopped(liquids, tmp_path, monkeypatch):
+    """Some parts are done, one is in its middle, others have not begun; also when workers are given whole configurations."""
+    monkeypatch.setattr(runs, "SECONDS_PER_CHECKPOINT", 0.0)
+    hops = dynamics.Hops(interval=0.2, half_window=2, threshold=0.05, squared_displacement=0.05)
+    how = {"temperature": 1.2, "duration": 4.0, "replicas": 2, "seed": 3, "hops": hops, "progress": False, "chunk": 100}
+    gg.simulate.md(*liquids, **how, frames=tmp_path / "here")
+    here = gg.io.open_frames(tmp_path / "here")
+    for batch in (1, 2):
+        chunks, whole = itertools.count(1), Run._run_chunk
+
+        def stops(self, steps, chunks=chunks, whole=whole):
+            whole(self, steps)
+            if next(chunks) == 11:  # of 8 in a batch
+                raise KeyboardInterrupt
+
+        path, frames = tmp_path / f"{batch}.npz", tmp_path / f"frames {batch}"
+        monkeypatch.setattr(Run, "_run_chunk", stops)
+        with pytest.raises(gg.errors.Interrupted):
+            gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=InThisProcess(), batch=batch)
+        monkeypatch.setattr(Run, "_run_chunk", whole)
+        assert 0 < gg.io.open_frames(frames).done.sum() < 4 * here.frames
+        gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=InThisProcess(), batch=batch)
+        there = gg.io.open_frames(frames)
+        assert (there.done == there.frames).all()
+        for run in range(4):
+            assert np.array_equal(here.unwrapped(run), there.unwrapped(run))
+            assert np.array_equal(here.p_hop(run), there.p_hop(run), equal_nan=True)
+
+
 def test_quenches_equilibration_columns_and_selection(liquids, two):
     system, starts = liquids
     here, there = (quench(system, starts, force_tolerance=1e-3, progress=False, **more) for more in ({}, {"executor": two, "batch": 1}))
@@ -272,14 +266,8 @@ def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch, late
     """What was done before an interruption is not run again, also by workers of another kind and number, or by none."""
     path = tmp_path / "run.npz"
 
-    class Stops(InThisProcess):
-        def submit(self, task, *arguments):
-            if len(self.given) == 5:
-                raise KeyboardInterrupt
-            return super().submit(task, *arguments)
-
     with pytest.raises(gg.errors.Interrupted, match=r"the same call continues from .*run\.npz\.parts"):
-        gg.isoconfigurational(*liquids, **OPTIONS, executor=Stops(), checkpoint=path)
+        gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(stop_after=5), checkpoint=path)
     assert len(list((tmp_path / "run.npz.parts").glob("*.npz"))) == 5
     steps = []
     whole = Run._run_chunk
@@ -293,19 +281,13 @@ def test_continues_from_its_parts(liquids, ensemble, tmp_path, monkeypatch, late
 
 
 def test_a_stage_whose_parts_are_of_other_kernels_begins_anew(liquids, ensemble, tmp_path, monkeypatch):
-    class Stops(InThisProcess):
-        def submit(self, task, *arguments):
-            if len(self.given) == 3:
-                raise KeyboardInterrupt
-            return super().submit(task, *arguments)
-
     def released(checkpoint):
         return {"propensity": gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=checkpoint).propensity}
 
     study = gg.Study(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("glassgpu.engines.runs.source_key", lambda: "of before")
-        with pytest.raises(gg.errors.Interrupted), using(Stops()):
+        with pytest.raises(gg.errors.Interrupted), using(InThisProcess(stop_after=3)):
             study.stage("released", released)
     assert list(tmp_path.rglob("*.parts/*.npz"))
     with using(InThisProcess()):
@@ -315,10 +297,6 @@ def test_a_stage_whose_parts_are_of_other_kernels_begins_anew(liquids, ensemble,
 
 def test_a_run_begun_here_goes_on_here(liquids, ensemble, tmp_path):
     path = tmp_path / "run.npz"
-
-    def stop(fraction):
-        if fraction > 0.3:
-            raise KeyboardInterrupt
 
     with pytest.raises(gg.errors.Interrupted):
         gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, checkpoint=path, batch=4)
@@ -346,180 +324,7 @@ def test_errors_of_workers_are_ours(liquids, two, tmp_path):
         gg.simulate.md(system, hot, thermostat=None, duration=1.0, progress=False, executor=two, batch=1)
 
 
-# ---------------------------------------------------------------- executors
-
-
-def squared(x):
-    return x * x
-
-
-def die(x):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def wait_and_tell(path):
-    path.write_text(str(os.getpid()))
-    time.sleep(60)
-
-
-def much(flag):
-    """A large result; the first worker that sends it dies on the way."""
-    if not flag.exists():
-        flag.touch()
-        threading.Thread(target=_die_sending, args=(threading.main_thread().ident,), daemon=True).start()
-    return bytes(50_000_000)
-
-
-def _die_sending(main):
-    while True:
-        frame = sys._current_frames()[main]
-        while frame:
-            if frame.f_code.co_name == "_send":
-                os.kill(os.getpid(), signal.SIGKILL)
-            frame = frame.f_back
-
-
-def own_share(_):
-    from glassgpu.launch import threads_available
-
-    return gg.memory.budget(), threads_available()
-
-
-def test_spread(two):
-    tasks = [(k,) for k in range(600)]  # more than are in flight
-    for executor in (None, two, InThisProcess()):
-        assert dict(spread(squared, iter(tasks), executor)) == {k: k * k for k in range(600)}
-    with ThreadPoolExecutor(2) as threads:
-        assert dict(spread(squared, tasks, threads)) == {k: k * k for k in range(600)}
-
-
-def test_work_inside_a_task_is_not_spread_again(two):
-    with using(two):
-        assert executors.chosen(None) is two
-        assert dict(spread(executors.chosen, [(None,)])) == {0: None}  # in the worker
-        with using(None):
-            assert dict(spread(executors.chosen, [(None,)])) == {0: None}
-    assert executors.chosen(None) is None
-
-
-def test_workers_divide_cores_and_memory(two):
-    from glassgpu.launch import threads_available
-
-    (memory, threads), *_ = [result for _, result in spread(own_share, [(0,)], two)]
-    assert threads == max(1, threads_available() // 2)
-    assert 0 < memory <= gg.memory.budget() * 0.75
-
-
-def test_a_task_that_kills_its_worker_again_and_again(two):
-    with pytest.raises(gg.errors.WorkerLost, match="died 3 times at one task"):
-        list(spread(die, [(0,)], two))
-    assert dict(spread(squared, [(3,)], two)) == {0: 9}  # the others, and its successor, live
-
-
-def test_a_worker_killed_while_it_sends(two, tmp_path):
-    """Half a result came through; a pool of ``concurrent.futures`` waits for the other half forever."""
-    before = two.lost
-    assert len(two.submit(much, tmp_path / "killed").result(timeout=100)) == 50_000_000
-    assert two.lost == before + 1
-
-
-def test_a_pool_that_cannot_replace_its_processes():
-    with (
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
-        pytest.raises(gg.errors.WorkerLost, match=r"executors\.Processes does"),
-    ):
-        list(spread(die, [(0,)], pool))
-
-
-def test_workers_end_with_their_parent(tmp_path):
-    """A parent that is killed cannot tell them."""
-    program = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "from test_executors import wait_and_tell\nfrom glassgpu.executors import Processes\n"
-        "if __name__ == '__main__':\n    Processes(1).submit(wait_and_tell, Path(sys.argv[1])).result()\n"
-    )
-    script, told = tmp_path / "script.py", tmp_path / "pid"
-    script.write_text(program)
-    parent = subprocess.Popen([sys.executable, script, told, os.path.dirname(__file__)])
-    deadline = time.monotonic() + 60
-    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    parent.kill()
-    parent.wait()
-    worker = int(told.read_text())
-    while time.monotonic() < deadline and _alive(worker):
-        time.sleep(0.05)
-    assert not _alive(worker)
-
-
-class Unpicklable(Exception):
-    def __init__(self, a, b):
-        super().__init__(a)
-
-
-def odd(what):
-    """What a task may do to its worker's answer."""
-    if what == "error":
-        raise Unpicklable(1, 2)
-    if what == "exit":
-        raise SystemExit(3)
-    if what == "nested":
-        Processes(1)
-    return {"lambda": lambda: 0, "generator": (k for k in range(3))}[what]
-
-
-@pytest.mark.parametrize(
-    ("what", "error"),
-    [
-        ("error", (RuntimeError, "Unpicklable in a worker: 1")),
-        ("exit", (SystemExit, "3")),
-        ("nested", (gg.errors.InvalidInput, "a worker process starts no others")),
-        ("lambda", (Exception, "pickle")),
-        ("generator", (Exception, "pickle")),
-    ],
-)
-def test_what_cannot_travel(two, what, error):
-    """Whatever it is, somebody waits for it, and the worker lives."""
-    with pytest.raises(error[0], match=error[1]):
-        two.submit(odd, what).result(timeout=60)
-    with pytest.raises(Exception, match=r"pickle|lambda"):
-        two.submit(squared, lambda: 0).result(timeout=60)
-    assert two.submit(squared, 3).result(timeout=60) == 9
-
-
-def test_a_worker_that_cannot_be_started(monkeypatch):
-    monkeypatch.setenv("GLASSGPU_THREADS", "nonsense")
-    with Processes(1) as workers, pytest.raises(gg.errors.InvalidInput, match="GLASSGPU_THREADS"):
-        workers.submit(squared, 3).result(timeout=60)
-
-
-def test_a_script_without_its_guard(tmp_path):
-    """Its workers run it again, instead of what they are given."""
-    (tmp_path / "script.py").write_text(
-        "from glassgpu.executors import Processes\nimport math\nprint(Processes(1).submit(math.sqrt, 4).result())\n"
-    )
-    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 1 and "WorkerLost" in done.stderr and "if __name__ ==" in done.stderr
-
-
-def _alive(pid):
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
-def test_slurm_jobs(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0.1)
-    submitit = pytest.importorskip("submitit")
-    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)  # for which it looks for the result of a job that died
-    jobs = executors._Jobs(submitit.LocalExecutor(tmp_path))
-    good, bad = jobs.submit(operator.mul, 3, 3), jobs.submit(os._exit, 1)  # not of this file, which a job does not find
-    assert good.result(timeout=100) == 9
-    with pytest.raises(gg.errors.WorkerLost, match=r"job .* failed"):
-        bad.result(timeout=100)
-    with pytest.raises(ZeroDivisionError):  # a task's own error
-        jobs.submit(operator.truediv, 1, 0).result(timeout=100)
+# ---------------------------------------------------------------- calls
 
 
 def test_bad_executors(liquids):
@@ -539,7 +344,7 @@ def test_bad_executors(liquids):
     closed = Processes(1)
     closed.shutdown()
     with pytest.raises(gg.errors.InvalidInput, match="shut down"):
-        closed.submit(squared, 1)
+        closed.submit(abs, 1)
 
 
 def test_ctrl_c_while_processes_work(liquids, tmp_path):
