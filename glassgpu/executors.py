@@ -22,7 +22,7 @@ from glassgpu.errors import DeviceMissing, InvalidInput, PackageMissing, WorkerL
 from glassgpu.names import explain_missing
 from glassgpu.processes import Processes, answered, opened
 
-__all__ = ["Executor", "Processes", "dask_executor", "slurm_executor", "spread", "using"]
+__all__ = ["DaskWorkers", "Executor", "Processes", "dask_executor", "slurm_executor", "spread", "using"]
 explain_missing(globals())
 
 PARTS = 32  # of a piece of work, about: decided by the work alone, so that any other number of workers finds them again

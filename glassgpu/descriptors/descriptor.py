@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassgpu import memory, validate
-from glassgpu.errors import InvalidInput, UnknownSpecies
+from glassgpu.errors import InvalidInput, SuspiciousInput, UnknownSpecies, warn_user
 from glassgpu.executors import Executor, blocks, chosen, spread
 from glassgpu.launch import Cpu, Cuda, target
 from glassgpu.systems.system import require_apart, require_box
@@ -152,6 +152,9 @@ class Descriptor(ABC):
 
         Raises:
             As ``check``.
+
+        Warns:
+            SuspiciousInput: a species that no particle is of: its columns are all alike.
         """
         for c, snapshot in enumerate(snapshots):
             try:
@@ -160,6 +163,13 @@ class Descriptor(ABC):
                 if len(snapshots) == 1:
                     raise
                 raise type(error)(f"configuration {c}: {error}") from error
+        absent = sorted(set(range(len(self.species))) - {int(k) for snapshot in snapshots for k in np.unique(snapshot.types)})
+        if absent:
+            warn_user(
+                f"no particle is of species {', '.join(self.species[k] for k in absent)}; the types 0, 1, ... are taken for {self.species}: "
+                "if they are others, give species=",
+                SuspiciousInput,
+            )
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise unless the descriptor is defined for the snapshot.
