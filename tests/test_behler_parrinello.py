@@ -239,6 +239,8 @@ def test_bad_snapshots(film):
 def test_a_species_that_is_not_there():
     """Of a file with two species the third is noted, not only found in a weight that is always 0."""
     system = gg.systems.kob_andersen(n=1300)
-    with pytest.warns(gg.errors.SuspiciousInput, match=r"no particle is of species L; the types 0, 1, \.\.\. are taken for \('S', 'M', 'L'\)"):
+    with pytest.warns(
+        gg.errors.SuspiciousInput, match=r"no particle is of species L; the types 0, 1, \.\.\. are taken for \('S', 'M', 'L'\)"
+    ):
         BehlerParrinello()(system.random_snapshot(seed=1))
     BehlerParrinello(species=system.species)(system.random_snapshot(seed=1))

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -207,6 +208,23 @@ def test_frames_are_written_by_workers(liquids, two, tmp_path):
         assert np.array_equal(here.p_hop(run), there.p_hop(run), equal_nan=True)
 
 
+class LastFirst:
+    """Runs tasks once there are so many, the last one first."""
+
+    def __init__(self, tasks):
+        self.tasks, self.given = tasks, []
+
+    def submit(self, task, *arguments):
+        self.given.append((Future(), task, arguments))
+        if len(self.given) == self.tasks:
+            for future, run, of in reversed(self.given):
+                try:
+                    future.set_result(run(*of))
+                except BaseException as error:
+                    future.set_exception(error)
+        return self.given[-1][0]
+
+
 def test_frames_of_parts_that_were_stopped(liquids, tmp_path, monkeypatch):
     """Some parts are done, one is in its middle, others have not begun; also when workers are given whole configurations."""
     monkeypatch.setattr(runs, "SECONDS_PER_CHECKPOINT", 0.0)
@@ -225,10 +243,10 @@ def test_frames_of_parts_that_were_stopped(liquids, tmp_path, monkeypatch):
         path, frames = tmp_path / f"{batch}.npz", tmp_path / f"frames {batch}"
         monkeypatch.setattr(Run, "_run_chunk", stops)
         with pytest.raises(gg.errors.Interrupted):
-            gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=InThisProcess(), batch=batch)
+            gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=LastFirst(4 // batch), batch=batch)
         monkeypatch.setattr(Run, "_run_chunk", whole)
         assert 0 < gg.io.open_frames(frames).done.sum() < 4 * here.frames
-        gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=InThisProcess(), batch=batch)
+        gg.simulate.md(*liquids, **how, frames=frames, checkpoint=path, executor=LastFirst(4 // batch), batch=batch)
         there = gg.io.open_frames(frames)
         assert (there.done == there.frames).all()
         for run in range(4):

@@ -19,6 +19,7 @@ from in_this_process import InThisProcess
 
 import glassgpu as gg
 from glassgpu import executors
+from glassgpu.engines.parts import Elsewhere
 from glassgpu.executors import Processes, spread, using
 
 
@@ -67,6 +68,12 @@ def deaf(path):
     time.sleep(60)
 
 
+def begin_and_sleep(path):
+    path.touch()
+    time.sleep(0.3)
+    return 1
+
+
 def own_share(_):
     from glassgpu.launch import threads_available
 
@@ -95,6 +102,8 @@ def test_workers_divide_cores_and_memory(two):
 
     (memory, threads), *_ = [result for _, result in spread(own_share, [(0,)], two)]
     assert threads == max(1, threads_available() // 2)
+    with ThreadPoolExecutor(4) as pool:
+        assert Elsewhere.of(pool, "cpu", None).threads == max(1, threads_available() // 4)
     assert 0 < memory <= gg.memory.budget() * 0.75
 
 
@@ -188,6 +197,14 @@ def test_what_cannot_travel(two, what, error):
     with pytest.raises(Exception, match=r"pickle|lambda"):
         two.submit(squared, lambda: 0).result(timeout=60)
     assert two.submit(squared, 3).result(timeout=60) == 9
+
+
+def test_what_has_not_begun_is_cancelled(tmp_path):
+    with Processes(1) as workers:
+        under_way, waiting = workers.submit(begin_and_sleep, tmp_path / "began"), workers.submit(squared, 3)
+        while not (tmp_path / "began").exists():
+            time.sleep(0.02)
+    assert under_way.result() == 1 and waiting.cancelled()
 
 
 def test_a_worker_that_cannot_be_started(monkeypatch):
