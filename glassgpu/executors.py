@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -115,6 +115,10 @@ def spread(function: Callable[..., Any], tasks: Iterable[tuple], executor: Execu
                 yield from _finished(pending)
         while pending:
             yield from _finished(pending)
+    except CancelledError as error:
+        raise WorkerLost(
+            f"{type(executor).__name__} was shut down before all tasks were done; what was kept in files is not lost"
+        ) from error
     except Exception as error:
         if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":  # Dask's
             raise
@@ -127,12 +131,17 @@ def spread(function: Callable[..., Any], tasks: Iterable[tuple], executor: Execu
             future.cancel()
 
 
-def _finished(pending: dict[Future, int]) -> list[tuple[int, Any]]:
-    """What has finished by now, at least one; waits in short pieces, in which Ctrl-C is heard on every system."""
+def _finished(pending: dict[Future, int]) -> Iterator[tuple[int, Any]]:
+    """What has finished by now, at least one, failures last; waits in short pieces, in which Ctrl-C is heard on every system."""
     done: set[Future] = set()
     while not done:
         done, _ = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
-    return [(pending.pop(future), future.result()) for future in done]
+    for future in sorted(done, key=_has_failed):
+        yield pending.pop(future), future.result()
+
+
+def _has_failed(future: Future) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -198,6 +207,8 @@ def dask_executor(address: str) -> DaskWorkers:
             cluster = LocalCluster(n_workers=threads_available(), threads_per_worker=1, dashboard_address=None)
         client = Client(address if cluster is None else cluster, timeout="20s", set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
+        if cluster is not None:
+            cluster.close()
         raise DeviceMissing(f"no Dask scheduler at {address!r} ({error}); start one by 'dask scheduler', or give 'local'") from error
     return DaskWorkers(client, cluster)
 

@@ -30,7 +30,7 @@ class Processes:
     """Worker processes of this machine, started afresh (``spawn``), each replaced when it dies.
 
     A worker that is killed loses the task it was at, which is run again, from its checkpoint where it keeps one; the others do not
-    notice. The cores and the memory budget of this process are divided among the workers. A script that uses them needs
+    notice. The cores that kernels use and this machine's memory budget are divided among the workers. A script that uses them needs
     ``if __name__ == "__main__":`` around what it does, because workers import it.
 
     Args:
@@ -102,12 +102,14 @@ class Processes:
         with self._changed:
             self._open = False
             while self._tasks:
-                self._tasks.popleft()[0].cancel()
+                future = self._tasks.popleft()[0]
+                if future.cancel():
+                    future.set_running_or_notify_cancel()  # those who wait for it are not told before
             self._changed.notify_all()
 
     def pids(self) -> list[int]:
         """Process numbers of the workers that are running; they are started with their first tasks."""
-        return [process.pid for process, _ in list(self._processes.values())]
+        return [process.pid for process, _ in list(self._processes.values()) if process.is_alive()]
 
     def _work(self, k: int) -> None:
         """One thread for each worker process: hands it one task after another."""
@@ -131,8 +133,8 @@ class Processes:
 
     def _asked(self, k: int, message: bytes) -> Any:
         """What a worker makes of a task; one that dies at it is replaced."""
-        for _ in range(TRIES):
-            if not self._open:
+        for tried in range(TRIES):
+            if tried and not self._open:
                 raise WorkerLost("these Processes were shut down before the task was done; what it kept in files is not lost")
             process, pipe = self._processes.get(k) or self._start(k)
             try:

@@ -47,5 +47,5 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+    if pressed and callable(before):
+        before(signal.SIGINT, None)  # which raises KeyboardInterrupt, unless somebody has set another; ignored it stays ignored

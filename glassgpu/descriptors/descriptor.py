@@ -152,9 +152,6 @@ class Descriptor(ABC):
 
         Raises:
             As ``check``.
-
-        Warns:
-            SuspiciousInput: a species that no particle is of: its columns are all alike.
         """
         for c, snapshot in enumerate(snapshots):
             try:
@@ -163,11 +160,15 @@ class Descriptor(ABC):
                 if len(snapshots) == 1:
                     raise
                 raise type(error)(f"configuration {c}: {error}") from error
-        absent = sorted(set(range(len(self.species))) - {int(k) for snapshot in snapshots for k in np.unique(snapshot.types)})
+
+    def note_absent(self, snapshots: Sequence[Snapshot]) -> None:
+        """Warn of species that no particle is of, whose columns are all alike: the snapshots may be of another system."""
+        there = {int(k) for snapshot in snapshots for k in np.unique(snapshot.types)}
+        absent = [name for k, name in enumerate(self.species) if k not in there]
         if absent:
             warn_user(
-                f"no particle is of species {', '.join(self.species[k] for k in absent)}; the types 0, 1, ... are taken for {self.species}: "
-                "if they are others, give species=",
+                f"no particle is of species {', '.join(absent)}; the types 0, 1, ... are taken for {self.species}: if they are others, give "
+                "species=",
                 SuspiciousInput,
             )
 
@@ -198,10 +199,14 @@ class Descriptor(ABC):
 
         Raises:
             BoxTooSmall, UnknownSpecies, ParticlesOverlap, InvalidInput, DeviceMissing, CompilerMissing
+
+        Warns:
+            SuspiciousInput: no particle is of a species.
         """
         import xarray
 
         snapshots, many = as_snapshots(snapshot)
+        self.note_absent(snapshots)
         data = xarray.DataArray(
             self._spread(snapshots, chosen(executor)),
             dims=("configuration", "particle", "feature"),

@@ -63,7 +63,7 @@ def differences(found: str, wanted: str) -> str:
 
 
 def checkpoint_path(checkpoint: Any) -> Path | None:
-    """What users give as ``checkpoint=``, as a path.
+    """What users give as ``checkpoint=``, as a path that means the same to workers that stand elsewhere.
 
     Raises:
         InvalidInput: neither a path nor None.
@@ -72,7 +72,7 @@ def checkpoint_path(checkpoint: Any) -> Path | None:
         return None
     if not isinstance(checkpoint, (str, os.PathLike)):
         raise InvalidInput(f"checkpoint={checkpoint!r}: give the path of a file, such as 'run.npz', or None")
-    return Path(checkpoint)
+    return Path(checkpoint).absolute() if os.fspath(checkpoint) else Path()
 
 
 def writable(path: Path) -> Path:

@@ -78,13 +78,30 @@ def in_parts(run: Run | QuenchRun, begun: bool, done: bool) -> Elsewhere | None:
         return None
     if begun:
         if run.elsewhere and run.elsewhere.backend not in ("auto", run.target.name):
-            raise CheckpointMismatch(
-                f"{path} was begun in this process, by {run.target.name!r}: leave executor= out, or remove it to start anew"
-            )
+            raise _begun_whole(run, run.target.name)
         return None
     before = path is not None and folder_of_parts(path).exists()
     threads = getattr(run.target, "threads", None) if run.target.name == "cpu" else None
     return run.elsewhere or (Elsewhere(None, run.target.name, threads) if before else None)
+
+
+def resumed(run: Run | QuenchRun, kind: dict[str, Any], done: bool) -> None:
+    """Note on what kind of machine what a checkpoint holds was run, unless it is done to be gone on with here.
+
+    Raises:
+        CheckpointMismatch: on another kind.
+    """
+    if not done and run.elsewhere and kind["name"] != run.target.name:
+        raise _begun_whole(run, kind["name"])
+    if not done:
+        note_where(run, kind, f"what {run.checkpoint} holds")
+    run.ran_on = SimpleNamespace(**kind)
+
+
+def _begun_whole(run: Run | QuenchRun, backend: str) -> CheckpointMismatch:
+    return CheckpointMismatch(
+        f"{run.checkpoint} was begun in this process, by {backend!r}: leave executor= out, or remove it to start anew"
+    )
 
 
 def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
@@ -98,11 +115,7 @@ def run_parts(run: Run, elsewhere: Elsewhere, batch: int | None) -> None:
         given = (run.problem.system, run.snapshots[mine], _plan_of(plan, mine))
         return type(run), given, how, elsewhere.backend, elsewhere.threads, store and store.description
 
-    begun = False
-    for (first, last), (kind, rebuilds, found) in _collected(_run_part, task, parts, elsewhere, run, "runs"):
-        if begun:
-            note_where(run, kind, f"part {first} to {last}")
-        run.ran_on, begun = SimpleNamespace(**kind), True
+    for (first, last), (rebuilds, found) in _collected(_run_part, task, parts, elsewhere, run, "runs"):
         run.rebuilds += rebuilds
         _take(run, found, slice(first, last), _configurations(first, last, plan.replicas))
 
@@ -141,11 +154,14 @@ def _collected(
     run: Run | QuenchRun,
     unit: str,
 ) -> Iterator[tuple[tuple[int, int], Any]]:
-    """Each part and what a worker made of it, as they come, with a bar."""
+    """Each part and what a worker made of it, as they come, with a bar; ``function`` returns where it ran beside it."""
     done, total = 0, parts[-1][1]
     try:
         with bar(total, unit, run.progress) as advance:
-            for k, found in spread(function, (task(*part) for part in parts), elsewhere.executor):
+            for k, (kind, found) in spread(function, (task(*part) for part in parts), elsewhere.executor):
+                if done:
+                    note_where(run, kind, f"part {parts[k][0]} to {parts[k][1]}")
+                run.ran_on = SimpleNamespace(**kind)
                 yield parts[k], found
                 done += parts[k][1] - parts[k][0]
                 advance(parts[k][1] - parts[k][0])
@@ -160,7 +176,7 @@ def _kept(checkpoint: Path | None, first: int, last: int) -> Path | None:
     return folder_of_parts(checkpoint) / f"{first}-{last}.npz" if checkpoint else None
 
 
-def note_where(run: Run, kind: dict[str, Any], what: str) -> None:
+def note_where(run: Run | QuenchRun, kind: dict[str, Any], what: str) -> None:
     """Note on what kind of machine (``launch.Cpu.kind``) a run was, or a part of it, for provenance.
 
     Raises:
@@ -194,8 +210,8 @@ def _plan_of(plan: Any, mine: slice) -> Any:
 
 def _run_part(
     engine: type[Run], given: tuple, how: dict[str, Any], backend: str, threads: int | None, store: dict[str, Any] | None
-) -> tuple[dict[str, Any], int, dict[str, np.ndarray]]:
-    """A task: where it ran, list builds, and the results of the part."""
+) -> tuple[dict[str, Any], tuple[int, dict[str, np.ndarray]]]:
+    """A task: where it ran; list builds and the results of the part."""
     system, snapshots, plan = given
     run = engine(system, snapshots, plan, _place(backend, threads), **how)
     if store:
@@ -203,15 +219,17 @@ def _run_part(
 
         run.hops.writer = FrameWriter.of_part(store, run.before)
     run.run()
-    return vars(run.ran_on), run.rebuilds, run.results()
+    return vars(run.ran_on), (run.rebuilds, run.results())
 
 
-def _quench_part(engine: type[QuenchRun], given: tuple, how: dict[str, Any], backend: str, threads: int | None) -> dict[str, list]:
-    """A task: what was found of each configuration, by name."""
+def _quench_part(
+    engine: type[QuenchRun], given: tuple, how: dict[str, Any], backend: str, threads: int | None
+) -> tuple[dict[str, Any], dict[str, list]]:
+    """A task: where it ran, and what was found of each configuration, by name."""
     system, snapshots, *rest = given
     run = engine(system, snapshots, _place(backend, threads), *rest, **how)
     run.run()
-    return {name: list(getattr(run, name)) for name in run.RESULTS}
+    return vars(run.ran_on), {name: list(getattr(run, name)) for name in run.RESULTS}
 
 
 def _place(backend: str, threads: int | None) -> Cpu | Cuda:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from glassgpu import __version__, memory
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
-from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts
+from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts, resumed
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
 from glassgpu.errors import Interrupted, NotConverged, OutOfMemory, SimulationFailed
@@ -68,6 +70,7 @@ class QuenchRun:
         self.elsewhere, self.configurations_of_a_part = elsewhere, batch
         self.part, self.before = before is not None, before or 0
         self.system, self.snapshots, self.target = system, snapshots, target
+        self.ran_on = SimpleNamespace(**target.kind())
         self.tolerance, self.most_steps, self.keep_energies, self.method = force_tolerance, most_steps, keep_energies, method
         self.precision = precision
         n, d = snapshots[0].positions.shape
@@ -80,7 +83,7 @@ class QuenchRun:
         self.progress = progress
         self.checkpoint = checkpoints.writable(checkpoint) if checkpoint else None
         self.key = checkpoints.fingerprint(
-            what=("quench", force_tolerance, most_steps, keep_energies, method, precision),
+            what=("quench", force_tolerance, keep_energies, method, precision),
             code=(__version__, source_key()),
             **system.physics(),
             snapshots=np.array([_hash(s) for s in snapshots]),
@@ -108,13 +111,15 @@ class QuenchRun:
             state = {f"state_{name}": self.target.to_numpy(value) for name, value in self.state.items()}
             arrays = {name: np.array(getattr(self, name)) for name in ("first", "tried", "places", "potential", "largest_force", "steps")}
             energies = {"lengths": np.array([len(e) for e in self.energies]), "energies": np.concatenate(self.energies)}
-            checkpoints.save(self.checkpoint, self.key, {**arrays, **energies, **state})
+            where = {"ran_on": np.array(json.dumps(vars(self.ran_on)))}
+            checkpoints.save(self.checkpoint, self.key, {**arrays, **energies, **where, **state})
 
     def _restore(self) -> None:
         found = checkpoints.load(self.checkpoint, self.key) if self.checkpoint else None
         if found is None:
             return
         self.first, self.tried = int(found["first"]), int(found["tried"])
+        resumed(self, json.loads(str(found["ran_on"])), done=self.first >= len(self.snapshots))
         self.places = list(found["places"])
         for name in ("potential", "largest_force", "steps"):
             setattr(self, name, found[name])
@@ -197,13 +202,14 @@ class QuenchRun:
             row: np.concatenate([self.energies[row], *(trace[k, : taken[k]] for taken, trace in energies)])
             for k, row in enumerate(rows.tolist())
         }
+        moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
+        largest = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
         with uninterrupted():
             self.state = state
             self.tried += most
+            self.largest_force[rows[moving]] = largest
             for row, of_row in longer.items():
                 self.energies[row] = of_row
-        moving = np.flatnonzero(force_host.any(axis=(1, 2)))  # one that was done before this chunk wrote no force
-        self.largest_force[rows[moving]] = np.sqrt((force_host[moving].astype(float) ** 2).sum(axis=1).max(axis=1))
         return self.target.to_numpy(state["descent"])[:, DONE] == 1, self._steps()
 
     def _spare_memory(self, error: Exception) -> None:

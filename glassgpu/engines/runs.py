@@ -22,7 +22,7 @@ from glassgpu import __version__, memory, validate
 from glassgpu.compile import source_key
 from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.hop_records import HopRecords
-from glassgpu.engines.parts import Elsewhere, in_parts, note_where, remove_parts, run_parts
+from glassgpu.engines.parts import Elsewhere, in_parts, remove_parts, resumed, run_parts
 from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
@@ -199,10 +199,7 @@ class Run(ABC):
         if found is None:
             return
         self.first_row, self.step, self.rebuilds = (int(v) for v in found["at"])
-        kind = json.loads(str(found["ran_on"]))
-        if self.first_row < self.mine.stop:
-            note_where(self, kind, f"what {self.checkpoint} holds")
-        self.ran_on = SimpleNamespace(**kind)
+        resumed(self, json.loads(str(found["ran_on"])), done=self.first_row >= self.mine.stop)
         for name, values in self.results().items():
             values[...] = found[name]
         self.state = {name[6:]: self.target.xp.asarray(value) for name, value in found.items() if name.startswith("state_")}
@@ -229,8 +226,8 @@ class Run(ABC):
         self.step = 0
 
     def _spare_memory(self, error: Exception, steps: int) -> None:
-        """After memory did not suffice for a chunk of ``steps``: fewer replicas in work and fewer samples; where a batch begins, a
-        smaller one.
+        """After memory did not suffice for a chunk of ``steps``: fewer replicas in work, and fewer samples and frames; where a batch
+        begins, a smaller one.
 
         Raises:
             OutOfMemory: it is one already.
@@ -239,15 +236,22 @@ class Run(ABC):
         if not memory.is_exhausted(error):
             raise error
         rows = len(self._batch_rows())
-        slots, samples = self.problem.slots(rows, self.KERNEL), len(self.records.inside(self.step, steps))
-        if self.state and samples > 1:
-            fewer = samples // 2 if slots > 1 else memory.smaller(samples, "samples in a chunk", error)
-            self.chunk_bytes = fewer * self.records.bytes_per_sample(rows)
-        else:
-            self.chunk_bytes //= 2  # of frames
-        if self.state and (slots > 1 or (self.step and samples < 2)):
+        slots = self.problem.slots(rows, self.KERNEL)
+        kept = {
+            "samples": (len(self.records.inside(self.step, steps)), self.records.bytes_per_sample(rows)),
+            "frames": (len(self.hops.inside(self.step, steps)), self.hops.bytes_per_frame(rows)),
+        }
+        several = {what: number for what, (number, size) in kept.items() if size and number > 1 and self.state}
+        if several:
+            self.chunk_bytes = min(self.chunk_bytes, sum(number * size for number, size in kept.values())) // 2
+        if self.state and slots > 1:
             self.problem.limit_slots(memory.smaller(slots, "replicas in work", error))
-        elif not self.state or samples < 2:
+        elif several:
+            what = max(several, key=several.__getitem__)
+            memory.smaller(several[what], f"{what} in a chunk", error)  # tells of it
+        elif self.state and self.step:
+            memory.smaller(1, "replicas in work", error)
+        else:
             self.batch, self.state = memory.smaller(rows, "replicas in a batch", error), {}
 
     def _finish_batch(self) -> None:

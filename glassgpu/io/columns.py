@@ -66,6 +66,9 @@ def write_columns(
         OutputBusy: another call writes to the store.
         BoxTooSmall, UnknownSpecies, InvalidInput, ParticlesOverlap: before anything is computed.
         Interrupted: the user stopped it; what is done is kept.
+
+    Warns:
+        SuspiciousInput: no particle is of a species.
     """
     if not isinstance(descriptor, Descriptor):
         raise InvalidInput(f"descriptor={descriptor!r}: give a descriptor, such as glassgpu.descriptors.BehlerParrinello()")
@@ -75,6 +78,7 @@ def write_columns(
         raise InvalidInput(f"path={path!r}: give the name of a folder")
     snapshots, _ = as_snapshots(snapshots)
     descriptor.check_all(snapshots)
+    descriptor.note_absent(snapshots)
     target = Path(path).resolve()
     keys = np.array([_key(s) for s in snapshots], np.uint64)
     group = _store(target, descriptor, len(snapshots), snapshots[0].n, precision)
@@ -105,15 +109,15 @@ def opened_columns(path: str | os.PathLike) -> tuple[Any, str]:
     if identity is None:
         raise FileFormatError(f"{path} is not there, or holds no columns that glassgpu.io.write_columns wrote; check the path")
     try:
-        group = open_store(path)
+        group = open_store(path, whole=("snapshot",))
         (name,) = set(group.attrs[MARK]) - {"feature", "snapshot"}
         keys = _keys_done(Path(path), group, name)
-        columns = group[name]
+        missing = np.flatnonzero(keys == 0)
+        columns = group[name] if len(missing) else open_store(path)[name]  # which is then as large on disk as it says
         if columns.ndim != 3 or columns.shape[0] != len(keys):
             raise FileFormatError(f"{name} is {columns.shape}, of {len(keys)} configurations")
     except (GlassGPUError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path} is damaged: {error}; remove it to compute the columns again") from error
-    missing = np.flatnonzero(keys == 0)
     if len(missing):
         raise FileFormatError(f"{path}: {len(missing)} configurations are not done, the first is {missing[0]}; call write_columns again")
     return columns, fingerprint(store=identity, snapshots=keys)
@@ -135,7 +139,9 @@ def _write_block(path: Path, descriptor: Descriptor, snapshots: list[Snapshot], 
                 _write_block(path, descriptor, [snapshot], places[k : k + 1], keys[k : k + 1])
             except GlassGPUError as error:
                 errors.append(type(error)(f"configuration {places[k]}: {error}"))
-        raise errors[0] from None
+        if errors:
+            raise errors[0] from None
+        return len(snapshots)
     group: Any = zarr.open_group(path, mode="r+")
     name = type(descriptor).__name__
     try:
@@ -172,7 +178,7 @@ def _store(path: Path, descriptor: Descriptor, configurations: int, n: int, prec
 def _check_store(path: Path, name: str, shape: tuple[int, int, int], precision: str) -> None:
     """That the arrays of an existing store are what ``_make_store`` makes."""
     try:
-        group = open_store(path)
+        group = open_store(path, whole=())  # an empty store claims more than it holds
         wanted = {"snapshot": (shape[:1], (1,), "u8"), name: (shape, (1, *shape[1:]), "f8" if precision == "double" else "f4")}
         for key, (whole, chunk, kind) in wanted.items():
             found = group[key]
@@ -214,11 +220,12 @@ def _make_store(path: Path, descriptor: Descriptor, shape: tuple[int, int, int],
 
 def _keys_done(path: Path, group: Any, name: str) -> np.ndarray:
     """Hashes of the configurations that a store holds, 0 for those that it does not hold or has lost."""
-    keys = np.zeros(group["snapshot"].shape, np.uint64)
+    kept = group["snapshot"]
+    keys = np.zeros(kept.shape, np.uint64)
     for c in range(len(keys)):
         if (path / name / "c" / str(c) / "0" / "0").exists():
             with contextlib.suppress(Exception):  # a damaged chunk of hashes can raise nearly anything
-                keys[c] = group["snapshot"][c]
+                keys[c] = kept[c]
     return keys
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ FORMAT_2_CODECS = {
 }  # fmt: skip
 
 
-def open_store(path: str | os.PathLike) -> Any:
+def open_store(path: str | os.PathLike, whole: Collection[str] | None = None) -> Any:
     """A store's group, to be read.
 
-    Arrays at its top claim no more memory, in whole or in one chunk, than their files can hold.
+    Args:
+        path: of the store.
+        whole: which arrays at its top will be read as a whole, and so may claim no more memory, in whole or in one chunk, than the files
+            can hold; None: all of them.
 
     Raises:
         FileFormatError: missing, no Zarr store, damaged; the message does not name the path.
@@ -42,7 +46,7 @@ def open_store(path: str | os.PathLike) -> Any:
         ):  # one after another: zarr itself opens all at once, and tells of the others' errors on the terminal
             if (child / "zarr.json").exists() or (child / ".zarray").exists():
                 node = group[child.name]
-                if isinstance(node, zarr.Array):
+                if isinstance(node, zarr.Array) and (whole is None or child.name in whole):
                     _check_size(child.name, node, len(files), sum(files))
     except GlassGPUError:
         raise

@@ -90,7 +90,7 @@ def moments_of_columns(
     key = files.fingerprint(columns=origin, y=targets, rows=taken, parts=number, version=__version__) if path else ""
     with alone(files.writable(path) if path else None):
         found = _kept(path, key, shape[-1])
-        tasks = {k: (columns, a, targets[a:b], taken[a:b]) for k, (a, b) in enumerate(ends) if k not in found}
+        tasks = {k: (opened, a, targets[a:b], taken[a:b]) for k, (a, b) in enumerate(ends) if k not in found}
         saved, order = time.monotonic(), list(tasks)
         already = sum(ends[k][1] - ends[k][0] for k in found)
         try:
@@ -129,9 +129,8 @@ def _kept(path: Path | None, key: str, features: int) -> dict[int, Moments]:
         raise FileFormatError(f"{path} is damaged ({error}); delete it to start anew") from error
 
 
-def _moments_of_part(columns: Any, first: int, targets: np.ndarray, taken: np.ndarray) -> Moments:
+def _moments_of_part(array: Any, first: int, targets: np.ndarray, taken: np.ndarray) -> Moments:
     """Of consecutive configurations or rows from number ``first`` on."""
-    array, _ = _opened(columns)
     total: Moments | None = None
     for at in _pieces(targets.shape[:-1]):
         mine = taken[at]
@@ -156,7 +155,7 @@ def _opened(columns: Any) -> tuple[Any, str | None]:
     if isinstance(columns, (str, os.PathLike)):
         from glassgpu.io.columns import opened_columns  # which looks at descriptors
 
-        return opened_columns(columns)
+        return opened_columns(Path(columns).absolute())  # workers may stand elsewhere
     return columns if hasattr(columns, "shape") else np.asarray(columns), None
 
 
