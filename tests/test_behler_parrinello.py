@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
+from in_this_process import InThisProcess
 
 import glassgpu as gg
 from benchmarks.peers.dscribe_acsf import Acsf
@@ -240,4 +241,6 @@ def test_a_species_that_is_not_there():
         gg.errors.SuspiciousInput, match=r"no particle is of species L; the types 0, 1, \.\.\. are taken for \('S', 'M', 'L'\)"
     ):
         BehlerParrinello()(system.random_snapshot(seed=1))
-    BehlerParrinello(species=system.species)(system.random_snapshot(seed=1))
+    mixed = system.random_snapshot(seed=1)
+    one = gg.Snapshot(mixed.positions, np.zeros(1300, int), mixed.box)
+    BehlerParrinello(species=system.species)([mixed, one], executor=InThisProcess())  # it is somewhere

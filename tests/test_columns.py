@@ -18,6 +18,7 @@ import xarray
 import glassgpu as gg
 from glassgpu import executors
 from glassgpu.descriptors import JBB, SLO, BehlerParrinello
+from glassgpu.errors import FileFormatError, Interrupted, OutOfMemory
 from glassgpu.io import columns as io_columns
 from glassgpu.io import open_dataset, write_columns
 
@@ -159,6 +160,38 @@ def test_the_slower_of_two_leaves_the_others_store(film, films, tmp_path, monkey
     told = []
     write_columns(path, describe, films, progress=told.append)
     assert told == [] and np.array_equal(open_dataset(path).SLO, describe(films))
+
+
+def test_a_store_larger_than_it_begins(tmp_path, monkeypatch):
+    """An empty store of 700 MB is not one that lies about its size."""
+    monkeypatch.setattr(io_columns, "BLOCK_BYTES", 1)
+    system = gg.systems.kob_andersen(n=4096)
+    describe, snapshots = gg.descriptors.ShellExpansion(generations=2), [system.random_snapshot(seed=1)] * 60
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    for done in (0, 1):
+        with pytest.raises(Interrupted, match=f"stopped after {done} of 60 configurations"):
+            write_columns(tmp_path / "x", describe, snapshots, progress=stop)
+    with pytest.raises(FileFormatError, match=r"5\d configurations are not done"):
+        gg.models.moments_of_columns(tmp_path / "x", np.zeros((60, 4096)))
+
+
+def test_blocks_that_memory_does_not_hold(film, films, tmp_path, two_at_a_time, monkeypatch):
+    """Each configuration of such a block is computed alone."""
+    describe = SLO(film[0], r_max=8.0)
+    whole = SLO.compute_all
+
+    def scarce(self, snapshots):
+        if len(snapshots) > 1:
+            raise OutOfMemory("for two")
+        return whole(self, snapshots)
+
+    monkeypatch.setattr(SLO, "compute_all", scarce)
+    path = write_columns(tmp_path / "slo", describe, films, progress=False)
+    monkeypatch.undo()
+    assert np.array_equal(open_dataset(path).SLO, describe(films))
 
 
 def test_other_columns_are_refused(film, films, tmp_path):

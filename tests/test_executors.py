@@ -16,6 +16,7 @@ from in_this_process import InThisProcess
 import glassgpu as gg
 from glassgpu import dynamics, executors
 from glassgpu.engines import parts, runs
+from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.engines.runs import Run
 from glassgpu.executors import Processes, using
 from glassgpu.launch import Cpu
@@ -153,7 +154,11 @@ def test_workers_of_two_kinds(liquids, monkeypatch, tmp_path):
     monkeypatch.setattr(Cpu, "kind", lambda self: next(seen))
     with pytest.warns(UserWarning, match="another kind of processor"):
         gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), batch=32)
+    with pytest.warns(UserWarning, match="another kind of processor"):
+        quench(*liquids, force_tolerance=1e-3, progress=False, executor=InThisProcess(), batch=1)
     kinds[1]["name"] = "cuda"
+    with pytest.raises(gg.errors.CheckpointMismatch, match=r"part 1 to 2 was run by 'c.*' and the rest by 'c.*whose numbers differ"):
+        quench(*liquids, force_tolerance=1e-3, progress=False, executor=InThisProcess(), batch=1)
     with pytest.raises(gg.errors.CheckpointMismatch, match=r"part \d+ to \d+ was run by 'c.*' and the rest by 'c.*whose numbers differ"):
         gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), batch=32)
 
@@ -169,6 +174,8 @@ def test_a_checkpoint_knows_where_it_was_run(liquids, monkeypatch, tmp_path):
         patch.setattr(Cpu, "name", "other")
         with pytest.raises(gg.errors.CheckpointMismatch, match="was run by 'cpu' and the rest by 'other'"):
             gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4)
+        with pytest.raises(gg.errors.CheckpointMismatch, match="begun in this process, by 'cpu': leave executor= out"):
+            gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4, executor=InThisProcess())
     gg.isoconfigurational(*liquids, **OPTIONS, checkpoint=path, batch=4)
     with monkeypatch.context() as patch:
         patch.setattr(Cpu, "name", "other")
@@ -323,14 +330,26 @@ def test_a_run_begun_here_goes_on_here(liquids, ensemble, tmp_path):
     assert not counting.given
 
 
-def test_a_quench_continues_from_its_parts(liquids, tmp_path):
+def test_a_quench_continues_from_its_parts(liquids, tmp_path, monkeypatch):
     system, starts = liquids
-    first = InThisProcess()
+    path, chunks, whole = tmp_path / "q.npz", [], QuenchRun._run_chunk
     how = {"force_tolerance": 1e-3, "progress": False, "batch": 1}
-    found = quench(system, starts, **how, executor=first, checkpoint=tmp_path / "q.npz")
-    again = quench(system, starts, **how, executor=InThisProcess(), checkpoint=tmp_path / "q.npz")
-    assert len(first.given) == 2 and np.array_equal(found.potential, again.potential)
+    plain = quench(system, starts, **how)
+    with pytest.raises(gg.errors.Interrupted, match=r"stopped after 0 of 2 quenches; the same call continues from .*q\.npz\.parts"):
+        quench(system, starts, **how, executor=InThisProcess(stop_after=1), checkpoint=path)
+    monkeypatch.setattr(QuenchRun, "_run_chunk", lambda self, most: (chunks.append(self.before), whole(self, most))[1])
+    again = quench(system, starts, **how, executor=InThisProcess(), checkpoint=path)
+    assert set(chunks) == {1} and np.array_equal(plain.potential, again.potential)
     assert not (tmp_path / "q.npz.parts").exists()
+
+
+def test_workers_that_stand_elsewhere(liquids, two, tmp_path, monkeypatch):
+    """A relative checkpoint is where the caller stands."""
+    assert two.submit(os.getcwd).result() == os.getcwd()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(gg.errors.Interrupted):
+        gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, executor=two, checkpoint="run.npz", batch=4)
+    assert list(tmp_path.glob("run.npz.parts/*.npz"))
 
 
 def test_errors_of_workers_are_ours(liquids, two, tmp_path):

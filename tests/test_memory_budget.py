@@ -230,6 +230,58 @@ def test_lists_that_grow_leave_room_for_fewer(liquids, monkeypatch):
     assert 0 < problem.most_slots < before and problem.most_slots * problem.bytes_per_slot() <= 4 << 20
 
 
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+@pytest.mark.parametrize("what", ["times", "positions", "frames"])
+def test_memory_that_never_suffices(what, liquids, monkeypatch, tmp_path):
+    """Ends, and soon."""
+    tries = []
+
+    def never(self, steps):
+        tries.append(steps)
+        assert len(tries) < 50
+        raise MemoryError
+
+    monkeypatch.setattr(Run, "_run_chunk", never)
+    how = {"temperature": 1.2, "replicas": 2, "seed": 2, "progress": False, "threads": 1}
+    how |= (
+        {"frames": tmp_path / "x", "duration": 2.0} if what == "frames" else {"times": [0.05, 0.1, 0.2], "keep_positions": what != "times"}
+    )
+    with pytest.raises(OutOfMemory, match="does not suffice for a single one of replicas in a batch"):
+        gg.simulate.md(*liquids, **how)
+
+
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_fewer_frames_in_a_chunk(replicas, liquids, monkeypatch, tmp_path):
+    hops = gg.dynamics.Hops(interval=0.1, half_window=2)
+    how = {
+        "temperature": 1.2,
+        "duration": 2.0,
+        "replicas": replicas,
+        "seed": 3,
+        "hops": hops,
+        "progress": False,
+        "threads": 1,
+        "chunk": 400,
+    }
+    gg.simulate.md(*liquids, **how, frames=tmp_path / "here")
+    step, most, tried = Run._run_chunk, 4, []
+
+    def scarce(self, steps):
+        tried.append(len(self.hops.inside(self.step, steps)))
+        if tried[-1] > most:
+            raise MemoryError
+        step(self, steps)
+
+    monkeypatch.setattr(Run, "_run_chunk", scarce)
+    with pytest.warns(SmallerBatch, match=r"20 frames in a chunk at a time; going on with 10"):
+        gg.simulate.md(*liquids, **how, frames=tmp_path / "there")
+    here, there = (gg.io.open_frames(tmp_path / name) for name in ("here", "there"))
+    assert tried[:2] == [20, 10] and 2 <= tried[-1] <= 4
+    for run in range(2 * replicas):
+        assert np.array_equal(here.unwrapped(run), there.unwrapped(run))
+
+
 def test_frames_that_come_again(liquids, monkeypatch, tmp_path):
     """After a chunk for which memory ended while its frames were written."""
     hops = gg.dynamics.Hops(interval=0.1, half_window=2)

@@ -21,6 +21,7 @@ import glassgpu as gg
 from glassgpu import executors
 from glassgpu.engines.parts import Elsewhere
 from glassgpu.executors import Processes, spread, using
+from glassgpu.progress import uninterrupted
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +206,40 @@ def test_what_has_not_begun_is_cancelled(tmp_path):
         while not (tmp_path / "began").exists():
             time.sleep(0.02)
     assert under_way.result() == 1 and waiting.cancelled()
+
+
+def test_what_waits_for_workers_that_are_gone():
+    """Does not wait forever."""
+    with Processes(1) as workers:
+        results = spread(time.sleep, [(0.2,), (0.2,), (0.2,)], workers)
+        next(results)
+    with pytest.raises(gg.errors.WorkerLost, match="Processes was shut down before all tasks were done"):
+        list(results)
+
+
+def test_an_idle_worker_that_is_killed():
+    with Processes(1) as workers:
+        assert workers.submit(squared, 3).result() == 9
+        (pid,) = workers.pids()
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        while workers.pids() and time.monotonic() < began + 20:
+            time.sleep(0.02)
+        assert not workers.pids() and workers.submit(squared, 4).result() == 16
+
+
+@pytest.mark.parametrize(("handler", "expected"), [(signal.SIG_IGN, 0), (signal.SIG_DFL, 0), (None, 1)])
+def test_ctrl_c_in_a_commit_reaches_who_listened(handler, expected):
+    """A worker's own handler, which hears the next no more; a program in the background, which ignores it."""
+    heard = []
+    before = signal.signal(signal.SIGINT, handler if handler is not None else lambda *_: heard.append(1))
+    try:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            assert not heard
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(heard) == expected
 
 
 def test_a_worker_that_cannot_be_started(monkeypatch):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+
 import numpy as np
 import pytest
 import scipy.optimize
 from references import all_pairs
 
 import glassgpu as gg
+from glassgpu.engines import quench_run
 from glassgpu.engines.quench_run import QuenchRun
 from glassgpu.launch import Cpu
 
@@ -127,6 +131,33 @@ def test_interrupted_and_resumed(film, tmp_path, stop_after, method, monkeypatch
     assert identical(plain, run(system, starts, method=method, batch=1, chunk=20, checkpoint=path))
 
 
+@pytest.mark.parametrize("stop_after", range(8))
+def test_interrupted_where_a_chunk_is_kept(film, tmp_path, stop_after, monkeypatch):
+    """Ctrl-C there is answered once all of it is kept, the forces too."""
+    system, start = film
+    plain = run(system, [start], chunk=50)
+    path, kept = tmp_path / "quench.npz", []
+    whole = quench_run.uninterrupted
+
+    @contextlib.contextmanager
+    def stopping():
+        with whole():
+            if len(kept) == stop_after:
+                signal.raise_signal(signal.SIGINT)
+            kept.append(1)
+            yield
+
+    with monkeypatch.context() as patch, contextlib.suppress(gg.errors.Interrupted):
+        patch.setattr(quench_run, "uninterrupted", stopping)
+        patch.setattr(quench_run, "SECONDS_PER_CHECKPOINT", np.inf)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            run(system, [start], chunk=50, checkpoint=path)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    assert identical(plain, run(system, [start], chunk=50, checkpoint=path))
+
+
 def test_symmetries(film):
     """A translated, renumbered snapshot ends in the translated, renumbered minimum."""
     system, start = film
@@ -147,6 +178,8 @@ def test_not_converged_says_so_and_keeps_the_checkpoint(film, tmp_path):
     with pytest.raises(gg.errors.NotConverged, match=r"largest force .* after ([1-9]|10) accepted steps"):
         gg.simulate.quench(system, start, most_steps=10, checkpoint=path, backend="cpu", progress=False)
     assert path.exists()
+    found = gg.simulate.quench(system, start, checkpoint=path, backend="cpu", progress=False)  # goes on with what was done
+    assert found.potential == gg.simulate.quench(system, start, backend="cpu", progress=False).potential
 
 
 @pytest.mark.parametrize("which", ["liquid", "film"])

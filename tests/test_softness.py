@@ -129,6 +129,7 @@ def test_a_pair_by_hand():
     assert not order[:, :, 1:].any()
 
 
+@pytest.mark.filterwarnings("ignore:no particle is of species")  # which is meant
 def test_ends_of_shells_are_left_out():
     """Neighbours at exactly r = 1.5, between two shells of bonds, and at the cut of the shell at 0.5."""
     pair = gg.Snapshot([[0, 0, 0], [1.5, 0, 0]], [0, 0], [20, 20, 20])

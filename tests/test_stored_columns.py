@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from in_this_process import InThisProcess
 
 import glassgpu as gg
 from glassgpu.errors import CheckpointMismatch, FileFormatError, Interrupted, InvalidInput
@@ -138,6 +139,9 @@ def test_continues(described, monkeypatch, tmp_path):
     with pytest.raises(FileFormatError, match="columns 1 to 1 cannot be read"):
         moments_of_columns(path, y, checkpoint=tmp_path / "other.npz", progress=False)
     assert np.load(tmp_path / "other.npz")["part"].tolist() == [0]
+    with pytest.raises(FileFormatError, match="columns 1 to 1 cannot be read"):
+        moments_of_columns(path, y, checkpoint=tmp_path / "other.npz", progress=False, executor=InThisProcess())
+    assert sorted(np.load(tmp_path / "other.npz")["part"].tolist()) == [0, 2]  # what came with the damaged one is kept, too
     other = gg.io.write_columns(tmp_path / "z", gg.descriptors.ShellExpansion(radial=[(0.9, 2.0, 12, 0.2)]), SNAPSHOTS, progress=False)
     with pytest.raises(CheckpointMismatch, match="columns differ"):
         moments_of_columns(other, y, checkpoint=tmp_path / "sums.npz", progress=False)
