@@ -157,7 +157,7 @@ def test_workers_of_two_kinds(liquids, monkeypatch, tmp_path):
     with pytest.warns(UserWarning, match="another kind of processor"):
         quench(*liquids, force_tolerance=1e-3, progress=False, executor=InThisProcess(), batch=1)
     kinds[1]["name"] = "cuda"
-    with pytest.raises(gg.errors.CheckpointMismatch, match=r"part 1 to 2 was run by 'c.*' and the rest by 'c.*whose numbers differ"):
+    with pytest.raises(gg.errors.CheckpointMismatch, match=r"part \d to \d was run by 'c.*' and the rest by 'c.*whose numbers differ"):
         quench(*liquids, force_tolerance=1e-3, progress=False, executor=InThisProcess(), batch=1)
     with pytest.raises(gg.errors.CheckpointMismatch, match=r"part \d+ to \d+ was run by 'c.*' and the rest by 'c.*whose numbers differ"):
         gg.isoconfigurational(*liquids, **OPTIONS, executor=InThisProcess(), batch=32)
@@ -343,13 +343,17 @@ def test_a_quench_continues_from_its_parts(liquids, tmp_path, monkeypatch):
     assert not (tmp_path / "q.npz.parts").exists()
 
 
-def test_workers_that_stand_elsewhere(liquids, two, tmp_path, monkeypatch):
+def test_workers_that_stand_elsewhere(liquids, tmp_path, monkeypatch):
     """A relative checkpoint is where the caller stands."""
-    assert two.submit(os.getcwd).result() == os.getcwd()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(gg.errors.Interrupted):
-        gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, executor=two, checkpoint="run.npz", batch=4)
-    assert list(tmp_path.glob("run.npz.parts/*.npz"))
+    for name in ("before", "now"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    with Processes(1) as worker:
+        assert worker.submit(os.getcwd).result() == os.getcwd()
+        monkeypatch.chdir(tmp_path / "now")
+        with pytest.raises(gg.errors.Interrupted):
+            gg.isoconfigurational(*liquids, **{**OPTIONS, "progress": stop}, executor=worker, checkpoint="run.npz", batch=4)
+    assert list(tmp_path.glob("now/run.npz.parts/*.npz")) and not list(tmp_path.glob("before/*"))
 
 
 def test_errors_of_workers_are_ours(liquids, two, tmp_path):

@@ -243,9 +243,10 @@ def test_memory_that_never_suffices(what, liquids, monkeypatch, tmp_path):
 
     monkeypatch.setattr(Run, "_run_chunk", never)
     how = {"temperature": 1.2, "replicas": 2, "seed": 2, "progress": False, "threads": 1}
-    how |= (
-        {"frames": tmp_path / "x", "duration": 2.0} if what == "frames" else {"times": [0.05, 0.1, 0.2], "keep_positions": what != "times"}
-    )
+    if what == "frames":
+        how |= {"frames": tmp_path / "x", "duration": 2.0, "hops": gg.dynamics.Hops(interval=0.1, half_window=2)}
+    else:
+        how |= {"times": [0.05, 0.1, 0.2], "keep_positions": what == "positions"}
     with pytest.raises(OutOfMemory, match="does not suffice for a single one of replicas in a batch"):
         gg.simulate.md(*liquids, **how)
 
