@@ -88,6 +88,7 @@ def cluster(*points, types=None):
     return gg.Snapshot(np.array(points, float), [0] * len(points) if types is None else types, [30.0] * len(points[0]))
 
 
+@pytest.mark.filterwarnings("ignore:no particle is of species")  # which is meant
 def test_two_particles_by_hand():
     """G(k) = e^(-(1 - mu)^2 / 0.01) (cos(pi / 5) + 1) / 2 at distance 1; no angle anywhere."""
     columns = BehlerParrinello().compute(cluster((0, 0), (0.6, 0.8), types=[0, 2]))
@@ -98,6 +99,7 @@ def test_two_particles_by_hand():
     assert columns[0, :96].max() == columns[1, 48:].max() == columns[0, 144:].max() == 0
 
 
+@pytest.mark.filterwarnings("ignore:no particle is of species")  # which is meant
 @pytest.mark.parametrize("like", [True, False])
 def test_a_triangle_by_hand(like):
     """Sides 0.9, 1.2 and 1.5: cos = 0 at the right angle, 0.6 and 0.8 at the others. Like neighbours count twice."""
@@ -120,6 +122,7 @@ def test_a_triangle_by_hand(like):
     np.testing.assert_allclose(seen, by_hand(0.6), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:no particle is of species")  # which is meant
 def test_nothing_reaches_beyond_the_cutoff():
     """A pair further apart than R_c makes no triple, though both are within it of the centre."""
     columns = BehlerParrinello().compute(cluster((0, 0), (-2.6, 0), (2.6, 0)))

@@ -361,3 +361,28 @@ def test_damage_is_noticed(watched, tmp_path):
     file.write_bytes(data)
     with pytest.raises(gg.errors.FileFormatError, match="damaged"):
         gg.io.open_frames(tmp_path / "copy").snapshot(0, 3)
+
+
+def test_a_store_larger_than_it_begins(watched, tmp_path):
+    """Frames that are not there yet are no lie about its size; what nobody could have written is."""
+    from glassgpu.io.frames import FrameWriter
+
+    _, start, *_ = watched
+    FrameWriter(tmp_path / "long", "of a test", [start], 100_000, 0.1, 10, {})
+    frames = gg.io.open_frames(tmp_path / "long")
+    assert frames.frames == 100_000 and frames.done.tolist() == [1]
+    assert np.allclose(frames.snapshot(0, 0).positions, start.positions, atol=1e-6)
+    with pytest.raises(gg.errors.InvalidInput, match="frames"):
+        FrameWriter(tmp_path / "longer", "of a test", [start], 10**8, 0.1, 10, {})
+    file = tmp_path / "long" / "position" / "zarr.json"
+    file.write_text(file.read_text().replace("16,", "100000,"))
+    with pytest.raises(gg.errors.FileFormatError, match="position has chunks"):
+        gg.io.open_frames(tmp_path / "long")
+
+
+def test_frames_that_memory_has_no_room_for(watched, monkeypatch):
+    *_, frames = watched
+    monkeypatch.setattr("glassgpu.memory._available", lambda held=0: 1 << 10)
+    for read in (frames.p_hop, frames.unwrapped):
+        with pytest.raises(gg.errors.OutOfMemory, match=r"of \d+ frames take .* GiB are free: ask for fewer"):
+            read(0)

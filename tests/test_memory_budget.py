@@ -208,6 +208,48 @@ def _raise_of(errors):
     raise errors.pop()
 
 
+def test_quenches_keep_what_was_done_when_a_batch_ends(liquids, monkeypatch, tmp_path):
+    """Memory may end between two minima: none is then counted for another."""
+    system, two = liquids
+    starts = [*two, *(gg.Snapshot(s.positions[::-1], s.types[::-1], s.box) for s in two)]
+    how = {"batch": 2, "checkpoint": tmp_path / "q.npz", "progress": False}
+    plain = gg.simulate.quench(system, starts, progress=False)
+    turned, count = Problem.original_order, []
+
+    class Scarce(np.ndarray):
+        def copy(self, *given):
+            count.append(1)
+            if len(count) == 4:  # the second of the second batch
+                raise MemoryError
+            return np.array(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Problem, "original_order", lambda self, *given: turned(self, *given).view(Scarce))
+        with pytest.raises(OutOfMemory, match="positions that a batch ends with"):
+            gg.simulate.quench(system, starts, **how)
+    with np.load(tmp_path / "q.npz") as kept:
+        assert kept["first"] == len(kept["places"]) == 2
+    found = gg.simulate.quench(system, starts, **how)
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(found.final, plain.final, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
+def test_a_later_batch_of_quenches_is_made_smaller_like_the_first(liquids, monkeypatch):
+    system, two = liquids
+    plain, whole, made = gg.simulate.quench(system, two * 2, progress=False), QuenchRun._make_problem, []
+
+    def scarce(self):
+        made.append(len(self._rows()))
+        if len(made) == 2:
+            raise MemoryError
+        whole(self)
+
+    monkeypatch.setattr(QuenchRun, "_make_problem", scarce)
+    with pytest.warns(SmallerBatch, match="for 2 quenches in a batch at a time; going on with 1"):
+        found = gg.simulate.quench(system, two * 2, batch=2, progress=False)
+    assert made == [2, 2, 1, 1] and np.array_equal(found.potential, plain.potential)
+
+
 def test_memory_that_ends_with_a_batch(liquids, monkeypatch, tmp_path):
     """The same call finishes it later."""
     plain = gg.isoconfigurational(*liquids, **OPTIONS)
@@ -231,7 +273,7 @@ def test_lists_that_grow_leave_room_for_fewer(liquids, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::glassgpu.errors.SmallerBatch")
-@pytest.mark.parametrize("what", ["times", "positions", "frames"])
+@pytest.mark.parametrize("what", ["times", "positions", "frames", "handed over"])
 def test_memory_that_never_suffices(what, liquids, monkeypatch, tmp_path):
     """Ends, and soon."""
     tries = []
@@ -242,11 +284,14 @@ def test_memory_that_never_suffices(what, liquids, monkeypatch, tmp_path):
         raise MemoryError
 
     monkeypatch.setattr(Run, "_run_chunk", never)
+    if what == "handed over":  # as of HOOMD-blue: where a chunk ends is part of the numbers
+        monkeypatch.setattr(Run, "CUT_FREELY", False)
+        monkeypatch.setattr(Run, "_chunk_steps", lambda self, rate: self.plan.steps - self.step)
     how = {"temperature": 1.2, "replicas": 2, "seed": 2, "progress": False, "threads": 1}
     if what == "frames":
         how |= {"frames": tmp_path / "x", "duration": 2.0, "hops": gg.dynamics.Hops(interval=0.1, half_window=2)}
     else:
-        how |= {"times": [0.05, 0.1, 0.2], "keep_positions": what == "positions"}
+        how |= {"times": [0.05, 0.1, 0.2], "keep_positions": what != "times"}
     with pytest.raises(OutOfMemory, match="does not suffice for a single one of replicas in a batch"):
         gg.simulate.md(*liquids, **how)
 

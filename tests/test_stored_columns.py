@@ -133,6 +133,8 @@ def test_continues(described, monkeypatch, tmp_path):
         assert all(np.array_equal(getattr(a, n), getattr(b, n)) for a, b in zip(plain, found, strict=True) for n in stored.FIELDS)
     with pytest.raises(CheckpointMismatch, match="y differ"):
         moments_of_columns(path, y + 1, checkpoint=tmp_path / "sums.npz", progress=False)
+    with pytest.raises(Interrupted, match=r"stopped after 2 of 3 parts; columns in a store of io\.write_columns can be kept"):
+        moments_of_columns(np.ones((3, 700, 4)), y, progress=stop)
     with pytest.raises(InvalidInput, match="checkpoint= is for columns given as the path of a store"):
         moments_of_columns(np.zeros((3, 700, 4)), y, checkpoint=tmp_path / "sums.npz", progress=False)
     damage(path)

@@ -80,7 +80,11 @@ class Descriptor(ABC):
 
         Raises:
             As ``check``; DeviceMissing, CompilerMissing.
+
+        Warns:
+            SuspiciousInput: no particle is of a species.
         """
+        self.note_absent([snapshot])
         return self.compute_all([snapshot])[0]
 
     def compute_all(self, snapshots: Sequence[Snapshot]) -> np.ndarray:
@@ -124,8 +128,12 @@ class Descriptor(ABC):
         Raises:
             InvalidInput: no such snapshot or particle.
             As ``compute_all``.
+
+        Warns:
+            SuspiciousInput: no particle is of a species.
         """
         snapshots, _ = as_snapshots(snapshots)
+        self.note_absent(snapshots)
         configuration = validate.array("configuration", configuration, np.int64, (None,))
         particle = validate.array("particle", particle, np.int64, configuration.shape)
         for name, which, number in (("configuration", configuration, len(snapshots)), ("particle", particle, snapshots[0].n)):

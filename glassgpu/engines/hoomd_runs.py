@@ -1,6 +1,6 @@
 """What HOOMD-blue runs for us: molecular dynamics of replicas one after another, and quenches.
 
-Both are the runs of ``runs.py`` and ``quench.py`` with one replica in a batch: the same records, checkpoints, progress and
+Both are the runs of ``runs.py`` and ``quench_run.py`` with one replica in a batch: the same records, checkpoints, progress and
 results. A chunk ends at steps that the number of particles alone decides. There the state is taken out and handed in
 again, so that a run that was interrupted goes on with the same numbers as one that was not.
 """
@@ -46,6 +46,7 @@ class HoomdRun(MdRun):
     """
 
     target: Hoomd
+    CUT_FREELY = False  # where a chunk ends is part of the numbers
 
     def __init__(self, *given: Any, batch: int | None = None, chunk: int | None = None, **cut: Any):
         refuse_cuts(batch, chunk)
@@ -253,7 +254,8 @@ class HoomdQuench(QuenchRun):
         self._simulator: tuple[int, Simulator] | None = None
 
     def more_inputs(self) -> dict[str, Any]:
-        return {"engine": (*self.target.about.values(), self.target.ranks)}
+        # FIRE begins anew after every chunk, and the last one ends where steps do.
+        return {"engine": (*self.target.about.values(), self.target.ranks), "most_steps": self.most_steps}
 
     def written(self) -> tuple[Path | None, ...]:
         return () if self.target.rank else super().written()

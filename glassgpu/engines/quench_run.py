@@ -18,7 +18,7 @@ from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts, resumed
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
-from glassgpu.errors import Interrupted, NotConverged, OutOfMemory, SimulationFailed
+from glassgpu.errors import FileFormatError, Interrupted, NotConverged, OutOfMemory, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
 from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -121,6 +121,8 @@ class QuenchRun:
         self.first, self.tried = int(found["first"]), int(found["tried"])
         resumed(self, json.loads(str(found["ran_on"])), done=self.first >= len(self.snapshots))
         self.places = list(found["places"])
+        if len(self.places) != self.first:
+            raise FileFormatError(f"{self.checkpoint} holds {len(self.places)} minima of {self.first}; delete it to start anew")
         for name in ("potential", "largest_force", "steps"):
             setattr(self, name, found[name])
         self.energies = np.split(found["energies"], np.cumsum(found["lengths"])[:-1])
@@ -240,12 +242,12 @@ class QuenchRun:
         inside = np.arange(len(rows))
         lengths = self.problem.lengths(self.target.to_numpy(self.state["place"]), inside)
         places = self.problem.original_order(lengths, inside).transpose(0, 2, 1)
-        descent = self.target.to_numpy(self.state["descent"])
-        with uninterrupted():
-            self.places.extend(x.copy() for x in places)
-            self.potential[rows], self.steps[rows] = descent[:, ENERGY], self._steps()
+        kept, steps, energy = [x.copy() for x in places], self._steps(), self.target.to_numpy(self.state["descent"])[:, ENERGY]
+        with uninterrupted():  # nor by memory that ends: nothing here needs any
+            self.potential[rows], self.steps[rows] = energy, steps
+            self.places.extend(kept)
             self.first += len(rows)
-            self.state = {}
+            self.state, self.tried = {}, 0
 
     def written(self) -> tuple[Path | None, ...]:
         """The file that no other process may write to while this runs. For its parts a quench holds it."""

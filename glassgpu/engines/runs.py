@@ -69,6 +69,7 @@ class Run(ABC):
     STEPS_PER_SECOND: ClassVar[float]  # a first guess for one particle and multiprocessor
     HARD: ClassVar[bool] = False  # whether it moves hard spheres
     SCORES: ClassVar[bool] = False  # whether it can follow scores
+    CUT_FREELY: ClassVar[bool] = True  # whether chunks may end anywhere
     SIDE_BY_SIDE: ClassVar[int]  # replicas that keep a multiprocessor busy
 
     def __init__(
@@ -241,14 +242,14 @@ class Run(ABC):
             "samples": (len(self.records.inside(self.step, steps)), self.records.bytes_per_sample(rows)),
             "frames": (len(self.hops.inside(self.step, steps)), self.hops.bytes_per_frame(rows)),
         }
-        several = {what: number for what, (number, size) in kept.items() if size and number > 1 and self.state}
+        several = {what: of for what, of in kept.items() if min(of) > 0 and of[0] > 1 and self.state and self.CUT_FREELY}
         if several:
-            self.chunk_bytes = min(self.chunk_bytes, sum(number * size for number, size in kept.values())) // 2
+            what, (number, size) = max(several.items(), key=lambda item: item[1][0] * item[1][1])
+            self.chunk_bytes = number // 2 * size
         if self.state and slots > 1:
             self.problem.limit_slots(memory.smaller(slots, "replicas in work", error))
         elif several:
-            what = max(several, key=several.__getitem__)
-            memory.smaller(several[what], f"{what} in a chunk", error)  # tells of it
+            memory.smaller(number, f"{what} in a chunk", error)  # tells of it
         elif self.state and self.step:
             memory.smaller(1, "replicas in work", error)
         else:

@@ -7,6 +7,7 @@ a rounding by 1e-10 of a side. So a frame is as small as in single precision, an
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,10 @@ import numpy as np
 
 from glassgpu import validate
 from glassgpu.engines.checkpoint import differences, writable
-from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, InvalidInput, OutputNotWritable
+from glassgpu.errors import CheckpointMismatch, FileFormatError, GlassGPUError, InvalidInput, OutOfMemory, OutputNotWritable
 from glassgpu.io.datasets import MARK
 from glassgpu.io.zarr_stores import open_store
+from glassgpu.memory import require_room
 from glassgpu.types import Snapshot
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 IDENTITY = "glassgpu_frames"  # attribute: what fixes the numbers of a store
 FRAMES_PER_CHUNK = 16
+MOST_FRAMES = 10_000_000  # of one run
 TURN = 2.0**32
 VARIABLES = ("position", "p_hop", "csd", "bonds", "box", "types", "done")
 UNKNOWN = -1  # bonds of frames that are not written, or are inherent
@@ -57,7 +60,7 @@ class Frames:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         try:
-            group = open_store(path)
+            group = open_store(path, whole=("box", "types", "done"))  # the others are read piece by piece, and are hardly there at first
             about = json.loads(group.attrs[IDENTITY])
             self.runs, self.frames, self.n, self.dimension = (int(k) for k in group["position"].shape)
             self._check(group, about)
@@ -80,9 +83,14 @@ class Frames:
             "position": ("i4", (*each, self.dimension)), "p_hop": ("f4", each), "csd": ("f4", each), "bonds": ("i2", each),
             "box": ("f8", (self.runs, self.dimension)), "types": ("i4", (self.runs, self.n)), "done": ("i8", (self.runs,)),
         }  # fmt: skip
+        if self.frames > MOST_FRAMES:
+            raise FileFormatError(f"it claims {self.frames} frames; the most that are written are {MOST_FRAMES}")
         for name, (kind, shape) in wanted.items():
-            if group[name].shape != shape or group[name].dtype != np.dtype(kind):
-                raise FileFormatError(f"{name} is {group[name].shape} of {group[name].dtype}; expected {shape} of {np.dtype(kind)}")
+            found = group[name]
+            if found.shape != shape or found.dtype != np.dtype(kind):
+                raise FileFormatError(f"{name} is {found.shape} of {found.dtype}; expected {shape} of {np.dtype(kind)}")
+            if len(shape) > 2 and found.chunks != (1, min(FRAMES_PER_CHUNK, self.frames), *shape[2:]):
+                raise FileFormatError(f"{name} has chunks {found.chunks}; expected {FRAMES_PER_CHUNK} frames of one run")
         self.box, self.types = group["box"][:], group["types"][:]
         for run in range(self.runs):
             Snapshot(np.zeros((self.n, self.dimension)), self.types[run], self.box[run])
@@ -194,7 +202,13 @@ class Frames:
     def _read(self, name: str, where: Any) -> np.ndarray:
         try:
             values = self._group[name]
+            if name not in ("box", "types", "done"):  # which may claim what is not on disk
+                frames = where[1] if isinstance(where, tuple) else slice(None)
+                count = len(range(self.frames)[frames]) if isinstance(frames, slice) else len(frames)
+                require_room(count * math.prod(values.shape[2:]) * 8, f"{name} of {count} frames", "ask for fewer")
             return values.oindex[where] if isinstance(where, tuple) else values[where]
+        except OutOfMemory:
+            raise
         except Exception as error:  # a damaged chunk can raise nearly anything
             raise FileFormatError(f"{self.path}: {name} is damaged ({type(error).__name__}: {error})") from error
 
@@ -223,6 +237,7 @@ class FrameWriter(Frames):
     ):  # fmt: skip
         import zarr
 
+        validate.whole("frames", frames, least=1, most=MOST_FRAMES)
         target = Path(path).resolve()
         self.before = 0  # runs of the store that are not this process's, before its own
         about = {"identity": identity, "interval": interval, "window": window, "attrs": attrs}

@@ -91,22 +91,25 @@ def moments_of_columns(
     with alone(files.writable(path) if path else None):
         found = _kept(path, key, shape[-1])
         tasks = {k: (opened, a, targets[a:b], taken[a:b]) for k, (a, b) in enumerate(ends) if k not in found}
-        saved, order = time.monotonic(), list(tasks)
+        order, saved, pause = list(tasks), time.monotonic(), SAVE_EVERY
         already = sum(ends[k][1] - ends[k][0] for k in found)
         try:
             with bar(shape[0], "configurations" if len(shape) == 3 else "rows", progress, already) as advance:
                 for at, moments in spread(_moments_of_part, tasks.values(), chosen(executor)):
                     found[order[at]] = moments
-                    if path and (time.monotonic() - saved > SAVE_EVERY or len(found) == number):
+                    if path and (time.monotonic() - saved > pause or len(found) == number):
+                        began = time.monotonic()
                         _keep(path, key, found)
                         saved = time.monotonic()
+                        pause = SAVE_EVERY * max(1.0, (saved - began) / 2)  # so that saving takes a tenth of the time at most
                     advance(ends[order[at]][1] - ends[order[at]][0])
         except BaseException as error:
             if path:
                 _keep(path, key, found)
             if not isinstance(error, KeyboardInterrupt):
                 raise
-            where = f"the same call continues from {path}" if path else "give checkpoint= to keep them"
+            keep = "give checkpoint= to keep them" if origin else "columns in a store of io.write_columns can be kept in a checkpoint="
+            where = f"the same call continues from {path}" if path else keep
             raise Interrupted(f"stopped after {len(found)} of {number} parts; {where}") from None
     return [found[k] for k in range(number)]
 
