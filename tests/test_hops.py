@@ -368,9 +368,9 @@ def test_a_store_larger_than_it_begins(watched, tmp_path):
     from glassgpu.io.frames import FrameWriter
 
     _, start, *_ = watched
-    FrameWriter(tmp_path / "long", "of a test", [start], 100_000, 0.1, 10, {})
+    FrameWriter(tmp_path / "long", "of a test", [start], 1_000_000, 0.1, 10, {})
     frames = gg.io.open_frames(tmp_path / "long")
-    assert frames.frames == 100_000 and frames.done.tolist() == [1]
+    assert frames.frames == 1_000_000 and frames.done.tolist() == [1]
     assert np.allclose(frames.snapshot(0, 0).positions, start.positions, atol=1e-6)
     with pytest.raises(gg.errors.InvalidInput, match="frames"):
         FrameWriter(tmp_path / "longer", "of a test", [start], 10**8, 0.1, 10, {})
