@@ -10,6 +10,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -177,10 +179,27 @@ def test_worked_examples_of_what_can_be_added(here, monkeypatch):
     assert names["share"].shape == (2, 400) and names["report"].is_file()
 
 
+def test_scripts_of_the_page_on_clusters_run(here):
+    """As scripts, which workers import again; the last block wants Slurm and a GPU."""
+    smaller = {
+        "n=2000": "n=300", "duration=200": "duration=1, accept=None", "configurations=4": "configurations=2", "[1, 10, 100]": "[0.1, 0.5]",
+        "replicas=32": "replicas=2", "Processes(8)": "Processes(2)",
+    }  # fmt: skip
+    *scripts, of_slurm = blocks(DOCS / "clusters.md")
+    assert len(scripts) == 2 and "slurm_executor" in of_slurm
+    for large in smaller:
+        assert large in scripts[0], f"the page no longer says {large}"
+    for k, code in enumerate(scripts):
+        for large, small in smaller.items():
+            code = code.replace(large, small)
+        (here / f"{k}.py").write_text(code)
+        subprocess.run([sys.executable, f"{k}.py"], check=True, timeout=200)
+    assert np.load("ensemble.npz")["at"][0] == 4
+
+
 GOES_ON_FROM = {"information_imbalance": ["interpretability"], "memory": ["softness"]}
-AS_PRINTED = [
-    p for p in PAGES if blocks(p) and p.stem not in ("adding", "concepts", "files", "hoomd")
-]  # these run above, or want HOOMD-blue
+OTHERWISE = ("adding", "clusters", "concepts", "files", "hoomd")  # run above, or want HOOMD-blue
+AS_PRINTED = [p for p in PAGES if blocks(p) and p.stem not in OTHERWISE]
 
 
 @pytest.mark.validate
