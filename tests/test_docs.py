@@ -197,8 +197,8 @@ def test_scripts_of_the_page_on_clusters_run(here):
     assert np.load("ensemble.npz")["at"][0] == 4
 
 
-GOES_ON_FROM = {"information_imbalance": ["interpretability"], "memory": ["softness"]}
-OTHERWISE = ("adding", "clusters", "concepts", "files", "hoomd")  # run above, or want HOOMD-blue
+GOES_ON_FROM = {"information_imbalance": "experiments/interpretability", "memory": "experiments/softness", "quickstart": "../README"}
+OTHERWISE = ("README", "adding", "clusters", "concepts", "files", "hoomd")  # before quickstart, or above, or want HOOMD-blue
 AS_PRINTED = [p for p in PAGES if blocks(p) and p.stem not in OTHERWISE]
 
 
@@ -207,7 +207,8 @@ AS_PRINTED = [p for p in PAGES if blocks(p) and p.stem not in OTHERWISE]
 def test_code_of_a_page_runs_as_printed(page, here):
     """At its own sizes, after the page that it goes on from; minutes each."""
     names = {"gg": gg, "np": np}
-    for one in [*(page.with_name(f"{name}.md") for name in GOES_ON_FROM.get(page.stem, [])), page]:
+    before = [DOCS / f"{GOES_ON_FROM[page.stem]}.md"] if page.stem in GOES_ON_FROM else []
+    for one in [*before, page]:
         for code in blocks(one):
             run(code, one, names)
 
