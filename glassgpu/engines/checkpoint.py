@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from glassgpu.errors import CheckpointMismatch, FileFormatError, InvalidInput, OutputNotWritable
+from glassgpu.errors import (
+    CheckpointMismatch,
+    FileFormatError,
+    Interrupted,
+    InvalidInput,
+    OutOfMemory,
+    OutputNotWritable,
+    SimulationFailed,
+)
 from glassgpu.locks import PROBE, published
 from glassgpu.npz import load_npz
 
@@ -98,6 +107,28 @@ def writable(path: Path) -> Path:
 
 def _is_a_folder(path: Path) -> InvalidInput:
     return InvalidInput(f"{path} is a folder; name a file in it, such as {path / 'run.npz'}")
+
+
+def continued_from(path: Path | None) -> str:
+    """What the user can do after an interruption, in words."""
+    return f"the same call continues from {path}" if path else "pass checkpoint=PATH to be able to continue"
+
+
+@contextlib.contextmanager
+def saved_if_stopped(save: Callable[[], None], path: Path | None, where: Callable[[], str]) -> Iterator[None]:
+    """Inside the block, Ctrl-C, a failure of the simulation and exhausted memory save what was done.
+
+    Raises:
+        Interrupted: after Ctrl-C, with ``where()`` the run was.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        save()
+        raise Interrupted(f"stopped {where()}; {continued_from(path)}") from None
+    except (SimulationFailed, OutOfMemory):
+        save()
+        raise
 
 
 def save(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:

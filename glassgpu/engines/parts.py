@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassgpu.engines.checkpoint import continued_from
 from glassgpu.engines.hoomd import hoomd_place, place_of
 from glassgpu.errors import CheckpointMismatch, Interrupted, InvalidInput, warn_user
 from glassgpu.executors import PARTS, Executor, blocks, chosen, spread, threads_of_a_task, workers_of
@@ -167,8 +168,7 @@ def _collected(
                 advance(parts[k][1] - parts[k][0])
     except KeyboardInterrupt:
         path = run.checkpoint and folder_of_parts(run.checkpoint)
-        kept = f"the same call continues from {path}" if path else "pass checkpoint=PATH to be able to continue"
-        raise Interrupted(f"stopped after {done} of {total} {unit}; {kept}") from None
+        raise Interrupted(f"stopped after {done} of {total} {unit}; {continued_from(path)}") from None
 
 
 def _kept(checkpoint: Path | None, first: int, last: int) -> Path | None:

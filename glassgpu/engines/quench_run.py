@@ -18,7 +18,7 @@ from glassgpu.engines import checkpoint as checkpoints
 from glassgpu.engines.parts import Elsewhere, in_parts, quench_parts, remove_parts, resumed
 from glassgpu.engines.problem import Problem
 from glassgpu.engines.runs import SECONDS_PER_CHECKPOINT
-from glassgpu.errors import FileFormatError, Interrupted, NotConverged, OutOfMemory, SimulationFailed
+from glassgpu.errors import FileFormatError, NotConverged, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, OVERLAP, Cpu, Cuda, element_dtype
 from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -267,42 +267,37 @@ class QuenchRun:
                 remove_parts(self.checkpoint)
             return
         saved = time.monotonic()
-        try:
-            with bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
-                while self.first < len(self.snapshots):
-                    done_before = 0
-                    while True:
-                        most = min(self.chunk, max(1, self.most_steps - self.tried))
-                        try:
-                            if not self.state:
-                                self._start_batch()
-                            done, steps = self._run_chunk(most)
-                        except (MemoryError, RuntimeError) as error:
-                            self._spare_memory(error)
-                            continue
-                        advance(int(done.sum()) - done_before)
-                        done_before = int(done.sum())
-                        if done.all():
-                            break
-                        if self.tried >= self.most_steps:
-                            self._save()
-                            row = int(self._rows()[np.flatnonzero(~done)[0]])
-                            raise NotConverged(
-                                f"configuration {self.before + row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
-                                f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
-                            )
-                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
-                            self._save()
-                            saved = time.monotonic()
-                    with memory.explained(
-                        "memory does not suffice for the positions that a batch ends with; free some, or give a smaller batch="
-                    ):
-                        self._finish_batch()
-                self._save()  # finished: the same call returns at once, until the caller deletes the file
-        except KeyboardInterrupt:
-            self._save()
-            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
-            raise Interrupted(f"stopped with {self.first} of {len(self.snapshots)} batches' configurations done; {kept}") from None
-        except (SimulationFailed, OutOfMemory):
-            self._save()
-            raise
+        kept = checkpoints.saved_if_stopped(
+            self._save, self.checkpoint, lambda: f"with {self.first} of {len(self.snapshots)} configurations done"
+        )
+        with kept, bar(len(self.snapshots), "quenches", self.progress, self.first) as advance:
+            while self.first < len(self.snapshots):
+                done_before = 0
+                while True:
+                    most = min(self.chunk, max(1, self.most_steps - self.tried))
+                    try:
+                        if not self.state:
+                            self._start_batch()
+                        done, steps = self._run_chunk(most)
+                    except (MemoryError, RuntimeError) as error:
+                        self._spare_memory(error)
+                        continue
+                    advance(int(done.sum()) - done_before)
+                    done_before = int(done.sum())
+                    if done.all():
+                        break
+                    if self.tried >= self.most_steps:
+                        self._save()
+                        row = int(self._rows()[np.flatnonzero(~done)[0]])
+                        raise NotConverged(
+                            f"configuration {self.before + row}: largest force {self.largest_force[row]:.3g} after {int(steps[~done][0])} accepted steps, "
+                            f"asked for {self.tolerance:g}; raise most_steps={self.most_steps} or force_tolerance"
+                        )
+                    if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                        self._save()
+                        saved = time.monotonic()
+                with memory.explained(
+                    "memory does not suffice for the positions that a batch ends with; free some, or give a smaller batch="
+                ):
+                    self._finish_batch()
+            self._save()  # finished: the same call returns at once, until the caller deletes the file

@@ -26,7 +26,7 @@ from glassgpu.engines.parts import Elsewhere, in_parts, remove_parts, resumed, r
 from glassgpu.engines.plan import replica_keys
 from glassgpu.engines.problem import TOO_CLOSE, Problem
 from glassgpu.engines.records import Records
-from glassgpu.errors import Interrupted, InvalidInput, OutOfMemory, SimulationFailed
+from glassgpu.errors import InvalidInput, SimulationFailed
 from glassgpu.launch import LIST_OVERFLOW, Cpu, Cuda
 from glassgpu.locks import by_one_process
 from glassgpu.progress import Progress, bar, uninterrupted
@@ -379,34 +379,25 @@ class Run(ABC):
                 else f"{self.checkpoint} holds the finished run"
             )
             print(how, file=sys.stderr)
-        try:
-            with bar(total, self.WHAT, self.progress, advanced) as advance:
-                while self.first_row < self.mine.stop:
-                    steps = 0
-                    try:
-                        if not self.state:
-                            self._start_batch()
-                        while self.step < self.plan.steps:
-                            steps, started = self._chunk_steps(rate), time.monotonic()
-                            self._run_chunk(steps)
-                            rate = steps / max(time.monotonic() - started, 1e-6)
-                            advance(float(len(self._batch_rows())) * steps * self.problem.n)
-                            if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
-                                self._save()
-                                saved = time.monotonic()
-                    except (MemoryError, RuntimeError) as error:
-                        self._spare_memory(error, steps)
-                        continue
-                    with memory.explained(
-                        "memory does not suffice for the states that a batch ends with; free some, or give a smaller batch="
-                    ):
-                        self._finish_batch()
-                self._save()  # finished: the same call returns at once, until the caller deletes the file
-        except KeyboardInterrupt:
-            self._save()
-            kept = f"the same call continues from {self.checkpoint}" if self.checkpoint else "pass checkpoint=PATH to be able to continue"
-            raise Interrupted(f"stopped at {self.plan.time_of(self.step)}; {kept}") from None
-        except (SimulationFailed, OutOfMemory):
-            self._save()
-            raise
+        kept = checkpoints.saved_if_stopped(self._save, self.checkpoint, lambda: f"at {self.plan.time_of(self.step)}")
+        with kept, bar(total, self.WHAT, self.progress, advanced) as advance:
+            while self.first_row < self.mine.stop:
+                steps = 0
+                try:
+                    if not self.state:
+                        self._start_batch()
+                    while self.step < self.plan.steps:
+                        steps, started = self._chunk_steps(rate), time.monotonic()
+                        self._run_chunk(steps)
+                        rate = steps / max(time.monotonic() - started, 1e-6)
+                        advance(float(len(self._batch_rows())) * steps * self.problem.n)
+                        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+                            self._save()
+                            saved = time.monotonic()
+                except (MemoryError, RuntimeError) as error:
+                    self._spare_memory(error, steps)
+                    continue
+                with memory.explained("memory does not suffice for the states that a batch ends with; free some, or give a smaller batch="):
+                    self._finish_batch()
+            self._save()  # finished: the same call returns at once, until the caller deletes the file
         return self
